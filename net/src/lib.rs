@@ -1,0 +1,1 @@
+//! tokio drivers for the floe state machines.

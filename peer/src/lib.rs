@@ -1,0 +1,1 @@
+//! One peer-to-peer connection: offer/answer and ICE joined, free of I/O.
