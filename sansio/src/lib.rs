@@ -28,7 +28,8 @@
 //! 6. After any call, draining `poll_transmit` and `poll_event` ends.
 //! 7. A rejected command or a rejected datagram leaves the state as it was.
 //!
-//! The feature `testing` brings property tests of these promises that run on any machine.
+//! The feature `testing` brings property tests of these promises that run on any machine: the module
+//! `testing`.
 //!
 //! # Example
 //!
@@ -90,6 +91,8 @@ mod path;
 mod timers;
 mod transmit;
 
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use datagram::{Datagram, HEADROOM, TAILROOM};
 pub use entropy::Entropy;

@@ -1,0 +1,21 @@
+//! The typed attributes.
+
+mod address;
+mod error_code;
+mod numbers;
+mod text;
+mod turn;
+mod unknown;
+
+pub use address::{
+    AlternateServer, MappedAddress, OtherAddress, ResponseOrigin, XorMappedAddress, XorPeerAddress,
+    XorRelayedAddress,
+};
+pub use error_code::{ErrorCode, StatusCode};
+pub use numbers::{IceControlled, IceControlling, Lifetime, Priority, UseCandidate};
+pub use text::{Nonce, Realm, Software, Username};
+pub use turn::{
+    AddressFamily, ChannelNumber, Data, DontFragment, EvenPort, RequestedAddressFamily,
+    RequestedTransport, ReservationToken,
+};
+pub use unknown::{UnknownAttributes, UnknownRequired};

@@ -1,0 +1,231 @@
+//! Writing a message into the caller's buffer.
+
+use core::fmt;
+
+use bytes::Bytes;
+
+use crate::attribute::{Attribute, AttributeType, Value};
+use crate::fingerprint;
+use crate::integrity::{Key, SHA1_LEN, SHA256_LEN};
+use crate::message::{HEADER_LEN, MAGIC_COOKIE, Message, MessageType, TransactionId};
+
+/// Why a message could not be built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// The buffer is too small.
+    NoRoom,
+    /// The value of this attribute must not be sent: it is longer than its RFC allows.
+    TooLong(AttributeType),
+    /// This attribute cannot stand behind the integrity attribute or FINGERPRINT.
+    Order(AttributeType),
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoRoom => f.write_str("the buffer is too small for the message"),
+            Self::TooLong(kind) => write!(f, "the value of {kind:?} is too long to be sent"),
+            Self::Order(kind) => {
+                write!(f, "{kind:?} cannot stand behind integrity or fingerprint")
+            }
+        }
+    }
+}
+
+impl core::error::Error for BuildError {}
+
+/// What has been written so far decides what may follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    Attributes,
+    Sha1,
+    Sha256,
+    Fingerprint,
+}
+
+/// Writes one message into a buffer, without allocation.
+///
+/// The first error sticks and comes out of [`Self::finish`].
+///
+/// ```
+/// use floe_stun::{Builder, Class, Key, Message, MessageType, Method, Priority, TransactionId, Username};
+///
+/// let key = Key::short_term("VOkJxbRl1RmTxUk/WvJxBt");
+/// let mut buffer = [0; 128];
+/// let request = MessageType::new(Class::Request, Method::BINDING);
+/// let len = Builder::new(&mut buffer, request, TransactionId([7; 12]))
+///     .with(&Username("evtj:h6vY"))
+///     .with(&Priority(0x6e00_01ff))
+///     .with_integrity(&key)
+///     .with_fingerprint()
+///     .finish()
+///     .unwrap();
+///
+/// let message = Message::parse(&buffer[..len]).unwrap();
+/// assert_eq!(message.get::<Username>().unwrap(), Some(Username("evtj:h6vY")));
+/// assert!(message.verify(&key, message.integrity().unwrap()));
+/// assert!(message.verify_fingerprint());
+/// ```
+#[derive(Debug)]
+#[must_use = "nothing is written until `finish`"]
+pub struct Builder<'b> {
+    buffer: &'b mut [u8],
+    len: usize,
+    id: TransactionId,
+    stage: Stage,
+    error: Option<BuildError>,
+}
+
+impl<'b> Builder<'b> {
+    /// Starts a message.
+    pub fn new(buffer: &'b mut [u8], kind: MessageType, id: TransactionId) -> Self {
+        let mut error = None;
+        if let Some(header) = buffer.first_chunk_mut::<HEADER_LEN>() {
+            header[..2].copy_from_slice(&kind.to_bits().to_be_bytes());
+            header[4..8].copy_from_slice(&MAGIC_COOKIE.to_be_bytes());
+            header[8..].copy_from_slice(&id.0);
+        } else {
+            error = Some(BuildError::NoRoom);
+        }
+        Self {
+            buffer,
+            len: HEADER_LEN,
+            id,
+            stage: Stage::Attributes,
+            error,
+        }
+    }
+
+    /// Starts the response to `request`, with its method and transaction id.
+    pub fn response(
+        buffer: &'b mut [u8],
+        request: &Message<'_>,
+        class: crate::message::Class,
+    ) -> Self {
+        let kind = MessageType::new(class, request.method());
+        Self::new(buffer, kind, request.transaction_id())
+    }
+
+    /// Appends an attribute.
+    pub fn with<'a, A: Attribute<'a>>(mut self, attribute: &A) -> Self {
+        if !attribute.is_sendable() {
+            self.fail(BuildError::TooLong(A::TYPE));
+        }
+        if self.stage != Stage::Attributes {
+            self.fail(BuildError::Order(A::TYPE));
+        }
+        let id = self.id;
+        self.append(A::TYPE, |value| attribute.encode(value, id));
+        self
+    }
+
+    /// Appends an attribute if there is one.
+    pub fn with_some<'a, A: Attribute<'a>>(self, attribute: Option<&A>) -> Self {
+        match attribute {
+            Some(attribute) => self.with(attribute),
+            None => self,
+        }
+    }
+
+    /// Appends an attribute of any type, known or not.
+    pub fn with_raw(mut self, kind: AttributeType, bytes: &[u8]) -> Self {
+        if self.stage != Stage::Attributes {
+            self.fail(BuildError::Order(kind));
+        }
+        self.append(kind, |value| value.put(bytes));
+        self
+    }
+
+    /// Appends MESSAGE-INTEGRITY.
+    pub fn with_integrity(mut self, key: &Key) -> Self {
+        let kind = AttributeType::MESSAGE_INTEGRITY;
+        let at = self.seal(kind, Stage::Sha1, SHA1_LEN);
+        if self.error.is_none() {
+            let code = key.sha1(self.buffer, at);
+            self.buffer[at + 4..at + 4 + SHA1_LEN].copy_from_slice(&code);
+        }
+        self
+    }
+
+    /// Appends MESSAGE-INTEGRITY-SHA256, in full length.
+    pub fn with_integrity_sha256(mut self, key: &Key) -> Self {
+        let kind = AttributeType::MESSAGE_INTEGRITY_SHA256;
+        let at = self.seal(kind, Stage::Sha256, SHA256_LEN);
+        if self.error.is_none() {
+            let code = key.sha256(self.buffer, at);
+            self.buffer[at + 4..at + 4 + SHA256_LEN].copy_from_slice(&code);
+        }
+        self
+    }
+
+    /// Appends FINGERPRINT, after which nothing can follow.
+    pub fn with_fingerprint(mut self) -> Self {
+        let at = self.seal(AttributeType::FINGERPRINT, Stage::Fingerprint, 4);
+        if self.error.is_none() {
+            self.write_length();
+            let crc = fingerprint::compute(&self.buffer[..at]);
+            self.buffer[at + 4..at + 8].copy_from_slice(&crc.to_be_bytes());
+        }
+        self
+    }
+
+    /// Completes the message; it fills the first bytes of the buffer, as many as returned.
+    pub fn finish(mut self) -> Result<usize, BuildError> {
+        if let Some(error) = self.error {
+            return Err(error);
+        }
+        self.write_length();
+        Ok(self.len)
+    }
+
+    /// Completes the message, in bytes of its own.
+    pub fn finish_bytes(mut self) -> Result<Bytes, BuildError> {
+        if let Some(error) = self.error {
+            return Err(error);
+        }
+        self.write_length();
+        Ok(Bytes::copy_from_slice(&self.buffer[..self.len]))
+    }
+
+    fn fail(&mut self, error: BuildError) {
+        self.error.get_or_insert(error);
+    }
+
+    /// Appends an attribute that ends a stage; its value is still to be computed.
+    fn seal(&mut self, kind: AttributeType, stage: Stage, len: usize) -> usize {
+        if self.stage >= stage {
+            self.fail(BuildError::Order(kind));
+        }
+        self.stage = stage;
+        let at = self.len;
+        self.append(kind, |value| value.put(&[0; SHA256_LEN][..len]));
+        at
+    }
+
+    fn append(&mut self, kind: AttributeType, encode: impl FnOnce(&mut Value<'_>)) {
+        if self.error.is_some() {
+            return;
+        }
+        let at = self.len;
+        let Some(space) = self.buffer.get_mut(at + 4..) else {
+            return self.fail(BuildError::NoRoom);
+        };
+        let mut value = Value::new(space);
+        encode(&mut value);
+        let len = value.len();
+        let end = at + 4 + len.next_multiple_of(4);
+        if end > self.buffer.len() || end - HEADER_LEN > usize::from(u16::MAX) {
+            return self.fail(BuildError::NoRoom);
+        }
+        self.buffer[at..at + 2].copy_from_slice(&kind.0.to_be_bytes());
+        self.buffer[at + 2..at + 4].copy_from_slice(&(len as u16).to_be_bytes());
+        self.buffer[at + 4 + len..end].fill(0);
+        self.len = end;
+    }
+
+    fn write_length(&mut self) {
+        let length = (self.len - HEADER_LEN) as u16;
+        self.buffer[2..4].copy_from_slice(&length.to_be_bytes());
+    }
+}

@@ -1,0 +1,128 @@
+//! MESSAGE-INTEGRITY and MESSAGE-INTEGRITY-SHA256 (RFC 8489 §14.5, §14.6).
+
+use core::fmt;
+
+use hmac::{Hmac, KeyInit, Mac};
+use md5::{Digest, Md5};
+use sha1::Sha1;
+use sha2::Sha256;
+use zeroize::Zeroize;
+
+use crate::message::HEADER_LEN;
+
+/// Bytes of an HMAC-SHA1 code.
+pub(crate) const SHA1_LEN: usize = 20;
+/// Bytes of an HMAC-SHA256 code.
+pub(crate) const SHA256_LEN: usize = 32;
+
+/// Which integrity attribute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Algorithm {
+    /// MESSAGE-INTEGRITY: HMAC-SHA1.
+    Sha1,
+    /// MESSAGE-INTEGRITY-SHA256: HMAC-SHA256.
+    Sha256,
+}
+
+/// A key for message integrity, ready to use: the HMAC key schedules are computed once and kept.
+#[derive(Clone)]
+pub struct Key {
+    sha1: Hmac<Sha1>,
+    sha256: Hmac<Sha256>,
+}
+
+impl Key {
+    /// The key whose bytes these are.
+    pub fn new(bytes: &[u8]) -> Self {
+        Self {
+            sha1: Hmac::new_from_slice(bytes).expect("HMAC takes keys of any length"),
+            sha256: Hmac::new_from_slice(bytes).expect("HMAC takes keys of any length"),
+        }
+    }
+
+    /// The key of the short-term mechanism: the password (RFC 8489 §9.1.1).
+    pub fn short_term(password: &str) -> Self {
+        Self::new(password.as_bytes())
+    }
+
+    /// The MD5 key of the long-term mechanism: `MD5(username ":" realm ":" password)`
+    /// (RFC 8489 §9.2.2).
+    pub fn long_term(username: &str, realm: &str, password: &str) -> Self {
+        let mut md5 = Md5::new();
+        for part in [username, ":", realm, ":", password] {
+            md5.update(part);
+        }
+        let mut digest = md5.finalize();
+        let key = Self::new(&digest);
+        digest.as_mut_slice().zeroize();
+        key
+    }
+
+    /// The SHA-256 key of the long-term mechanism: `SHA-256(username ":" realm ":" password)`
+    /// (RFC 8489 §18.5.1.2).
+    pub fn long_term_sha256(username: &str, realm: &str, password: &str) -> Self {
+        let mut sha256 = Sha256::new();
+        for part in [username, ":", realm, ":", password] {
+            sha256.update(part);
+        }
+        let mut digest = sha256.finalize();
+        let key = Self::new(&digest);
+        digest.as_mut_slice().zeroize();
+        key
+    }
+
+    /// HMAC-SHA1 of `parts`, one after the other: for tokens of the owner's own, such as nonces.
+    pub(crate) fn sha1_of(&self, parts: &[&[u8]]) -> [u8; SHA1_LEN] {
+        let mut mac = self.sha1.clone();
+        parts.iter().for_each(|part| mac.update(part));
+        mac.finalize().into_bytes().into()
+    }
+
+    /// The code of a message whose integrity attribute of `code_len` bytes stands at `at`: the
+    /// header's length field counts up to the end of that attribute.
+    pub(crate) fn sha1(&self, message: &[u8], at: usize) -> [u8; SHA1_LEN] {
+        let mac = feed(self.sha1.clone(), message, at, SHA1_LEN);
+        mac.finalize().into_bytes().into()
+    }
+
+    /// As [`Self::sha1`], for a full SHA-256 code.
+    pub(crate) fn sha256(&self, message: &[u8], at: usize) -> [u8; SHA256_LEN] {
+        let mac = feed(self.sha256.clone(), message, at, SHA256_LEN);
+        mac.finalize().into_bytes().into()
+    }
+
+    /// Compares in constant time.
+    pub(crate) fn verify(
+        &self,
+        algorithm: Algorithm,
+        message: &[u8],
+        at: usize,
+        code: &[u8],
+    ) -> bool {
+        match algorithm {
+            Algorithm::Sha1 => feed(self.sha1.clone(), message, at, code.len())
+                .verify_slice(code)
+                .is_ok(),
+            Algorithm::Sha256 => feed(self.sha256.clone(), message, at, code.len())
+                .verify_truncated_left(code)
+                .is_ok(),
+        }
+    }
+}
+
+fn feed<M: Mac>(mut mac: M, message: &[u8], at: usize, code_len: usize) -> M {
+    let mut header = [0; HEADER_LEN];
+    header.copy_from_slice(&message[..HEADER_LEN]);
+    let length = (at + 4 + code_len - HEADER_LEN) as u16;
+    header[2..4].copy_from_slice(&length.to_be_bytes());
+    mac.update(&header);
+    mac.update(&message[HEADER_LEN..at]);
+    mac
+}
+
+/// Never prints the key.
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Key(..)")
+    }
+}
