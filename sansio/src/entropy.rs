@@ -6,7 +6,7 @@ use rand_core::{Rng, SeedableRng};
 
 /// Randomness that comes from one seed: transaction ids, tie-breakers, user name fragments, passwords.
 ///
-/// It is the ChaCha stream cipher: with a secret seed nobody can guess the next value from those
+/// It is the `ChaCha` stream cipher: with a secret seed nobody can guess the next value from those
 /// seen, and the same seed gives the same values on any machine. Seed it from the operating system
 /// in production and from the scenario in a simulation; never use one seed for two machines.
 ///
