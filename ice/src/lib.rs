@@ -1,1 +1,26 @@
-//! ICE (RFC 8445, RFC 8838): the agent that finds the path between two peers, free of I/O.
+//! ICE.
+#![no_std]
+extern crate alloc;
+#[cfg(any(test, feature = "std"))]
+extern crate std;
+
+mod agent;
+mod candidate;
+mod check;
+mod check_list;
+mod config;
+mod credentials;
+mod event;
+mod gatherer;
+mod role;
+mod text;
+
+pub use agent::{Agent, CommandError, RemoteParameters, SendError, State};
+pub use candidate::{COMPONENT, Candidate, CandidateKind, candidate_priority, pair_priority};
+pub use config::{
+    Config, DEFAULT_PACING, Limits, MIN_PACING, Policy, Probing, TurnServer,
+};
+pub use credentials::Credentials;
+pub use event::{Endpoint, Event, FailureCause, GatheringError, SelectedPair};
+pub use role::Role;
+pub use text::Unusable;

@@ -1,0 +1,123 @@
+//! The controlling agent chooses a pair; both agents use it (RFC 8445 §8).
+
+use floe_sansio::Instant;
+
+use super::{Agent, AgentTimer, Nomination, Purpose, State};
+use crate::candidate::CandidateKind;
+use crate::check_list::{PairId, PairState, Schedule};
+use crate::event::{Endpoint, Event, SelectedPair};
+use crate::role::Role;
+
+impl Agent {
+    /// A pair became valid, or one failed: is it time to nominate?
+    ///
+    /// A pair without a relay is nominated at once. One through a relay waits while a direct pair
+    /// may still work: one round trip and [`Config::relay_hold`](crate::Config::relay_hold), in
+    /// which the peer, that has now heard from us, repeats its checks.
+    pub(super) fn reconsider(&mut self, now: Instant) {
+        if self.role != Role::Controlling || self.nomination.is_some() || self.selected.is_some() {
+            return;
+        }
+        let Some(best) = self.checks.best_valid().and_then(|id| self.checks.get(id)) else {
+            self.timers.stop(AgentTimer::RelayHold);
+            return;
+        };
+        if !best.relayed || !self.checks.direct_is_open() {
+            self.nominate(now);
+        } else if self.timers.get(AgentTimer::RelayHold).is_none() {
+            let hold = best.round_trip + self.config.relay_hold;
+            self.timers.set(AgentTimer::RelayHold, now + hold);
+        }
+    }
+
+    /// Nominates the best valid pair.
+    pub(super) fn nominate(&mut self, now: Instant) {
+        if self.role != Role::Controlling || self.nomination.is_some() || self.selected.is_some() {
+            return;
+        }
+        self.timers.stop(AgentTimer::RelayHold);
+        let Some(pair) = self.checks.best_valid() else {
+            return;
+        };
+        let schedule = Schedule::starting(now);
+        self.nomination = Some(Nomination { pair, schedule });
+    }
+
+    /// Sends the nominating check if it is due; `false` if it is not.
+    pub(super) fn nominates_now(&mut self, now: Instant) -> bool {
+        let probing = self.config.probing;
+        let Some(nomination) = &mut self.nomination else {
+            return false;
+        };
+        if nomination.schedule.next().is_none_or(|at| at > now) {
+            return false;
+        }
+        nomination.schedule.sent(now, probing);
+        let pair = nomination.pair;
+        self.send_check(now, pair, Purpose::Nomination);
+        true
+    }
+
+    /// The nominating check failed: the next valid pair gets its chance (RFC 8445 §7.2.5.3.4).
+    pub(super) fn nomination_lost(&mut self, now: Instant, id: PairId) {
+        self.nomination = None;
+        self.nomination_failed = true;
+        if self
+            .checks
+            .get(id)
+            .is_some_and(|pair| pair.state != PairState::Failed)
+        {
+            self.fail_pair(now, id);
+        }
+    }
+
+    /// A check over this pair succeeded and the controlling side has nominated it.
+    pub(super) fn select(&mut self, now: Instant, id: PairId) {
+        let Some(pair) = self.checks.get(id) else {
+            return;
+        };
+        // Of several nominated by an RFC 5245 peer the best counts (RFC 8445 §8.1.1).
+        let current = self.active.filter(|_| self.selected.is_some());
+        let better = current
+            .and_then(|current| self.checks.get(current))
+            .is_none_or(|current| current.priority < pair.priority);
+        if !better {
+            return;
+        }
+        let Some(local) = pair.valid.map(|at| &self.locals[at]) else {
+            return;
+        };
+        let remote = &self.remotes[pair.remote].candidate;
+        let selected = SelectedPair {
+            local: Endpoint {
+                kind: local.kind,
+                address: local.address,
+            },
+            remote: Endpoint {
+                kind: remote.kind,
+                address: remote.address,
+            },
+        };
+        let (base, address) = (pair.base, pair.address);
+        let through_relay = self.locals[pair.local].kind == CandidateKind::Relayed;
+        self.nomination = None;
+        self.active = Some(id);
+        self.follow_consent(now);
+        self.selected = Some(selected);
+        self.state = State::Completed;
+        self.events.push_back(Event::Selected(selected));
+        // Other pairs are needed no more; checks over them are still answered.
+        self.transactions.retain(|check| check.pair == id);
+        self.checks.retire();
+        self.timers.stop(AgentTimer::RelayHold);
+        self.timers.stop(AgentTimer::Pac);
+        self.gatherer.stop_bindings();
+        if through_relay {
+            if let Some(relay) = self.gatherer.relay(base) {
+                let _ = relay.bind_channel(now, address);
+            }
+        }
+        self.timers
+            .set(AgentTimer::Release, now + super::consent::RELEASE_DELAY);
+    }
+}

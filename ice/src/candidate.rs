@@ -1,0 +1,218 @@
+//! Candidates: transport addresses at which an agent may be reached.
+
+use alloc::string::String;
+use core::fmt::Write;
+use core::net::{IpAddr, SocketAddr};
+
+use floe_sansio::Transport;
+
+/// How a candidate was found (RFC 8445 §4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum CandidateKind {
+    /// An address of this host.
+    Host,
+    /// The outside of a NAT, as a peer sees it.
+    PeerReflexive,
+    /// The outside of a NAT, as a STUN server sees it.
+    ServerReflexive,
+    /// An address on a TURN server.
+    Relayed,
+}
+
+impl CandidateKind {
+    /// The recommended type preference, 0 to 126 (RFC 8445 §5.1.2.2).
+    pub const fn type_preference(self) -> u32 {
+        match self {
+            Self::Host => 126,
+            Self::PeerReflexive => 110,
+            Self::ServerReflexive => 100,
+            Self::Relayed => 0,
+        }
+    }
+
+    /// The name in SDP (RFC 8839 §5.1): `host`, `prflx`, `srflx` or `relay`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Host => "host",
+            Self::PeerReflexive => "prflx",
+            Self::ServerReflexive => "srflx",
+            Self::Relayed => "relay",
+        }
+    }
+}
+
+/// The one component that floe's agents use: RTP and RTCP share it, and so do data channels.
+pub const COMPONENT: u16 = 1;
+
+/// The priority of a candidate (RFC 8445 §5.1.2.1), for component [`COMPONENT`].
+///
+/// `local_preference` is 65535 for the best address of a host.
+///
+/// ```
+/// use floe_ice::{CandidateKind, candidate_priority};
+///
+/// assert_eq!(candidate_priority(CandidateKind::Host, 65535), 2_130_706_431);
+/// ```
+pub const fn candidate_priority(kind: CandidateKind, local_preference: u16) -> u32 {
+    (kind.type_preference() << 24) | ((local_preference as u32) << 8) | (256 - COMPONENT as u32)
+}
+
+/// The priority of a pair, given that of the candidate on either side (RFC 8445 §6.1.2.3).
+///
+/// ```
+/// use floe_ice::pair_priority;
+///
+/// assert_eq!(pair_priority(5, 3), (3 << 32) + 10 + 1);
+/// assert_eq!(pair_priority(3, 5), (3 << 32) + 10);
+/// ```
+pub const fn pair_priority(controlling: u32, controlled: u32) -> u64 {
+    let (low, high, bit) = if controlling > controlled {
+        (controlled, controlling, 1)
+    } else {
+        (controlling, controlled, 0)
+    };
+    ((low as u64) << 32) + 2 * (high as u64) + bit
+}
+
+/// A candidate of either side.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// How it was found.
+    pub kind: CandidateKind,
+    /// What carries packets to it.
+    pub transport: Transport,
+    /// Where packets are sent to reach it.
+    pub address: SocketAddr,
+    /// The address that packets of this candidate leave from: itself for host and relayed
+    /// candidates. Of a remote candidate it is not known, and stands equal to `address`.
+    pub base: SocketAddr,
+    /// Its priority, 1 to 2³¹ − 1.
+    pub priority: u32,
+    /// Equal for candidates that are likely to work alike (RFC 8445 §5.1.1.3): 1 to 32 characters.
+    pub foundation: String,
+    /// The address it was derived from, for diagnosis: the base of a reflexive candidate, the mapped
+    /// address of a relayed one.
+    pub related: Option<SocketAddr>,
+}
+
+impl Candidate {
+    /// Whether an address is worth a host candidate (RFC 8445 §5.1.1.1): not unspecified, not
+    /// multicast, not a deprecated form of IPv6; loopback only where the owner asked for it.
+    pub fn is_host_address(address: SocketAddr, loopback: bool) -> bool {
+        let ip = address.ip();
+        if ip.is_unspecified() || ip.is_multicast() || (ip.is_loopback() && !loopback) {
+            return false;
+        }
+        match ip {
+            IpAddr::V4(ip) => !ip.is_broadcast(),
+            // IPv4-mapped, IPv4-compatible (::/96) and site-local (fec0::/10) addresses.
+            IpAddr::V6(ip) => {
+                let compatible = ip.segments()[..6] == [0; 6] && !ip.is_loopback();
+                ip.to_ipv4_mapped().is_none()
+                    && !compatible
+                    && ip.segments()[0] & 0xFFC0 != 0xFEC0
+            }
+        }
+    }
+}
+
+/// What makes local candidates share a foundation (RFC 8445 §5.1.1.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct FoundationKey {
+    kind: CandidateKind,
+    transport: Transport,
+    base: IpAddr,
+    server: Option<IpAddr>,
+}
+
+/// The foundations given out so far; they are numbered from 1.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Foundations(alloc::vec::Vec<FoundationKey>);
+
+impl Foundations {
+    /// The foundation of a local candidate: the same text for the same kind, transport, base address
+    /// and server address.
+    pub(crate) fn of(
+        &mut self,
+        kind: CandidateKind,
+        transport: Transport,
+        base: IpAddr,
+        server: Option<IpAddr>,
+    ) -> String {
+        let key = FoundationKey {
+            kind,
+            transport,
+            base,
+            server,
+        };
+        let number = if let Some(at) = self.0.iter().position(|&known| known == key) {
+            at + 1
+        } else {
+            self.0.push(key);
+            self.0.len()
+        };
+        let mut text = String::new();
+        let _ = write!(text, "{number}");
+        text
+    }
+}
+
+/// Whether only hosts of the same private network can be reached at this address.
+pub(crate) fn is_private(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => {
+            let shared = ip.octets()[0] == 100 && ip.octets()[1] & 0xC0 == 64;
+            ip.is_private() || ip.is_link_local() || ip.is_loopback() || shared
+        }
+        IpAddr::V6(ip) => {
+            ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// req: ICE-5.1.1.1-4, ICE-5.1.1.1-5, ICE-5.1.1.1-6
+    #[test]
+    fn useless_addresses_make_no_host_candidates() {
+        for (address, usable) in [
+            ("192.0.2.1:1", true),
+            ("127.0.0.1:1", false),
+            ("0.0.0.0:1", false),
+            ("224.0.0.1:1", false),
+            ("[2001:db8::1]:1", true),
+            ("[fe80::1]:1", true),
+            ("[::1]:1", false),
+            ("[::ffff:192.0.2.1]:1", false),
+            ("[::192.0.2.1]:1", false),
+            ("[fec0::1]:1", false),
+        ] {
+            let parsed = address.parse().unwrap();
+            assert_eq!(Candidate::is_host_address(parsed, false), usable, "{address}");
+        }
+        assert!(Candidate::is_host_address("127.0.0.1:1".parse().unwrap(), true));
+        assert!(Candidate::is_host_address("[::1]:1".parse().unwrap(), true));
+    }
+
+    /// req: ICE-5.1.1.3-1
+    #[test]
+    fn foundations_are_equal_for_the_same_kind_base_and_server_only() {
+        let mut foundations = Foundations::default();
+        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+        let (base, other, server) = (ip("10.0.0.1"), ip("10.0.0.2"), ip("192.0.2.1"));
+        let udp = Transport::Udp;
+        let host = foundations.of(CandidateKind::Host, udp, base, None);
+        assert_eq!(foundations.of(CandidateKind::Host, udp, base, None), host);
+        for different in [
+            foundations.of(CandidateKind::Host, udp, other, None),
+            foundations.of(CandidateKind::Host, Transport::Tcp, base, None),
+            foundations.of(CandidateKind::ServerReflexive, udp, base, Some(server)),
+            foundations.of(CandidateKind::ServerReflexive, udp, base, Some(other)),
+            foundations.of(CandidateKind::Relayed, udp, base, Some(server)),
+        ] {
+            assert_ne!(different, host);
+        }
+    }
+}

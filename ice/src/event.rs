@@ -1,0 +1,90 @@
+//! What an agent tells its owner.
+
+use core::net::SocketAddr;
+
+use crate::candidate::{Candidate, CandidateKind};
+use crate::role::Role;
+
+/// Something the owner must know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A candidate of this side, to be signalled to the other.
+    LocalCandidate(Candidate),
+    /// There will be no more of them (end-of-candidates, RFC 8838 §13).
+    GatheringComplete,
+    /// A server gave no candidate; others go on.
+    GatheringFailed {
+        /// The local address.
+        base: SocketAddr,
+        /// The server.
+        server: SocketAddr,
+        /// Why.
+        cause: GatheringError,
+    },
+    /// The first pair works: data can be sent.
+    Connected,
+    /// This pair is used from now on.
+    Selected(SelectedPair),
+    /// The agents disagreed about their roles and this one changed its own.
+    RoleChanged(Role),
+    /// It is over.
+    Failed(FailureCause),
+}
+
+/// Why a server gave no candidate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum GatheringError {
+    /// The STUN server did not tell an address.
+    Binding(floe_stun::BindingError),
+    /// The TURN server made no allocation.
+    Allocation(floe_turn::AllocateError),
+    /// The time for gathering was over.
+    TooLate,
+}
+
+/// Why an agent gave up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FailureCause {
+    /// No candidate on this side.
+    NoLocalCandidates,
+    /// No candidate from the other side, and no check from it either.
+    NoRemoteCandidates,
+    /// Candidates on both sides, but none of one kind on both.
+    NoPairs,
+    /// No pair works.
+    ChecksFailed,
+    /// The pairs that worked stopped to, before one of them could be agreed upon.
+    NominationFailed,
+    /// The peer did not confirm for 30 s that it wants to go on receiving (RFC 7675 §5.1).
+    ConsentExpired,
+    /// The allocation that the selected pair needs is gone.
+    RelayLost,
+}
+
+/// One end of a selected pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// How it was found.
+    pub kind: CandidateKind,
+    /// Its address, as the other side sees it.
+    pub address: SocketAddr,
+}
+
+/// The pair that two agents agreed upon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SelectedPair {
+    /// This side.
+    pub local: Endpoint,
+    /// The other side.
+    pub remote: Endpoint,
+}
+
+impl SelectedPair {
+    /// Whether data goes through a relay, as far as this side can know.
+    pub fn is_relayed(&self) -> bool {
+        self.local.kind == CandidateKind::Relayed || self.remote.kind == CandidateKind::Relayed
+    }
+}

@@ -1,0 +1,148 @@
+//! Candidates as text: the grammar is that of `floe_sdp::ice`, this is what it means to an agent.
+
+use core::fmt;
+use core::net::SocketAddr;
+
+use floe_sansio::Transport;
+use floe_sdp::ice as sdp;
+
+use crate::candidate::{COMPONENT, Candidate, CandidateKind};
+
+/// Why an agent cannot use a well-formed candidate. RFC 8839 §5.1 wants it ignored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Unusable {
+    /// Not UDP.
+    Transport,
+    /// Not component 1: RTCP of a peer that does not multiplex.
+    Component,
+    /// A type that no RFC known here defines.
+    Kind,
+    /// A name instead of an address; resolve it first.
+    Name,
+}
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Transport => "the transport is not UDP",
+            Self::Component => "the component is not 1",
+            Self::Kind => "the candidate type is unknown",
+            Self::Name => "the address is a name",
+        })
+    }
+}
+
+impl core::error::Error for Unusable {}
+
+/// For the other side (RFC 8839 §5.1): all but host candidates name the address they were derived
+/// from, or hide it.
+impl From<&Candidate> for sdp::Candidate {
+    fn from(candidate: &Candidate) -> Self {
+        let hidden = || {
+            let unspecified = if candidate.address.is_ipv4() {
+                "0.0.0.0:9"
+            } else {
+                "[::]:9"
+            };
+            unspecified.parse().ok()
+        };
+        let related: Option<SocketAddr> = match candidate.kind {
+            CandidateKind::Host => None,
+            _ => candidate.related.or_else(hidden),
+        };
+        Self {
+            foundation: candidate.foundation.clone(),
+            component: COMPONENT,
+            transport: sdp::CandidateTransport::Udp,
+            priority: candidate.priority,
+            address: candidate.address.ip().into(),
+            port: candidate.address.port(),
+            kind: match candidate.kind {
+                CandidateKind::Host => sdp::CandidateType::Host,
+                CandidateKind::ServerReflexive => sdp::CandidateType::ServerReflexive,
+                CandidateKind::PeerReflexive => sdp::CandidateType::PeerReflexive,
+                CandidateKind::Relayed => sdp::CandidateType::Relayed,
+            },
+            related_address: related.map(|address| address.ip().into()),
+            related_port: related.map(|address| address.port()),
+            tcp_type: None,
+            extensions: alloc::vec::Vec::new(),
+        }
+    }
+}
+
+/// A candidate that the other side signalled.
+impl TryFrom<&sdp::Candidate> for Candidate {
+    type Error = Unusable;
+
+    fn try_from(text: &sdp::Candidate) -> Result<Self, Unusable> {
+        if text.transport != sdp::CandidateTransport::Udp {
+            return Err(Unusable::Transport);
+        }
+        if text.component != COMPONENT {
+            return Err(Unusable::Component);
+        }
+        let kind = match text.kind {
+            sdp::CandidateType::Host => CandidateKind::Host,
+            sdp::CandidateType::ServerReflexive => CandidateKind::ServerReflexive,
+            sdp::CandidateType::PeerReflexive => CandidateKind::PeerReflexive,
+            sdp::CandidateType::Relayed => CandidateKind::Relayed,
+            sdp::CandidateType::Other(_) => return Err(Unusable::Kind),
+        };
+        let ip = |address: &sdp::CandidateAddress| match address {
+            sdp::CandidateAddress::Ip(ip) => Some(*ip),
+            sdp::CandidateAddress::Name(_) => None,
+        };
+        let address = SocketAddr::new(ip(&text.address).ok_or(Unusable::Name)?, text.port);
+        let related = text.related_address.as_ref().and_then(ip);
+        Ok(Self {
+            kind,
+            transport: Transport::Udp,
+            address,
+            base: address,
+            priority: text.priority,
+            foundation: text.foundation.clone(),
+            related: related
+                .zip(text.related_port)
+                .map(|(ip, port)| SocketAddr::new(ip, port)),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+
+    fn read(text: &str) -> Result<Candidate, Unusable> {
+        Candidate::try_from(&text.parse::<sdp::Candidate>().unwrap())
+    }
+
+    /// req: ICESDP-5.1-6, ICESDP-5.1-7, ICESDP-5.1-8
+    #[test]
+    fn related_addresses_are_given_where_the_rfc_wants_them() {
+        let text = "candidate:1 1 udp 1694498815 192.0.2.3 45664 typ srflx raddr 10.0.1.1 rport 8998";
+        let mut candidate = read(text).unwrap();
+        assert_eq!(sdp::Candidate::from(&candidate).to_string(), text);
+        candidate.related = None;
+        let hidden = sdp::Candidate::from(&candidate).to_string();
+        assert!(hidden.ends_with("raddr 0.0.0.0 rport 9"), "{hidden}");
+        candidate.kind = CandidateKind::Host;
+        candidate.related = Some(candidate.address);
+        assert!(!sdp::Candidate::from(&candidate).to_string().contains("raddr"));
+    }
+
+    /// req: ICESDP-5.1-3
+    #[test]
+    fn what_cannot_be_used_is_told_apart() {
+        for (text, why) in [
+            ("candidate:1 1 tcp 1 192.0.2.3 9 typ host tcptype active", Unusable::Transport),
+            ("candidate:1 2 udp 1 192.0.2.3 9 typ host", Unusable::Component),
+            ("candidate:1 1 udp 1 192.0.2.3 9 typ warp", Unusable::Kind),
+            ("candidate:1 1 udp 1 a.local 9 typ host", Unusable::Name),
+        ] {
+            assert_eq!(read(text), Err(why), "{text}");
+        }
+    }
+}
