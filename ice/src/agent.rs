@@ -23,7 +23,8 @@ use crate::candidate::{Candidate, CandidateKind, Foundations};
 use crate::check::Session;
 use crate::check_list::{CheckList, PairId, Schedule};
 use crate::config::{Config, DEFAULT_PACING, MIN_PACING};
-use crate::credentials::Credentials;
+use floe_sdp::ice::IceCredentials;
+use crate::credentials;
 use crate::event::{Event, FailureCause, SelectedPair};
 use crate::gatherer::Gatherer;
 use crate::role::Role;
@@ -50,7 +51,7 @@ pub enum State {
 #[derive(Clone, Debug)]
 pub struct RemoteParameters {
     /// Its credentials.
-    pub credentials: Credentials,
+    pub credentials: IceCredentials,
     /// Its Ta, if it said (`a=ice-pacing`).
     pub pacing: Option<Duration>,
     /// Whether it is a lite agent, which sends no checks and never controls (RFC 8445 §2.5).
@@ -204,7 +205,7 @@ pub struct Agent {
     tie_breaker: u64,
     pacing: Duration,
 
-    credentials: Credentials,
+    credentials: IceCredentials,
     key: Key,
     remote_parameters: Option<RemoteParameters>,
     session: Option<Session>,
@@ -253,14 +254,15 @@ impl Agent {
     /// [`Self::set_remote_parameters`].
     pub fn new(config: Config, seed: [u8; 32], now: Instant) -> Self {
         let mut entropy = Entropy::new(seed);
-        let credentials = Credentials::generate(&mut entropy);
+        let credentials = credentials::generate(&mut entropy)
+            .expect("48 and 144 bits of ice-chars are valid credentials");
         Self {
             clock: Clock::new(now),
             state: State::New,
             role: config.role,
             tie_breaker: entropy.u64(),
             pacing: config.pacing.max(MIN_PACING),
-            key: Key::short_term(credentials.password.expose()),
+            key: Key::short_term(credentials.pwd()),
             credentials,
             remote_parameters: None,
             session: None,
@@ -291,7 +293,7 @@ impl Agent {
     }
 
     /// The credentials of this side, to be signalled to the other.
-    pub const fn credentials(&self) -> &Credentials {
+    pub const fn credentials(&self) -> &IceCredentials {
         &self.credentials
     }
 
@@ -303,6 +305,16 @@ impl Agent {
     /// How far the agent has come.
     pub const fn state(&self) -> State {
         self.state
+    }
+
+    /// Sets the role of the beginning, before the peer's parameters are known: the side that offers
+    /// controls. Later only the agents themselves change roles.
+    pub fn set_role(&mut self, role: Role) -> Result<(), CommandError> {
+        if self.state != State::New {
+            return Err(CommandError::CredentialsSet);
+        }
+        self.role = role;
+        Ok(())
     }
 
     /// The role of the moment.
@@ -341,9 +353,7 @@ impl Agent {
     ) -> Result<(), CommandError> {
         self.check_alive()?;
         if let Some(known) = &self.remote_parameters {
-            let same = known.credentials.ufrag == parameters.credentials.ufrag
-                && known.credentials.password.expose()
-                    == parameters.credentials.password.expose();
+            let same = known.credentials == parameters.credentials;
             return if same { Ok(()) } else { Err(CommandError::CredentialsSet) };
         }
         let now = self.clock.advance(now);

@@ -11,7 +11,7 @@ use floe_stun::{
     UnknownRequired, UseCandidate, Username, XorMappedAddress,
 };
 
-use crate::credentials::Credentials;
+use floe_sdp::ice::IceCredentials;
 use crate::role::Role;
 
 /// Bytes of the longest check: two fragments of up to 256 characters in USERNAME.
@@ -43,10 +43,10 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) fn new(local: &Credentials, remote: &Credentials) -> Self {
+    pub(crate) fn new(local: &IceCredentials, remote: &IceCredentials) -> Self {
         Self {
-            username: format!("{}:{}", remote.ufrag, local.ufrag),
-            remote_key: Key::short_term(remote.password.expose()),
+            username: format!("{}:{}", remote.ufrag(), local.ufrag()),
+            remote_key: Key::short_term(remote.pwd()),
         }
     }
 
@@ -112,7 +112,7 @@ impl Eq for UnknownTypes {}
 /// as the role that fits.
 pub(crate) fn read_request(
     message: &Message<'_>,
-    local: &Credentials,
+    local: &IceCredentials,
     local_key: &Key,
     own_role: Role,
 ) -> Result<Check, Refusal> {
@@ -124,7 +124,7 @@ pub(crate) fn read_request(
     };
     let named = username
         .split_once(':')
-        .is_some_and(|(own, rest)| own == local.ufrag && !rest.contains(':'));
+        .is_some_and(|(own, rest)| own == local.ufrag() && !rest.contains(':'));
     if !named || !message.verify(local_key, algorithm) {
         return Err(Refusal::Unauthenticated);
     }

@@ -20,7 +20,9 @@ pub use candidate::{COMPONENT, Candidate, CandidateKind, candidate_priority, pai
 pub use config::{
     Config, DEFAULT_PACING, Limits, MIN_PACING, Policy, Probing, TurnServer,
 };
-pub use credentials::Credentials;
+#[doc(inline)]
+pub use floe_sdp::ice::IceCredentials;
+
 pub use event::{Endpoint, Event, FailureCause, GatheringError, SelectedPair};
 pub use role::Role;
 pub use text::Unusable;

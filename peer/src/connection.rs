@@ -1,0 +1,401 @@
+use alloc::collections::VecDeque;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use floe_ice::{Agent, RemoteParameters, Role, SelectedPair, SendError, State};
+use floe_sansio::{Datagram, Entropy, Input, Instant, Route, Transmit, impl_machine};
+use floe_sdp::ice::{Candidate, TrickledCandidate};
+use floe_sdp::{
+    DescriptionKind, DtlsIdentity, LocalTransport, Negotiated, Negotiator, NegotiatorConfig,
+    RemoteTransport, Session, SignalingState,
+};
+
+use crate::config::Config;
+use crate::error::Error;
+use crate::event::{Event, IceCandidate};
+
+/// One peer-to-peer connection. See the [crate documentation](crate) for a run.
+///
+/// # Trickle or not
+///
+/// Gathering begins with [`Self::set_local_description`], and candidates that the description does
+/// not hold follow as [`Event::Candidate`]. To signal them all at once, call [`Self::gather`] first
+/// and create the description after [`Event::GatheringComplete`].
+#[derive(Debug)]
+pub struct Connection {
+    dtls: DtlsIdentity,
+    negotiator: Negotiator,
+    agent: Agent,
+    /// Local candidates so far, as text signals them.
+    candidates: Vec<Candidate>,
+    gathered: bool,
+    /// How many of them the description created last holds, and whether it says that there are no
+    /// more.
+    created: Announced,
+    /// The same of the description in force and the events after it; `None` before there is one.
+    announced: Option<Announced>,
+    /// The section that candidates are signalled for, by name and place.
+    section: (Option<String>, Option<u16>),
+    /// What the other side signalled in an exchange that is not finished.
+    pending: Option<Pending>,
+    events: VecDeque<Event>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Announced {
+    candidates: usize,
+    end: bool,
+}
+
+/// A remote transport that ICE does not know yet: the exchange may still be rolled back.
+#[derive(Clone, Debug)]
+struct Pending {
+    transport: RemoteTransport,
+    trickled: Vec<TrickledCandidate>,
+}
+
+/// Candidates kept for an exchange that is not finished; more are dropped.
+const MAX_PENDING_CANDIDATES: usize = 100;
+
+impl Connection {
+    /// A new connection. It sends nothing until a description is set.
+    ///
+    /// Refused are sections that cannot be described.
+    pub fn new(config: Config, seed: [u8; 32], now: Instant) -> Result<Self, Error> {
+        let mut entropy = Entropy::new(seed);
+        let session_id = entropy.u64() >> 2;
+        let ice = config.ice();
+        let negotiator = Negotiator::new(NegotiatorConfig::new(session_id, config.sections))?;
+        Ok(Self {
+            dtls: config.dtls,
+            negotiator,
+            agent: Agent::new(ice, entropy.seed(), now),
+            candidates: Vec::new(),
+            gathered: false,
+            created: Announced::default(),
+            announced: None,
+            section: (None, None),
+            pending: None,
+            events: VecDeque::new(),
+        })
+    }
+
+    /// Begins to gather candidates before a description is set.
+    pub fn gather(&mut self, now: Instant) {
+        self.agent.gather(now);
+        self.drain();
+    }
+
+    /// Makes an offer with the candidates known so far.
+    pub fn create_offer(&mut self, _now: Instant) -> Result<String, Error> {
+        let text = self.negotiator.create_offer(&LocalTransport {
+            credentials: self.agent.credentials(),
+            pacing: Some(self.agent.pacing()),
+            candidates: &self.candidates,
+            end_of_candidates: self.gathered,
+            dtls: &self.dtls,
+            lite: false,
+        })?;
+        self.created = self.known();
+        Ok(text)
+    }
+
+    /// Makes an answer to the offer that was set, with the candidates known so far.
+    pub fn create_answer(&mut self, _now: Instant) -> Result<String, Error> {
+        let text = self.negotiator.create_answer(&LocalTransport {
+            credentials: self.agent.credentials(),
+            pacing: Some(self.agent.pacing()),
+            candidates: &self.candidates,
+            end_of_candidates: self.gathered,
+            dtls: &self.dtls,
+            lite: false,
+        })?;
+        self.created = self.known();
+        Ok(text)
+    }
+
+    /// Puts the description that was created last into force, and begins to gather.
+    pub fn set_local_description(
+        &mut self,
+        now: Instant,
+        kind: DescriptionKind,
+        text: &str,
+    ) -> Result<(), Error> {
+        self.negotiator.set_local(kind, text)?;
+        if kind == DescriptionKind::Offer {
+            // An error says that the peer is known already: then the roles stay (RFC 8445 §6.1.1).
+            let _ = self.agent.set_role(Role::Controlling);
+        }
+        self.section = transport_section(text);
+        let announced = self.announced.get_or_insert_default();
+        announced.candidates = announced.candidates.max(self.created.candidates);
+        announced.end |= self.created.end;
+        self.agent.gather(now);
+        self.finish_exchange(now);
+        self.drain();
+        Ok(())
+    }
+
+    /// Takes a description of the other side.
+    pub fn set_remote_description(
+        &mut self,
+        now: Instant,
+        kind: DescriptionKind,
+        text: &[u8],
+    ) -> Result<(), Error> {
+        let description = self.negotiator.set_remote(kind, text)?;
+        if let Some(transport) = description.transport {
+            if transport.ice_restart {
+                // The exchange is given up; what was agreed before stays in force.
+                let _ = self.negotiator.rollback();
+                return Err(Error::Restart);
+            }
+            self.pending = Some(Pending {
+                transport,
+                trickled: Vec::new(),
+            });
+        }
+        if kind == DescriptionKind::Offer {
+            let _ = self.agent.set_role(Role::Controlled);
+        }
+        self.finish_exchange(now);
+        self.drain();
+        Ok(())
+    }
+
+    /// Gives up the exchange that is under way (RFC 9429 §5.7).
+    pub fn rollback(&mut self) -> Result<(), Error> {
+        self.negotiator.rollback()?;
+        self.pending = None;
+        Ok(())
+    }
+
+    /// Takes a candidate of the other side.
+    pub fn add_ice_candidate(
+        &mut self,
+        now: Instant,
+        candidate: &IceCandidate,
+    ) -> Result<(), Error> {
+        let trickled = self.negotiator.add_remote_candidate_text(
+            &candidate.candidate,
+            candidate.sdp_mid.as_deref(),
+            candidate.sdp_mline_index,
+            candidate.username_fragment.as_deref(),
+        )?;
+        let Some(trickled) = trickled else {
+            return Ok(());
+        };
+        if let Some(pending) = &mut self.pending {
+            if pending.trickled.len() >= MAX_PENDING_CANDIDATES {
+                return Err(Error::Ice(floe_ice::CommandError::Capacity));
+            }
+            pending.trickled.push(trickled);
+            return Ok(());
+        }
+        let result = self.take_candidate(now, &trickled);
+        self.drain();
+        result
+    }
+
+    /// Where `buffer[range]`, an application datagram, is to be sent. Leave
+    /// [`HEADROOM`](floe_sansio::HEADROOM) and [`TAILROOM`](floe_sansio::TAILROOM) around it:
+    /// through a relay it is framed in place.
+    pub fn send(&mut self, buffer: &mut [u8], range: Range<usize>) -> Result<Route, SendError> {
+        self.agent.send(buffer, range)
+    }
+
+    /// Ends the connection; allocations on relays are released.
+    pub fn close(&mut self, now: Instant) {
+        self.agent.close(now);
+        self.drain();
+    }
+
+    /// One datagram arrived on one of the connection's addresses.
+    pub fn handle_input(&mut self, now: Instant, datagram: Datagram<'_>) -> Input {
+        let input = self.agent.handle_input(now, datagram);
+        if matches!(input, Input::Handled) {
+            self.drain();
+        }
+        input
+    }
+
+    /// The clock reached [`Self::poll_timeout`].
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.agent.handle_timeout(now);
+        self.drain();
+    }
+
+    /// The next bytes to send.
+    pub fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.agent.poll_transmit()
+    }
+
+    /// The next thing to know.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// When to call [`Self::handle_timeout`].
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.agent.poll_timeout()
+    }
+
+    /// The state of offer and answer.
+    pub fn signaling_state(&self) -> SignalingState {
+        self.negotiator.state()
+    }
+
+    /// The state of ICE.
+    pub const fn ice_state(&self) -> State {
+        self.agent.state()
+    }
+
+    /// The ICE role of the moment.
+    pub const fn role(&self) -> Role {
+        self.agent.role()
+    }
+
+    /// The pair that ICE selected.
+    pub const fn selected(&self) -> Option<SelectedPair> {
+        self.agent.selected()
+    }
+
+    /// What the last finished exchange has come to: sections, DTLS role, SCTP ports.
+    pub fn negotiated(&self) -> Option<Negotiated> {
+        self.negotiator.negotiated()
+    }
+
+    /// How many things the other side has made this one hold: for tests of its limits.
+    pub fn retained(&self) -> usize {
+        self.agent.retained() + self.pending.as_ref().map_or(0, |p| p.trickled.len())
+    }
+
+    const fn known(&self) -> Announced {
+        Announced {
+            candidates: self.candidates.len(),
+            end: self.gathered,
+        }
+    }
+
+    /// The exchange may be finished: then ICE learns about the other side.
+    fn finish_exchange(&mut self, now: Instant) {
+        if self.negotiator.state() != SignalingState::Stable {
+            return;
+        }
+        let Some(Pending {
+            transport,
+            trickled,
+        }) = self.pending.take()
+        else {
+            return;
+        };
+        let parameters = RemoteParameters {
+            credentials: transport.credentials,
+            pacing: transport.pacing,
+            lite: transport.lite,
+        };
+        // Candidates first: the check list is ordered when the first check leaves.
+        for candidate in transport.candidates {
+            let candidate = TrickledCandidate::Candidate(candidate);
+            let _ = self.take_candidate(now, &candidate);
+        }
+        let _ = self.agent.set_remote_parameters(now, parameters);
+        for candidate in trickled {
+            let _ = self.take_candidate(now, &candidate);
+        }
+        if transport.end_of_candidates {
+            let _ = self.take_candidate(now, &TrickledCandidate::EndOfCandidates);
+        }
+    }
+
+    fn take_candidate(
+        &mut self,
+        now: Instant,
+        candidate: &TrickledCandidate,
+    ) -> Result<(), Error> {
+        match candidate {
+            TrickledCandidate::EndOfCandidates => self.agent.end_of_remote_candidates(now)?,
+            TrickledCandidate::Candidate(text) => match floe_ice::Candidate::try_from(text) {
+                Ok(candidate) => self.agent.add_remote_candidate(now, candidate)?,
+                Err(cause) => self.events.push_back(Event::CandidateIgnored(cause)),
+            },
+        }
+        Ok(())
+    }
+
+    /// Takes in what the agent has to say, and announces candidates that no description holds.
+    fn drain(&mut self) {
+        while let Some(event) = self.agent.poll_event() {
+            match event {
+                floe_ice::Event::LocalCandidate(candidate) => {
+                    self.candidates.push(Candidate::from(&candidate));
+                }
+                floe_ice::Event::GatheringComplete => {
+                    self.gathered = true;
+                    // The end is announced after the last candidate.
+                    self.announce();
+                    self.events.push_back(Event::GatheringComplete);
+                }
+                floe_ice::Event::GatheringFailed {
+                    base,
+                    server,
+                    cause,
+                } => self.events.push_back(Event::GatheringFailed {
+                    base,
+                    server,
+                    cause,
+                }),
+                floe_ice::Event::Connected => self.events.push_back(Event::Connected),
+                floe_ice::Event::Selected(pair) => self.events.push_back(Event::Selected(pair)),
+                floe_ice::Event::RoleChanged(role) => {
+                    self.events.push_back(Event::RoleChanged(role));
+                }
+                floe_ice::Event::Failed(cause) => self.events.push_back(Event::Failed(cause)),
+                _ => {}
+            }
+        }
+        self.announce();
+    }
+
+    fn announce(&mut self) {
+        let Some(announced) = self.announced else {
+            return;
+        };
+        let known = self.known();
+        if announced.candidates == known.candidates && announced.end == known.end {
+            return;
+        }
+        let (sdp_mid, sdp_mline_index) = self.section.clone();
+        let ufrag = self.agent.credentials().ufrag();
+        let last = (known.end && !announced.end).then(String::new);
+        let fresh = self.candidates[announced.candidates..].iter();
+        for candidate in fresh.map(Candidate::to_string).chain(last) {
+            self.events.push_back(Event::Candidate(IceCandidate {
+                candidate,
+                sdp_mid: sdp_mid.clone(),
+                sdp_mline_index,
+                username_fragment: Some(ufrag.into()),
+            }));
+        }
+        self.announced = Some(known);
+    }
+}
+
+/// The section that speaks for the one transport, by name and place: the first with credentials.
+fn transport_section(text: &str) -> (Option<String>, Option<u16>) {
+    let Ok(session) = Session::parse(text.as_bytes()) else {
+        return (None, None);
+    };
+    let section = session
+        .media()
+        .find(|media| media.attribute("ice-ufrag").is_some());
+    let mid = section
+        .as_ref()
+        .and_then(|media| media.attribute("mid")?.text())
+        .and_then(|mid| core::str::from_utf8(mid).ok())
+        .map(String::from);
+    (mid, section.map(|media| media.index() as u16))
+}
+
+impl_machine!(Connection, Event);

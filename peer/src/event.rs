@@ -1,0 +1,46 @@
+use alloc::string::String;
+use core::net::SocketAddr;
+
+use floe_ice::{FailureCause, GatheringError, Role, SelectedPair, Unusable};
+
+/// A candidate on its way between two connections, with the fields of `RTCIceCandidateInit`.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct IceCandidate {
+    /// `candidate:…`; empty at the end of candidates.
+    pub candidate: String,
+    /// The media section it belongs to, by name.
+    pub sdp_mid: Option<String>,
+    /// The same by place, counted from 0.
+    pub sdp_mline_index: Option<u16>,
+    /// The generation it belongs to.
+    pub username_fragment: Option<String>,
+}
+
+/// Something the owner must know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// To be signalled to the other side; the last one is empty.
+    Candidate(IceCandidate),
+    /// There will be no more local candidates: a description made now is complete.
+    GatheringComplete,
+    /// A server gave no candidate; others go on.
+    GatheringFailed {
+        /// The local address.
+        base: SocketAddr,
+        /// The server.
+        server: SocketAddr,
+        /// Why.
+        cause: GatheringError,
+    },
+    /// A candidate of the other side is of no use here.
+    CandidateIgnored(Unusable),
+    /// A path works: data can be sent.
+    Connected,
+    /// This pair is used from now on.
+    Selected(SelectedPair),
+    /// The roles collided and this side changed its own.
+    RoleChanged(Role),
+    /// It is over.
+    Failed(FailureCause),
+}
