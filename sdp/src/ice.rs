@@ -1,0 +1,19 @@
+//! The grammar of ICE in SDP (RFC 8839 §5): candidates and credentials.
+
+mod candidate;
+mod credentials;
+
+pub use candidate::{
+    Candidate, CandidateAddress, CandidateError, CandidateTransport, CandidateType, TcpType,
+    TrickledCandidate,
+};
+pub use credentials::{CredentialsError, IceCredentials};
+
+pub(crate) use candidate::candidate_value;
+
+/// Least and most ice-chars of a ufrag (§5.4).
+pub(crate) const UFRAG: (usize, usize) = (4, 256);
+/// Least and most ice-chars of a password (§5.4).
+pub(crate) const PWD: (usize, usize) = (22, 256);
+/// Most characters of a ufrag that is sent (§5.4).
+pub(crate) const SENT_UFRAG: usize = 32;

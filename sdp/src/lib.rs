@@ -1,0 +1,95 @@
+//! SDP without loss, and the offer/answer negotiator, free of I/O.
+//!
+//! Two programs that want to connect tell each other what they want and where they are reached:
+//! an *offer* and an *answer*, each a text in the Session Description Protocol. This crate reads
+//! such texts, writes them, and keeps the rules of who may say what and when. It opens no socket,
+//! asks no clock and draws no random number: session ids, ICE credentials and certificates come in
+//! as arguments, texts come in and go out.
+//!
+//! | layer | what it is |
+//! |---|---|
+//! | [`Session`] | a description as an index of borrowed lines; prints back byte for byte |
+//! | [`Attribute`], [`AttributeValue`] | typed views of attributes, read when asked for |
+//! | [`ice`] | the grammar of ICE candidates and credentials |
+//! | [`Negotiator`] | offer/answer over one bundled transport, as browsers do it |
+//!
+//! # Example
+//!
+//! Answering a browser that wants a data channel:
+//!
+//! ```
+//! use floe_sdp::ice::IceCredentials;
+//! use floe_sdp::{
+//!     DescriptionKind, DtlsIdentity, DtlsRole, Fingerprint, LocalTransport, Negotiator,
+//!     NegotiatorConfig, Setup,
+//! };
+//!
+//! let offer = include_bytes!("../tests/data/data-offer.sdp");
+//! let mut negotiator = Negotiator::new(NegotiatorConfig::new(4711, Vec::new()))?;
+//! let remote = negotiator.set_remote(DescriptionKind::Offer, offer)?;
+//! let transport = remote.transport.unwrap();
+//! assert_eq!(transport.credentials.ufrag(), "4UuL");
+//! assert_eq!(transport.candidates.len(), 2);
+//!
+//! let answer = negotiator.create_answer(&LocalTransport {
+//!     credentials: &IceCredentials::new("floe", "0123456789abcdef012345").unwrap(),
+//!     pacing: None,
+//!     candidates: &[],
+//!     end_of_candidates: false,
+//!     dtls: &DtlsIdentity {
+//!         fingerprints: vec![Fingerprint::sha256([7; 32])],
+//!         setup: Setup::Actpass,
+//!         tls_id: None,
+//!     },
+//!     lite: false,
+//! })?;
+//! negotiator.set_local(DescriptionKind::Answer, &answer)?;
+//! assert_eq!(negotiator.negotiated().unwrap().dtls_role, Some(DtlsRole::Client));
+//! # Ok::<(), floe_sdp::NegotiationError>(())
+//! ```
+//!
+//! # What it follows, and what is left out
+//!
+//! | RFC | left out |
+//! |---|---|
+//! | 8866 SDP | editing; a lenient mode (unknown line types and an empty `s=` are refused); e-mail addresses are checked only as far as `x@y`; `ptime`, `lang`, `framerate` and the like stay untyped |
+//! | 3264 offer/answer | multicast; hold and capability descriptions are the owner's business |
+//! | 5888 grouping | groups other than BUNDLE are ignored |
+//! | 9143 BUNDLE | more than one transport: a section outside of the first one's group is refused. `rtcp-mux` is written in every RTP section, since RFC 9429 §5.8.3 and browsers look for it in each |
+//! | 9429 JSEP | policies other than must-bundle; simulcast, `msid`, `rid`, `rtx`, FEC, `rtcp-fb`: unknown formats and attributes are left out of answers |
+//! | 8839 ICE in SDP | `remote-candidates`; separate RTCP components |
+//! | 8840 trickle ICE | the SIP fragment body; candidates are read as browsers signal them |
+//! | 8122, 8842 DTLS | the handshake itself |
+//! | 8841 SCTP over DTLS | the older `sctpmap` |
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+mod attribute;
+mod codec;
+mod direction;
+mod document;
+mod dtls;
+mod error;
+mod field;
+mod grammar;
+pub mod ice;
+mod limits;
+mod negotiator;
+
+pub use attribute::{Attribute, AttributeValue, Extmap, Fmtp, Group, Password, Rtpmap, Words};
+pub use codec::Codec;
+pub use direction::Direction;
+pub use document::{Line, Media, Session};
+pub use dtls::{DtlsIdentity, DtlsRole, Fingerprint, FingerprintError, Setup};
+pub use error::{Error, ErrorKind};
+pub use field::{Address, Connection, MediaLine, Origin};
+pub use limits::Limits;
+pub use negotiator::{
+    DataChannel, DescriptionKind, LocalTransport, MediaKind, Misuse, Negotiated, NegotiatedSection,
+    NegotiationError, Negotiator, NegotiatorConfig, RemoteDescription, RemoteSection,
+    RemoteTransport, Rtp, Sctp, SectionConfig, SignalingState, Violation,
+};

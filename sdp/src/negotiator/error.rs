@@ -1,0 +1,211 @@
+//! Why a call to the negotiator was refused.
+
+use core::fmt;
+
+use crate::negotiator::SignalingState;
+use crate::{Error, ice::CandidateError};
+
+/// A call was refused; nothing has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NegotiationError {
+    /// The call has no place in this state (RFC 9429 §3.2).
+    State(SignalingState),
+    /// The description does not follow a grammar.
+    Syntax(Error),
+    /// The description breaks a rule of offer/answer; `section` counts `m=` lines from 0.
+    Remote {
+        /// The rule.
+        rule: Violation,
+        /// Where, if it is about one section.
+        section: Option<u16>,
+    },
+    /// The owner handed in something that cannot be said.
+    Local(Misuse),
+    /// A trickled candidate does not follow the grammar.
+    Candidate(CandidateError),
+    /// A trickled candidate names no section, or one that does not exist.
+    UnknownSection,
+    /// A trickled candidate belongs to another ICE generation.
+    WrongGeneration,
+}
+
+/// A rule that a description from the other side breaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Violation {
+    /// `sess-id` or `sess-version` is no 63-bit number (RFC 3264 §5).
+    OriginRange,
+    /// An attribute that may stand once stands twice at one level.
+    DuplicateAttribute,
+    /// Two sections have the same mid (RFC 5888 §4).
+    DuplicateMid,
+    /// A section is in two BUNDLE groups (RFC 9143 §5).
+    TwoGroups,
+    /// No `ice-ufrag` or no `ice-pwd` (RFC 9429 §5.8.3).
+    MissingIceCredentials,
+    /// No `fingerprint` (RFC 9429 §5.8.3).
+    MissingFingerprint,
+    /// No `setup` (RFC 9429 §5.8.3).
+    MissingSetup,
+    /// `setup` says what this kind of description may not, or goes against the DTLS roles in use.
+    Setup,
+    /// `crypto` or `key-mgmt` (RFC 9429 §5.1.1).
+    ForbiddenKeying,
+    /// An RTP section without `rtcp-mux` (RFC 9429 §5.8.3).
+    MissingRtcpMux,
+    /// A data section without `sctp-port` (RFC 9429 §5.8.2).
+    MissingSctpPort,
+    /// The number of sections is not that of the offer, or less than before (RFC 3264 §6, §8).
+    SectionCount,
+    /// Media type or protocol is not that of the offer (RFC 9429 §5.8.3).
+    SectionType,
+    /// The mid is not that of the offer (RFC 5888 §9.1).
+    Mid,
+    /// The answer accepts a section that was not offered, or outside of the one transport.
+    NotOffered,
+    /// The answer groups what was not grouped in the offer (RFC 9143 §7.4).
+    Group,
+    /// The answer's direction does not fit the offer's (RFC 3264 §6.1).
+    Direction,
+    /// An accepted section has no format of the offer (RFC 3264 §6.1).
+    NoCommonFormat,
+    /// Only one of ufrag and password has changed (RFC 8839 §4.4.1.1.1).
+    HalfRestart,
+    /// The answer restarts ICE and the offer did not, or the other way round (RFC 8839 §4.4.2).
+    RestartMismatch,
+    /// `ice-options`, `ice-pacing` or `ice-lite` changed without a restart (RFC 8839 §4.4.2.1).
+    IceParametersChanged,
+    /// `tls-id` or fingerprints changed without an ICE restart (RFC 9429 §5.8.3, §5.11).
+    DtlsChanged,
+}
+
+/// What the owner handed in wrongly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Misuse {
+    /// `session_id` is not below 2⁶³−1.
+    SessionId,
+    /// No codecs, a codec that cannot be written, or one payload type with two meanings.
+    Codec,
+    /// The ufrag is longer than 32 characters.
+    Credentials,
+    /// No fingerprint, or a `tls-id` that is not 20 to 255 of its characters.
+    Dtls,
+    /// The pacing does not fit ten digits of milliseconds.
+    Pacing,
+    /// A candidate that cannot be written, has a component other than 1, or a domain name.
+    Candidate,
+    /// Ufrag and password must change together.
+    HalfRestart,
+    /// The offer restarts ICE, so the answer needs new credentials.
+    RestartNeeded,
+    /// The offer does not restart ICE, so the answer keeps its credentials.
+    RestartNotOffered,
+    /// Options, pacing or lite changed without new credentials.
+    IceParametersChanged,
+    /// Fingerprints or `tls-id` changed without new credentials.
+    DtlsChanged,
+    /// The text is not what was created last (RFC 9429 §5.4).
+    NotAsCreated,
+    /// More sections than can be counted.
+    TooManySections,
+}
+
+impl Violation {
+    fn text(self) -> &'static str {
+        match self {
+            Self::OriginRange => "session id or version is out of range",
+            Self::DuplicateAttribute => "attribute given twice",
+            Self::DuplicateMid => "mid given twice",
+            Self::TwoGroups => "section in two BUNDLE groups",
+            Self::MissingIceCredentials => "no ICE credentials",
+            Self::MissingFingerprint => "no fingerprint",
+            Self::MissingSetup => "no setup",
+            Self::Setup => "setup does not fit",
+            Self::ForbiddenKeying => "keying in SDP is forbidden",
+            Self::MissingRtcpMux => "no rtcp-mux",
+            Self::MissingSctpPort => "no sctp-port",
+            Self::SectionCount => "wrong number of sections",
+            Self::SectionType => "media type or protocol differs from the offer",
+            Self::Mid => "mid differs from the offer",
+            Self::NotOffered => "section accepted that was not offered so",
+            Self::Group => "group differs from the offer",
+            Self::Direction => "direction does not fit the offer",
+            Self::NoCommonFormat => "no common format",
+            Self::HalfRestart => "only one of ufrag and password changed",
+            Self::RestartMismatch => "restart in only one of offer and answer",
+            Self::IceParametersChanged => "ICE parameters changed without restart",
+            Self::DtlsChanged => "DTLS identity changed without ICE restart",
+        }
+    }
+}
+
+impl Misuse {
+    fn text(self) -> &'static str {
+        match self {
+            Self::SessionId => "session id is out of range",
+            Self::Codec => "codecs cannot be offered",
+            Self::Credentials => "ufrag is too long to be sent",
+            Self::Dtls => "fingerprints or tls-id cannot be offered",
+            Self::Pacing => "pacing is out of range",
+            Self::Candidate => "candidate cannot be offered",
+            Self::HalfRestart => "ufrag and password must change together",
+            Self::RestartNeeded => "the offer restarts ICE: new credentials needed",
+            Self::RestartNotOffered => "the offer does not restart ICE: credentials must stay",
+            Self::IceParametersChanged => "ICE parameters changed without restart",
+            Self::DtlsChanged => "DTLS identity changed without ICE restart",
+            Self::NotAsCreated => "description is not the one created last",
+            Self::TooManySections => "too many sections",
+        }
+    }
+}
+
+impl fmt::Display for NegotiationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::State(state) => write!(f, "not possible in state {state}"),
+            Self::Syntax(error) => error.fmt(f),
+            Self::Remote {
+                rule,
+                section: Some(index),
+            } => write!(f, "section {index}: {}", rule.text()),
+            Self::Remote {
+                rule,
+                section: None,
+            } => f.write_str(rule.text()),
+            Self::Local(misuse) => f.write_str(misuse.text()),
+            Self::Candidate(error) => error.fmt(f),
+            Self::UnknownSection => f.write_str("candidate of no known section"),
+            Self::WrongGeneration => f.write_str("candidate of another ICE generation"),
+        }
+    }
+}
+
+impl core::error::Error for NegotiationError {}
+
+impl From<Error> for NegotiationError {
+    fn from(error: Error) -> Self {
+        Self::Syntax(error)
+    }
+}
+
+impl From<Misuse> for NegotiationError {
+    fn from(misuse: Misuse) -> Self {
+        Self::Local(misuse)
+    }
+}
+
+impl From<CandidateError> for NegotiationError {
+    fn from(error: CandidateError) -> Self {
+        Self::Candidate(error)
+    }
+}
+
+/// A rule broken by a section, or by the whole description.
+pub(crate) fn violation(rule: Violation, section: impl Into<Option<usize>>) -> NegotiationError {
+    let section = section
+        .into()
+        .and_then(|index: usize| u16::try_from(index).ok());
+    NegotiationError::Remote { rule, section }
+}

@@ -1,0 +1,198 @@
+//! Writing descriptions (RFC 9429 §5.2, §5.3).
+
+use alloc::string::String;
+use core::fmt::{self, Write};
+use core::net::{IpAddr, Ipv4Addr};
+
+use crate::ice::{CandidateAddress, CandidateTransport, CandidateType};
+use crate::negotiator::description::MID_EXTENSION;
+use crate::negotiator::{DataChannel, LocalTransport};
+use crate::{Codec, Direction, Setup};
+
+/// A description in the making. Lines end with CRLF.
+#[derive(Default)]
+pub(crate) struct Writer {
+    out: String,
+}
+
+/// Where media is wanted: port and address for `m=` and `c=`.
+#[derive(Clone, Copy)]
+pub(crate) struct Destination {
+    pub(crate) port: u16,
+    pub(crate) ip: IpAddr,
+}
+
+impl Destination {
+    /// RFC 8840 §4.1.1: no candidate known yet.
+    pub(crate) const UNKNOWN: Self = Self {
+        port: 9,
+        ip: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+    };
+    /// Refused, or bundle-only.
+    pub(crate) const NONE: Self = Self {
+        port: 0,
+        ip: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+    };
+
+    /// The default candidate: the one most likely to work, that is relayed before reflexive before
+    /// host (RFC 8839 §4.2.1.2, RFC 8445 §5.1.4).
+    pub(crate) fn default_of(local: &LocalTransport<'_>) -> Self {
+        let mut best: Option<(u8, Self)> = None;
+        for candidate in local.candidates {
+            let (CandidateAddress::Ip(ip), CandidateTransport::Udp) =
+                (&candidate.address, &candidate.transport)
+            else {
+                continue;
+            };
+            let rank = match candidate.kind {
+                CandidateType::Relayed => 3,
+                CandidateType::ServerReflexive => 2,
+                CandidateType::Host => 1,
+                CandidateType::PeerReflexive | CandidateType::Other(_) => 0,
+            };
+            if best.is_none_or(|(known, _)| rank > known) {
+                best = Some((
+                    rank,
+                    Self {
+                        port: candidate.port,
+                        ip: *ip,
+                    },
+                ));
+            }
+        }
+        best.map_or(Self::UNKNOWN, |(_, destination)| destination)
+    }
+}
+
+impl Writer {
+    pub(crate) fn finish(self) -> String {
+        self.out
+    }
+
+    fn line(&mut self, text: fmt::Arguments<'_>) {
+        // Writing to a String does not fail.
+        let _ = self.out.write_fmt(text);
+        self.out.push_str("\r\n");
+    }
+
+    /// Everything before the first `m=`; RFC 9429 §5.2.1 fixes most of it.
+    pub(crate) fn session<'a>(
+        &mut self,
+        id: u64,
+        version: u64,
+        timing: impl Iterator<Item = &'a str>,
+        bundle: Option<&[&str]>,
+        local: &LocalTransport<'_>,
+    ) {
+        self.line(format_args!("v=0"));
+        self.line(format_args!("o=- {id} {version} IN IP4 0.0.0.0"));
+        self.line(format_args!("s=-"));
+        for times in timing {
+            self.line(format_args!("t={times}"));
+        }
+        if let Some(mids) = bundle {
+            let mut group = String::from("a=group:BUNDLE");
+            for mid in mids {
+                group.push(' ');
+                group.push_str(mid);
+            }
+            self.line(format_args!("{group}"));
+        }
+        self.line(format_args!("a=ice-options:trickle ice2"));
+        if local.lite {
+            self.line(format_args!("a=ice-lite"));
+        } else if let Some(pacing) = local.pacing {
+            self.line(format_args!("a=ice-pacing:{}", pacing.as_millis()));
+        }
+    }
+
+    /// `m=`, `c=` and `a=mid`.
+    pub(crate) fn media<'a>(
+        &mut self,
+        media: &str,
+        to: Destination,
+        protocol: &str,
+        formats: impl Iterator<Item = impl fmt::Display + 'a>,
+        mid: Option<&str>,
+    ) {
+        let mut line = String::new();
+        let _ = write!(line, "m={media} {} {protocol}", to.port);
+        for format in formats {
+            let _ = write!(line, " {format}");
+        }
+        self.line(format_args!("{line}"));
+        let family = if to.ip.is_ipv4() { "IP4" } else { "IP6" };
+        self.line(format_args!("c=IN {family} {}", to.ip));
+        if let Some(mid) = mid {
+            self.line(format_args!("a=mid:{mid}"));
+        }
+    }
+
+    pub(crate) fn bundle_only(&mut self) {
+        self.line(format_args!("a=bundle-only"));
+    }
+
+    /// What only the section says that speaks for the transport.
+    pub(crate) fn transport(&mut self, local: &LocalTransport<'_>, setup: Setup, tls_id: bool) {
+        self.line(format_args!("a=ice-ufrag:{}", local.credentials.ufrag()));
+        self.line(format_args!("a=ice-pwd:{}", local.credentials.pwd()));
+        for fingerprint in &local.dtls.fingerprints {
+            self.line(format_args!("a=fingerprint:{fingerprint}"));
+        }
+        self.line(format_args!("a=setup:{}", setup.name()));
+        if let Some(id) = local.dtls.tls_id.as_ref().filter(|_| tls_id) {
+            self.line(format_args!("a=tls-id:{id}"));
+        }
+        for candidate in local.candidates {
+            self.line(format_args!("a={candidate}"));
+        }
+        if local.end_of_candidates {
+            self.line(format_args!("a=end-of-candidates"));
+        }
+    }
+
+    pub(crate) fn data(&mut self, data: DataChannel) {
+        self.line(format_args!("a=sctp-port:{}", data.sctp_port));
+        self.line(format_args!("a=max-message-size:{}", data.max_message_size));
+    }
+
+    /// What an RTP section says of itself.
+    ///
+    /// `rtcp-mux` stands in every RTP section, also where RFC 9143 §7.1.3 would have it in the
+    /// tagged one alone: RFC 9429 §5.8.3 has receivers look for it in each, and browsers do.
+    pub(crate) fn rtp(
+        &mut self,
+        codecs: &[Codec],
+        direction: Direction,
+        mid_extension: Option<u16>,
+        mux_only: bool,
+    ) {
+        if let Some(id) = mid_extension {
+            self.line(format_args!("a=extmap:{id} {MID_EXTENSION}"));
+        }
+        self.line(format_args!("a={}", direction.name()));
+        self.line(format_args!("a=rtcp-mux"));
+        if mux_only {
+            self.line(format_args!("a=rtcp-mux-only"));
+        }
+        for codec in codecs {
+            let Codec {
+                payload_type,
+                name,
+                clock_rate,
+                ..
+            } = codec;
+            match codec.channels {
+                Some(channels) => {
+                    self.line(format_args!(
+                        "a=rtpmap:{payload_type} {name}/{clock_rate}/{channels}"
+                    ));
+                }
+                None => self.line(format_args!("a=rtpmap:{payload_type} {name}/{clock_rate}")),
+            }
+            if let Some(parameters) = &codec.parameters {
+                self.line(format_args!("a=fmtp:{payload_type} {parameters}"));
+            }
+        }
+    }
+}
