@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::message::{HEADER_LEN, TransactionId, be16};
+use crate::message::{HEADER_LEN, TransactionId};
 
 /// The 16-bit type of an attribute (RFC 8489 §18.3).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -117,19 +117,27 @@ pub struct RawAttribute<'a> {
     pub offset: usize,
 }
 
+/// The length of a value with its padding (RFC 8489 §14). Cheaper than `next_multiple_of`, and it is
+/// what parsing spends its time on.
+pub(crate) const fn padded(length: usize) -> usize {
+    (length + 3) & !3
+}
+
 /// The walk over the attributes of a message; see [`Message::attributes`](crate::Message::attributes).
 #[derive(Clone, Debug)]
 pub struct Attributes<'a> {
-    bytes: &'a [u8],
-    at: usize,
+    /// What is still to be walked.
+    rest: &'a [u8],
+    /// Where it starts in the message.
+    offset: usize,
 }
 
 impl<'a> Attributes<'a> {
     /// `bytes[..end]` have been checked by the parser.
     pub(crate) fn new(bytes: &'a [u8], end: usize) -> Self {
         Self {
-            bytes: &bytes[..end],
-            at: HEADER_LEN,
+            rest: &bytes[HEADER_LEN..end],
+            offset: HEADER_LEN,
         }
     }
 }
@@ -138,15 +146,15 @@ impl<'a> Iterator for Attributes<'a> {
     type Item = RawAttribute<'a>;
 
     fn next(&mut self) -> Option<RawAttribute<'a>> {
-        let offset = self.at;
-        if offset >= self.bytes.len() {
-            return None;
-        }
-        let length = usize::from(be16(self.bytes, offset + 2));
-        self.at = offset + 4 + length.next_multiple_of(4);
+        let (&[kind_0, kind_1, length_0, length_1], rest) = self.rest.split_first_chunk()?;
+        let length = usize::from(u16::from_be_bytes([length_0, length_1]));
+        let (value, rest) = rest.split_at_checked(padded(length))?;
+        let offset = self.offset;
+        self.offset += 4 + value.len();
+        self.rest = rest;
         Some(RawAttribute {
-            kind: AttributeType(be16(self.bytes, offset)),
-            value: &self.bytes[offset + 4..offset + 4 + length],
+            kind: AttributeType(u16::from_be_bytes([kind_0, kind_1])),
+            value: value.get(..length)?,
             offset,
         })
     }

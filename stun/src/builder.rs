@@ -4,7 +4,7 @@ use core::fmt;
 
 use bytes::Bytes;
 
-use crate::attribute::{Attribute, AttributeType, Value};
+use crate::attribute::{Attribute, AttributeType, Value, padded};
 use crate::fingerprint;
 use crate::integrity::{Key, SHA1_LEN, SHA256_LEN};
 use crate::message::{HEADER_LEN, MAGIC_COOKIE, Message, MessageType, TransactionId};
@@ -214,7 +214,7 @@ impl<'b> Builder<'b> {
         let mut value = Value::new(space);
         encode(&mut value);
         let len = value.len();
-        let end = at + 4 + len.next_multiple_of(4);
+        let end = at + 4 + padded(len);
         if end > self.buffer.len() || end - HEADER_LEN > usize::from(u16::MAX) {
             return self.fail(BuildError::NoRoom);
         }

@@ -150,9 +150,13 @@ impl Client {
     }
 
     /// One datagram arrived.
+    #[allow(clippy::needless_pass_by_value)] // the signature of every machine
     pub fn handle_input(&mut self, now: Instant, datagram: Datagram<'_>) -> Input {
-        let Ok(message) = Message::parse(datagram.payload()) else {
-            return Input::Dropped(DropReason::NotStun);
+        let now = self.clock.advance(now);
+        let message = match Message::parse(datagram.payload()) {
+            Ok(message) => message,
+            Err(error) if error.kind.is_not_stun() => return Input::Dropped(DropReason::NotStun),
+            Err(_) => return Input::Dropped(DropReason::Malformed),
         };
         let id = message.transaction_id();
         if !matches!(message.class(), Class::Success | Class::Error) {
@@ -166,7 +170,6 @@ impl Client {
         if message.has_fingerprint() && !message.verify_fingerprint() {
             return Input::Dropped(DropReason::Unauthenticated);
         }
-        let now = self.clock.advance(now);
         let Some(transaction) = self.transactions.remove(id) else {
             return Input::Dropped(DropReason::NoTransaction);
         };

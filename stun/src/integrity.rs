@@ -45,9 +45,11 @@ impl Key {
         Self::new(password.as_bytes())
     }
 
-    /// The MD5 key of the long-term mechanism: `MD5(username ":" realm ":" password)`
-    /// (RFC 8489 §9.2.2).
+    /// The MD5 key of the long-term mechanism: `MD5(username ":" realm ":" password)`, without
+    /// trailing NULs, nor the quotes around user name and realm (RFC 8489 §9.2.2).
     pub fn long_term(username: &str, realm: &str, password: &str) -> Self {
+        let (username, realm) = (unquoted(username), unquoted(realm));
+        let password = password.trim_end_matches('\0');
         let mut md5 = Md5::new();
         for part in [username, ":", realm, ":", password] {
             md5.update(part);
@@ -74,7 +76,9 @@ impl Key {
     /// HMAC-SHA1 of `parts`, one after the other: for tokens of the owner's own, such as nonces.
     pub(crate) fn sha1_of(&self, parts: &[&[u8]]) -> [u8; SHA1_LEN] {
         let mut mac = self.sha1.clone();
-        parts.iter().for_each(|part| mac.update(part));
+        for part in parts {
+            mac.update(part);
+        }
         mac.finalize().into_bytes().into()
     }
 
@@ -108,6 +112,15 @@ impl Key {
                 .is_ok(),
         }
     }
+}
+
+/// Without trailing NULs and the quotes around it.
+fn unquoted(text: &str) -> &str {
+    let text = text.trim_end_matches('\0');
+    let inside = text
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'));
+    inside.unwrap_or(text)
 }
 
 fn feed<M: Mac>(mut mac: M, message: &[u8], at: usize, code_len: usize) -> M {

@@ -39,7 +39,7 @@
 //!
 //! - RFC 8489 (STUN): codec, short-term and long-term credentials with MD5 keys, Binding. Not yet:
 //!   USERHASH and PASSWORD-ALGORITHMS negotiation (a request without them is processed as MD5,
-//!   §9.2.4), OpaqueString preparation (credentials are used as they are given), ALTERNATE-SERVER,
+//!   §9.2.4), `OpaqueString` preparation (credentials are used as they are given), ALTERNATE-SERVER,
 //!   RTO estimation.
 //! - RFC 5769, RFC 8489 appendix B: the test vectors pass.
 //! - RFC 7983: first-byte demultiplexing, without QUIC (RFC 9443).

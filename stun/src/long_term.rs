@@ -106,7 +106,8 @@ pub struct LongTermClient {
 #[derive(Clone, Debug)]
 struct Session {
     realm: String,
-    nonce: String,
+    /// Hidden from `Debug`.
+    nonce: Secret,
     key: Key,
 }
 
@@ -167,8 +168,7 @@ impl LongTermClient {
                 if !stale && authenticated {
                     return Err(ChallengeError::Refused);
                 }
-                session.nonce.clear();
-                session.nonce.push_str(nonce);
+                session.nonce = nonce.into();
             }
             _ => {
                 let Credentials { username, password } = &self.credentials;
@@ -189,7 +189,7 @@ impl LongTermClient {
             Some(session) => builder
                 .with(&Username(&self.credentials.username))
                 .with(&Realm(&session.realm))
-                .with(&Nonce(&session.nonce))
+                .with(&Nonce(session.nonce.expose()))
                 .with_integrity(&session.key),
             None => builder,
         }
@@ -305,14 +305,11 @@ impl LongTermServer {
             return Err(Refusal::StaleNonce);
         }
         let known = user(name).filter(|_| realm == self.realm);
+        // An unknown user takes as long as a known one: timing must not tell names apart.
+        let genuine = request.verify(known.unwrap_or(&self.secret), algorithm);
         match known {
-            Some(key) if request.verify(key, algorithm) => Ok((name, key)),
-            Some(_) => Err(Refusal::Unauthenticated),
-            None => {
-                // As long as with a known user: timing must not tell names apart.
-                let _ = request.verify(&self.secret, algorithm);
-                Err(Refusal::Unauthenticated)
-            }
+            Some(key) if genuine => Ok((name, key)),
+            _ => Err(Refusal::Unauthenticated),
         }
     }
 

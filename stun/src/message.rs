@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::attribute::{Attribute, AttributeType, Attributes, Malformed};
+use crate::attribute::{Attribute, AttributeType, Attributes, Malformed, padded};
 use crate::{fingerprint, integrity};
 
 /// Bytes of the STUN header.
@@ -266,28 +266,25 @@ impl<'a> Message<'a> {
                 return error(ParseErrorKind::AfterFingerprint, at);
             }
             let length = usize::from(be16(bytes, at + 2));
-            let end = at + 4 + length.next_multiple_of(4);
+            let end = at + 4 + padded(length);
             if end > bytes.len() {
                 return error(ParseErrorKind::AttributeLength, at);
             }
             match AttributeType(be16(bytes, at)) {
-                AttributeType::MESSAGE_INTEGRITY => {
+                // Those that do not count are ignored like any other attribute behind integrity.
+                AttributeType::MESSAGE_INTEGRITY if message.sha1 == 0 && message.sha256 == 0 => {
                     if length != integrity::SHA1_LEN {
                         return error(ParseErrorKind::IntegrityLength, at);
                     }
-                    if message.sha1 == 0 && message.sha256 == 0 {
-                        message.sha1 = at;
-                        message.visible_end = at;
-                    }
+                    message.sha1 = at;
+                    message.visible_end = at;
                 }
-                AttributeType::MESSAGE_INTEGRITY_SHA256 => {
+                AttributeType::MESSAGE_INTEGRITY_SHA256 if message.sha256 == 0 => {
                     if length % 4 != 0 || !(16..=integrity::SHA256_LEN).contains(&length) {
                         return error(ParseErrorKind::IntegrityLength, at);
                     }
-                    if message.sha256 == 0 {
-                        message.sha256 = at;
-                        message.visible_end = message.visible_end.min(at);
-                    }
+                    message.sha256 = at;
+                    message.visible_end = message.visible_end.min(at);
                 }
                 AttributeType::FINGERPRINT => {
                     if length != 4 {

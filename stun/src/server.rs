@@ -46,6 +46,7 @@ impl Server {
     }
 
     /// One datagram arrived.
+    #[allow(clippy::needless_pass_by_value)] // the signature of every machine
     pub fn handle_input(&mut self, _now: Instant, datagram: Datagram<'_>) -> Input {
         let message = match Message::parse(datagram.payload()) {
             Ok(message) => message,
@@ -58,8 +59,13 @@ impl Server {
         if message.has_fingerprint() && !message.verify_fingerprint() {
             return Input::Dropped(DropReason::Unauthenticated);
         }
+        let unknown = UnknownRequired::find(&message, KNOWN);
         match message.class() {
             Class::Request => {}
+            // RFC 8489 §6.3.2.
+            Class::Indication if unknown.is_some() => {
+                return Input::Dropped(DropReason::Unsupported);
+            }
             // Received, and that is all there is to it (RFC 8489 §6.3.2).
             Class::Indication => return Input::Handled,
             Class::Success | Class::Error => return Input::Dropped(DropReason::NoTransaction),
@@ -73,7 +79,7 @@ impl Server {
         }
 
         let mut buffer = [0; RESPONSE_MAX];
-        let response = if let Some(unknown) = UnknownRequired::find(&message, KNOWN) {
+        let response = if let Some(unknown) = unknown {
             Builder::response(&mut buffer, &message, Class::Error)
                 .with(&ErrorCode::of(StatusCode::UNKNOWN_ATTRIBUTE))
                 .with(&unknown.attribute())

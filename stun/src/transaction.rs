@@ -84,13 +84,18 @@ impl<T> Transaction<T> {
 
     /// After a transmission at `now`: when to act next.
     fn schedule(&mut self, now: Instant) {
-        self.deadline = now
-            + if self.left > 0 {
-                self.rto
-                    .saturating_mul(1u32.checked_shl(self.sends - 1).unwrap_or(u32::MAX))
-            } else {
-                self.rto.saturating_mul(self.last)
-            };
+        let wait = if self.left > 0 {
+            self.rto
+                .saturating_mul(1u32.checked_shl(self.sends - 1).unwrap_or(u32::MAX))
+        } else {
+            self.rto.saturating_mul(self.last)
+        };
+        self.wait(now, wait);
+    }
+
+    /// Acts next after `wait`; a zero wait must not make a loop without time.
+    fn wait(&mut self, now: Instant, wait: Duration) {
+        self.deadline = now + wait.max(Duration::from_millis(1));
     }
 }
 
@@ -123,6 +128,8 @@ impl<T> Default for Transactions<T> {
 
 impl<T> Transactions<T> {
     /// Sends `payload`, a request with this `id`, and waits for its response. Returns what to send.
+    ///
+    /// A transaction that has the id already is replaced.
     pub fn start(
         &mut self,
         now: Instant,
@@ -145,14 +152,14 @@ impl<T> Transactions<T> {
         };
         if path.transport.is_reliable() {
             transaction.left = 0;
-            transaction.deadline = now + schedule.reliable;
+            transaction.wait(now, schedule.reliable);
         } else {
             transaction.schedule(now);
         }
+        // Before the new deadline goes in: it may be the same.
+        self.remove(id);
         self.deadlines.insert((transaction.deadline, id));
-        if let Some(old) = self.by_id.insert(id, transaction) {
-            self.deadlines.remove(&(old.deadline, id));
-        }
+        self.by_id.insert(id, transaction);
         Transmit { path, payload }
     }
 
@@ -233,8 +240,6 @@ impl<T> Transactions<T> {
         transaction.left -= 1;
         transaction.sends += 1;
         transaction.schedule(now);
-        // A zero RTO must not make a loop without time.
-        transaction.deadline = transaction.deadline.max(now + Duration::from_millis(1));
         self.deadlines.insert((transaction.deadline, id));
         Some(Due::Retransmit(Transmit {
             path: transaction.path,

@@ -1,0 +1,297 @@
+//! A host that runs one `peer::Connection`, signals for it and counts what it says.
+
+use core::net::SocketAddr;
+use core::time::Duration;
+use std::collections::VecDeque;
+
+use floe_peer::{Config, Connection, DescriptionKind, Error, Event, FailureCause, SelectedPair};
+use floe_sansio::{Datagram, HEADROOM, Input, Instant, TAILROOM, Transmit};
+use floe_stun::{Class, MessageType, Method, Protocol};
+
+use super::SideReport;
+use super::signal::Signal;
+use crate::{Endpoint, HostId, Message};
+
+/// What the application says over the selected pair.
+const HELLO: &[u8] = b"\xFFhello over the selected pair";
+/// How often it says so until it hears the other side.
+const HELLO_EVERY: Duration = Duration::from_millis(200);
+/// How often at most.
+const HELLO_COUNT: u32 = 10;
+
+/// What happened when.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Timeline {
+    /// The own description left.
+    pub described: Option<Instant>,
+    /// Gathering ended.
+    pub gathered: Option<Instant>,
+    /// The first pair worked.
+    pub connected: Option<Instant>,
+}
+
+/// How many messages one side sent or received.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Checks and answers to checks, sent, also through a relay.
+    pub checks: u32,
+    /// What went to servers and came from them, other than relayed datagrams.
+    pub gathering: u32,
+}
+
+/// A peer: a connection, its signalling, and an application that says hello.
+#[derive(Debug)]
+pub struct PeerHost {
+    connection: Connection,
+    other: HostId,
+    server: SocketAddr,
+    trickle: bool,
+    /// What is created as soon as gathering has ended.
+    wanted: Option<DescriptionKind>,
+    outbox: VecDeque<Message>,
+    transmits: VecDeque<Transmit>,
+    hello_at: Option<Instant>,
+    hellos: u32,
+    report: SideReport,
+}
+
+impl PeerHost {
+    /// A peer that signals with `other`.
+    pub fn new(
+        config: Config,
+        seed: [u8; 32],
+        now: Instant,
+        other: HostId,
+        server: SocketAddr,
+        trickle: bool,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            connection: Connection::new(config, seed, now)?,
+            other,
+            server,
+            trickle,
+            wanted: None,
+            outbox: VecDeque::new(),
+            transmits: VecDeque::new(),
+            hello_at: None,
+            hellos: 0,
+            report: SideReport::default(),
+        })
+    }
+
+    /// Begins: an offer at once, or as soon as candidates are gathered.
+    pub fn offer(&mut self, now: Instant) {
+        self.describe_when_ready(now, DescriptionKind::Offer);
+    }
+
+    /// The connection, to look at.
+    pub const fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// Whether it has selected a pair or failed.
+    pub fn has_decided(&self) -> bool {
+        self.report.selected.is_some() || self.report.failed.is_some()
+    }
+
+    /// What it has sent and received so far.
+    pub const fn tally(&self) -> Tally {
+        self.report.tally
+    }
+
+    /// Whether nothing more is to be expected: data came over the selected pair, or it failed.
+    pub fn is_settled(&self) -> bool {
+        let told = self.hellos >= HELLO_COUNT || self.report.data > 0;
+        self.report.failed.is_some() || (self.report.selected.is_some() && told)
+    }
+
+    /// What it has seen so far.
+    pub fn report(&self) -> SideReport {
+        self.report.clone()
+    }
+
+    fn describe_when_ready(&mut self, now: Instant, kind: DescriptionKind) {
+        if self.trickle || self.report.timeline.gathered.is_some() {
+            self.describe(now, kind);
+        } else {
+            self.wanted = Some(kind);
+            self.connection.gather(now);
+        }
+        self.drain(now);
+    }
+
+    fn describe(&mut self, now: Instant, kind: DescriptionKind) {
+        let created = match kind {
+            DescriptionKind::Offer => self.connection.create_offer(now),
+            _ => self.connection.create_answer(now),
+        };
+        let set = created.and_then(|text| {
+            self.connection.set_local_description(now, kind, &text)?;
+            Ok(text)
+        });
+        match set {
+            Ok(text) => {
+                self.report.timeline.described.get_or_insert(now);
+                self.signal(&Signal::Description(kind, text));
+            }
+            Err(error) => self.refused(error),
+        }
+    }
+
+    fn signal(&mut self, signal: &Signal) {
+        self.outbox.push_back(Message {
+            to: self.other,
+            text: signal.to_text(),
+        });
+    }
+
+    fn refused(&mut self, error: Error) {
+        self.report.error.get_or_insert_with(|| error.to_string());
+    }
+
+    fn drain(&mut self, now: Instant) {
+        while let Some(event) = self.connection.poll_event() {
+            match event {
+                Event::Candidate(candidate) => self.signal(&Signal::Candidate(candidate)),
+                Event::GatheringComplete => {
+                    self.report.timeline.gathered.get_or_insert(now);
+                    if let Some(kind) = self.wanted.take() {
+                        self.describe(now, kind);
+                    }
+                }
+                Event::Connected => {
+                    self.report.timeline.connected.get_or_insert(now);
+                }
+                Event::Selected(pair) => self.selected(now, pair),
+                Event::Failed(cause) => self.failed(now, cause),
+                _ => {}
+            }
+        }
+    }
+
+    fn selected(&mut self, now: Instant, pair: SelectedPair) {
+        // An answerer may follow to a better pair; the first time counts.
+        let at = self.report.selected.map_or(now, |(at, _)| at);
+        self.report.selected = Some((at, pair));
+        self.hello_at = Some(now);
+        self.say_hello(now);
+    }
+
+    fn failed(&mut self, now: Instant, cause: FailureCause) {
+        self.report.failed = Some((now, cause));
+        self.hello_at = None;
+    }
+
+    fn say_hello(&mut self, now: Instant) {
+        if self.hello_at.is_none_or(|at| at > now) {
+            return;
+        }
+        let heard = self.report.data > 0;
+        self.hello_at = (!heard && self.hellos < HELLO_COUNT).then(|| now + HELLO_EVERY);
+        self.hellos += 1;
+        let mut buffer = vec![0; HEADROOM + HELLO.len() + TAILROOM];
+        let range = HEADROOM..HEADROOM + HELLO.len();
+        buffer[range.clone()].copy_from_slice(HELLO);
+        if let Ok(route) = self.connection.send(&mut buffer, range) {
+            let range = route.range();
+            buffer.truncate(range.end);
+            let payload = bytes::Bytes::from(buffer).slice(range.start..);
+            self.transmits.push_back(Transmit {
+                path: route.path,
+                payload,
+            });
+        }
+    }
+
+    fn count_sent(&mut self, transmit: &Transmit) {
+        match message_type(&transmit.payload) {
+            _ if transmit.path.remote != self.server => self.report.tally.checks += 1,
+            // A relayed check; application data is not counted, for it does not pass here.
+            None => self.report.tally.checks += 1,
+            Some(kind) if kind.method == Method::SEND => self.report.tally.checks += 1,
+            Some(_) => self.report.tally.gathering += 1,
+        }
+    }
+
+    fn count_received(&mut self, datagram: &Datagram<'_>) {
+        if datagram.path.remote == self.server {
+            let answer = message_type(datagram.payload())
+                .is_some_and(|kind| matches!(kind.class, Class::Success | Class::Error));
+            self.report.tally.gathering += u32::from(answer);
+        }
+    }
+}
+
+fn message_type(payload: &[u8]) -> Option<MessageType> {
+    let &bits = payload.first_chunk()?;
+    (Protocol::of(payload) == Protocol::Stun)
+        .then(|| MessageType::from_bits(u16::from_be_bytes(bits)))
+}
+
+impl Endpoint for PeerHost {
+    fn receive(&mut self, now: Instant, mut datagram: Datagram<'_>) -> Input {
+        self.count_received(&datagram);
+        let input = self.connection.handle_input(now, datagram.reborrow());
+        if let Input::Data(route) = input {
+            if datagram.buffer_mut().get(route.range()) == Some(HELLO) {
+                self.report.data += 1;
+            }
+        }
+        self.drain(now);
+        input
+    }
+
+    fn timeout(&mut self, now: Instant) {
+        if self.connection.poll_timeout().is_some_and(|at| at <= now) {
+            self.connection.handle_timeout(now);
+        }
+        self.drain(now);
+        self.say_hello(now);
+    }
+
+    fn poll_transmit(&mut self) -> Option<Transmit> {
+        if let Some(transmit) = self.connection.poll_transmit() {
+            self.count_sent(&transmit);
+            return Some(transmit);
+        }
+        self.transmits.pop_front()
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.connection
+            .poll_timeout()
+            .into_iter()
+            .chain(self.hello_at)
+            .min()
+    }
+
+    fn message(&mut self, now: Instant, _from: HostId, text: &str) {
+        let result = match Signal::parse(text) {
+            Some(Signal::Description(kind, sdp)) => {
+                let set = self
+                    .connection
+                    .set_remote_description(now, kind, sdp.as_bytes());
+                if set.is_ok() && kind == DescriptionKind::Offer {
+                    self.describe_when_ready(now, DescriptionKind::Answer);
+                }
+                set
+            }
+            Some(Signal::Candidate(candidate)) => {
+                // After an end nobody minds what is late.
+                match self.connection.add_ice_candidate(now, &candidate) {
+                    Err(Error::Ice(_)) => Ok(()),
+                    other => other,
+                }
+            }
+            None => Ok(()),
+        };
+        if let Err(error) = result {
+            self.refused(error);
+        }
+        self.drain(now);
+    }
+
+    fn poll_message(&mut self) -> Option<Message> {
+        self.outbox.pop_front()
+    }
+}

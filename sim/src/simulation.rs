@@ -1,0 +1,341 @@
+//! The loop: it owns virtual time, the network and what runs on the hosts.
+
+use core::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use floe_sansio::{Datagram, HEADROOM, Input, Instant, TAILROOM, Transmit};
+
+use crate::endpoint::{Endpoint, Message};
+use crate::log::{Happening, Incident, Log};
+use crate::network::{Arrival, Event, Network, Slab};
+use crate::{DropCause, EventQueue, HostId, Topology, TopologyError};
+
+/// What one host may cause at one instant before the simulation calls itself stuck.
+const STUCK: u32 = 1_000_000;
+
+/// Datagrams are handed over in a buffer of this size, until a bigger one comes.
+const BUFFER: usize = 16 * 1024;
+
+/// Why a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Stop {
+    /// The caller's condition holds.
+    Done,
+    /// Simulated time reached the limit.
+    Limit,
+    /// Nothing will ever happen again.
+    Idle,
+    /// Time does not move: this host causes more and more at one instant.
+    Stuck(HostId),
+}
+
+/// A world in motion.
+///
+/// The order of everything is defined: events by time, those at one instant in the order in which
+/// they were caused. The same topology, seed and endpoints give the same run.
+#[derive(Debug)]
+pub struct Simulation<E> {
+    now: Instant,
+    queue: EventQueue<Event>,
+    network: Network,
+    hosts: Vec<Host<E>>,
+    messages: Slab<Envelope>,
+    signalling: Duration,
+    /// When the last message arrives: none overtakes it.
+    last_message: Instant,
+    log: Log,
+    buffer: BytesMut,
+    stuck: Option<HostId>,
+}
+
+/// A host and what runs on it.
+#[derive(Debug)]
+struct Host<E> {
+    endpoint: Option<E>,
+    /// The deadline event that counts: others are left over from deadlines that moved forward.
+    scheduled: Option<Instant>,
+    /// When it last did something, and how much at that instant.
+    active: Instant,
+    at_once: u32,
+}
+
+/// A signalling message on its way.
+#[derive(Debug)]
+struct Envelope {
+    from: HostId,
+    message: Message,
+}
+
+impl<E: Endpoint> Simulation<E> {
+    /// A world at time zero, with nothing on its hosts yet and no delay on its signalling path.
+    pub fn new(plan: &Topology, seed: u64) -> Result<Self, TopologyError> {
+        let network = Network::new(plan, seed)?;
+        Ok(Self {
+            now: Instant::ZERO,
+            queue: EventQueue::new(),
+            network,
+            hosts: plan
+                .hosts()
+                .map(|_| Host {
+                    endpoint: None,
+                    scheduled: None,
+                    active: Instant::ZERO,
+                    at_once: 0,
+                })
+                .collect(),
+            messages: Slab::new(),
+            signalling: Duration::ZERO,
+            last_message: Instant::ZERO,
+            log: Network::log(plan),
+            buffer: BytesMut::new(),
+            stuck: None,
+        })
+    }
+
+    /// How long a signalling message takes, one way, from now on. Messages that are under way are
+    /// not overtaken.
+    pub const fn set_signalling(&mut self, delay: Duration) {
+        self.signalling = delay;
+    }
+
+    /// Lets something run on a host. What it wants to send at once is sent now.
+    pub fn attach(&mut self, host: HostId, endpoint: E) {
+        self.hosts[host.index()].endpoint = Some(endpoint);
+        self.flush(host);
+    }
+
+    /// Takes what runs on a host away; the host goes silent.
+    pub fn detach(&mut self, host: HostId) -> Option<E> {
+        self.hosts[host.index()].endpoint.take()
+    }
+
+    /// What runs on a host.
+    pub fn endpoint(&self, host: HostId) -> Option<&E> {
+        self.hosts[host.index()].endpoint.as_ref()
+    }
+
+    /// Does something with what runs on a host, then sends what that caused.
+    pub fn act<R>(&mut self, host: HostId, action: impl FnOnce(&mut E, Instant) -> R) -> Option<R> {
+        let endpoint = self.hosts[host.index()].endpoint.as_mut()?;
+        let result = action(endpoint, self.now);
+        self.flush(host);
+        Some(result)
+    }
+
+    /// Sends a datagram from a host, past what runs on it.
+    pub fn send(&mut self, host: HostId, transmit: Transmit) {
+        self.network
+            .send(self.now, host, transmit, &mut self.queue, &mut self.log);
+    }
+
+    /// What time it is.
+    pub const fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// The network.
+    pub const fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// The network, to change it under way.
+    pub const fn network_mut(&mut self) -> &mut Network {
+        &mut self.network
+    }
+
+    /// What happened so far.
+    pub const fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// The log, to switch it on or to note something.
+    pub const fn log_mut(&mut self) -> &mut Log {
+        &mut self.log
+    }
+
+    /// Lets time pass until `limit`, until nothing is left to happen, or until `done` holds after an
+    /// event. At [`Stop::Limit`] it is `limit`; otherwise, the time of the last event.
+    pub fn run(&mut self, limit: Instant, mut done: impl FnMut(&Self) -> bool) -> Stop {
+        loop {
+            match self.queue.peek() {
+                None => return Stop::Idle,
+                Some(at) if at > limit => {
+                    self.advance(limit);
+                    return Stop::Limit;
+                }
+                Some(_) => self.step(),
+            };
+            if let Some(host) = self.stuck {
+                return Stop::Stuck(host);
+            }
+            if done(self) {
+                return Stop::Done;
+            }
+        }
+    }
+
+    /// Lets this much time pass, whatever happens or does not.
+    pub fn wait(&mut self, duration: Duration) -> Stop {
+        let until = self.now + duration;
+        let stop = self.run(until, |_| false);
+        if stop == Stop::Idle {
+            self.advance(until);
+        }
+        stop
+    }
+
+    /// Lets the next thing happen; says when, or nothing if there is none.
+    pub fn step(&mut self) -> Option<Instant> {
+        let (at, event) = self.queue.pop()?;
+        self.advance(at);
+        match event {
+            Event::Packet(place) => {
+                let arrival = self
+                    .network
+                    .arrive(self.now, place, &mut self.queue, &mut self.log);
+                if let Some(arrival) = arrival {
+                    self.deliver(&arrival);
+                }
+            }
+            Event::Message(place) => {
+                if let Some(envelope) = self.messages.take(place) {
+                    self.hand_over(envelope);
+                }
+            }
+            Event::Deadline(id) => self.fire(id, at),
+        }
+        Some(at)
+    }
+
+    const fn advance(&mut self, to: Instant) {
+        if to.as_nanos() > self.now.as_nanos() {
+            self.now = to;
+        }
+    }
+
+    fn deliver(&mut self, arrival: &Arrival) {
+        let now = self.now;
+        let Some(endpoint) = &mut self.hosts[arrival.host.index()].endpoint else {
+            let incident = Incident::Dropped(DropCause::NoEndpoint);
+            self.network.refuse(now, arrival, incident, &mut self.log);
+            return;
+        };
+        let range = HEADROOM..HEADROOM + arrival.payload.len();
+        let size = range.end + TAILROOM;
+        if self.buffer.capacity() < size {
+            self.buffer.reserve(size.max(BUFFER));
+        }
+        // What lies around the payload is what earlier packets left there.
+        if self.buffer.len() < size {
+            self.buffer.resize(size, 0);
+        }
+        self.buffer[range.clone()].copy_from_slice(&arrival.payload);
+        let datagram = Datagram::new(arrival.path, &mut self.buffer[..size], range);
+        match endpoint.receive(now, datagram) {
+            Input::Forward(route) => {
+                // The machine has framed it in place: it leaves with the buffer it lies in.
+                let buffer = self.buffer.split_to(size).freeze();
+                let range = route.range();
+                let payload = if range.start <= range.end && range.end <= buffer.len() {
+                    buffer.slice(range)
+                } else {
+                    Bytes::new()
+                };
+                let path = route.path;
+                self.network.send(
+                    now,
+                    arrival.host,
+                    Transmit { path, payload },
+                    &mut self.queue,
+                    &mut self.log,
+                );
+            }
+            Input::Dropped(reason) => {
+                let incident = Incident::Refused(reason);
+                self.network.refuse(now, arrival, incident, &mut self.log);
+            }
+            Input::Data(_) | Input::Handled => {}
+        }
+        self.flush(arrival.host);
+    }
+
+    fn hand_over(&mut self, envelope: Envelope) {
+        let Envelope { from, message } = envelope;
+        let host = message.to;
+        if let Some(endpoint) = &mut self.hosts[host.index()].endpoint {
+            endpoint.message(self.now, from, &message.text);
+        }
+        if self.log.is_on() {
+            let what = Happening::MessageReceived {
+                from,
+                text: message.text,
+            };
+            self.log.add(self.now, self.log.node(host), what);
+        }
+        self.flush(host);
+    }
+
+    fn fire(&mut self, id: HostId, at: Instant) {
+        let host = &mut self.hosts[id.index()];
+        if host.scheduled != Some(at) {
+            return;
+        }
+        host.scheduled = None;
+        if let Some(endpoint) = &mut host.endpoint {
+            // The deadline may have moved back since.
+            if endpoint.deadline().is_some_and(|deadline| deadline <= at) {
+                endpoint.timeout(at);
+            }
+        }
+        self.flush(id);
+    }
+
+    /// Sends all that a host has to send, and schedules its deadline.
+    fn flush(&mut self, id: HostId) {
+        let now = self.now;
+        let host = &mut self.hosts[id.index()];
+        let Some(endpoint) = &mut host.endpoint else {
+            return;
+        };
+        if host.active != now {
+            host.active = now;
+            host.at_once = 0;
+        }
+        host.at_once += 1;
+        while host.at_once < STUCK {
+            let Some(transmit) = endpoint.poll_transmit() else {
+                break;
+            };
+            host.at_once += 1;
+            self.network
+                .send(now, id, transmit, &mut self.queue, &mut self.log);
+        }
+        while host.at_once < STUCK {
+            let Some(message) = endpoint.poll_message() else {
+                break;
+            };
+            host.at_once += 1;
+            if self.log.is_on() {
+                let what = Happening::MessageSent {
+                    to: message.to,
+                    text: message.text.clone(),
+                };
+                self.log.add(now, self.log.node(id), what);
+            }
+            let place = self.messages.insert(Envelope { from: id, message });
+            self.last_message = self.last_message.max(now + self.signalling);
+            self.queue.push(self.last_message, Event::Message(place));
+        }
+        if host.at_once >= STUCK {
+            self.stuck = Some(id);
+        }
+        if let Some(deadline) = endpoint.deadline() {
+            let deadline = deadline.max(now);
+            if host.scheduled.is_none_or(|scheduled| deadline < scheduled) {
+                host.scheduled = Some(deadline);
+                self.queue.push(deadline, Event::Deadline(id));
+            }
+        }
+    }
+}

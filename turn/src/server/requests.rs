@@ -1,0 +1,460 @@
+//! What the server does upon each request (RFC 8656 §7.2, §8.2, §10.2, §12.2).
+
+use alloc::collections::BTreeSet;
+use alloc::sync::Arc;
+use core::net::SocketAddr;
+use core::time::Duration;
+
+use floe_sansio::{DropReason, FiveTuple, Input, Instant, Transmit};
+use floe_stun::{
+    AddressFamily, Attribute, AttributeType, Builder, ChannelNumber, Class, DontFragment,
+    ErrorCode, EvenPort, Lifetime, LongTermServer, Malformed, Message, Method,
+    RequestedAddressFamily, RequestedTransport, ReservationToken, StatusCode, UnknownRequired,
+    XorMappedAddress, XorPeerAddress, XorRelayedAddress,
+};
+
+use super::allocation::{Allocation, Origin};
+use super::config::{CloseCause, ServerEvent};
+use super::{MAX_PENDING, Server, Slot, is_listener};
+use crate::frame::CHANNELS;
+use crate::policy::{canonical, is_tunnelled, is_unicast};
+
+/// Bytes of the longest response: a challenge with a realm of 127 characters.
+const RESPONSE_MAX: usize = 1024;
+
+/// What a request may carry that must be understood. DONT-FRAGMENT is not supported, but
+/// Allocate looks at it in its own time (RFC 8656 §7.2).
+const KNOWN: &[AttributeType] = &[
+    AttributeType::USERNAME,
+    AttributeType::CHANNEL_NUMBER,
+    AttributeType::LIFETIME,
+    AttributeType::XOR_PEER_ADDRESS,
+    AttributeType::DATA,
+    AttributeType::REALM,
+    AttributeType::NONCE,
+    AttributeType::REQUESTED_ADDRESS_FAMILY,
+    AttributeType::EVEN_PORT,
+    AttributeType::REQUESTED_TRANSPORT,
+    AttributeType::DONT_FRAGMENT,
+    AttributeType::PASSWORD_ALGORITHM,
+    AttributeType::USERHASH,
+    AttributeType::RESERVATION_TOKEN,
+];
+
+/// What a success response carries.
+enum Success {
+    Allocated {
+        relayed: SocketAddr,
+        lifetime: Lifetime,
+        /// IPv6 was asked for in addition, and is not to be had.
+        lacks_additional: bool,
+    },
+    Refreshed(Lifetime),
+    Done,
+}
+
+/// What an error response carries.
+enum Refused {
+    Code(StatusCode),
+    Unknown(UnknownRequired),
+    DontFragment,
+}
+
+impl From<StatusCode> for Refused {
+    fn from(code: StatusCode) -> Self {
+        Self::Code(code)
+    }
+}
+
+impl From<Malformed> for Refused {
+    fn from(_: Malformed) -> Self {
+        Self::Code(StatusCode::BAD_REQUEST)
+    }
+}
+
+impl Server {
+    /// A request from a client: authenticated, then answered.
+    pub(super) fn request(
+        &mut self,
+        now: Instant,
+        path: FiveTuple,
+        message: &Message<'_>,
+    ) -> Result<Input, DropReason> {
+        let source = path.remote;
+        let ip = canonical(source.ip());
+        if message.has_fingerprint() && !message.verify_fingerprint() {
+            return Err(DropReason::Unauthenticated);
+        }
+        // Addresses that nobody can answer to, our own, and tunnels (RFC 8656 §21.4).
+        if source.port() == 0
+            || !is_unicast(ip)
+            || is_tunnelled(ip)
+            || is_listener(&self.config.listeners, source)
+        {
+            return Err(DropReason::Forbidden);
+        }
+        if self.transmits.len() >= MAX_PENDING {
+            return Err(DropReason::Capacity);
+        }
+        let now = self.clock.advance(now);
+        let users = &self.users;
+        let user = self.auth.check(now, source, message, |name| {
+            let index = self.names.get(name)?;
+            users.get(*index).map(|user| &user.key)
+        });
+        let user = match user {
+            Ok((name, _)) => self.names.get(name).copied().unwrap_or(usize::MAX),
+            Err(refusal) => {
+                let mut buffer = [0; RESPONSE_MAX];
+                let mut builder = Builder::response(&mut buffer, message, Class::Error)
+                    .with(&bare(refusal.code()));
+                if refusal.has_challenge() {
+                    builder = self.auth.with_challenge(builder, now, source);
+                }
+                self.respond(path, message, builder);
+                return Ok(Input::Handled);
+            }
+        };
+        let outcome = match UnknownRequired::find(message, KNOWN) {
+            Some(unknown) => Err(Refused::Unknown(unknown)),
+            None => match message.method() {
+                Method::ALLOCATE => self.allocate(now, path, user, message),
+                Method::REFRESH => self.refresh(now, path, user, message),
+                Method::CREATE_PERMISSION => self.create_permission(now, path, user, message),
+                _ => self.channel_bind(now, path, user, message),
+            },
+        };
+        let mut buffer = [0; RESPONSE_MAX];
+        let class = if outcome.is_ok() {
+            Class::Success
+        } else {
+            Class::Error
+        };
+        let builder = Builder::response(&mut buffer, message, class);
+        let builder = match outcome {
+            Ok(Success::Allocated {
+                relayed,
+                lifetime,
+                lacks_additional,
+            }) => {
+                let builder = builder
+                    .with(&XorRelayedAddress(relayed))
+                    .with(&lifetime)
+                    .with(&XorMappedAddress(source));
+                if lacks_additional {
+                    // IPv6: 440, without a reason phrase (RFC 8656 §18.12).
+                    let value = [AddressFamily::IPV6.0, 0, 4, 40];
+                    builder.with_raw(AttributeType::ADDRESS_ERROR_CODE, &value)
+                } else {
+                    builder
+                }
+            }
+            Ok(Success::Refreshed(lifetime)) => builder.with(&lifetime),
+            Ok(Success::Done) => builder,
+            Err(Refused::Code(code)) => builder.with(&bare(code)),
+            Err(Refused::Unknown(unknown)) => builder
+                .with(&bare(StatusCode::UNKNOWN_ATTRIBUTE))
+                .with(&unknown.attribute()),
+            Err(Refused::DontFragment) => {
+                let list = AttributeType::DONT_FRAGMENT.0.to_be_bytes();
+                builder
+                    .with(&bare(StatusCode::UNKNOWN_ATTRIBUTE))
+                    .with_raw(AttributeType::UNKNOWN_ATTRIBUTES, &list)
+            }
+        };
+        let builder = match self.users.get(user) {
+            Some(user) => LongTermServer::with_integrity(builder, message, &user.key),
+            None => builder,
+        };
+        self.respond(path, message, builder);
+        Ok(Input::Handled)
+    }
+
+    fn respond(&mut self, path: FiveTuple, request: &Message<'_>, builder: Builder<'_>) {
+        let builder = if request.has_fingerprint() {
+            builder.with_fingerprint()
+        } else {
+            builder
+        };
+        if let Ok(payload) = builder.finish_bytes() {
+            self.transmits.push_back(Transmit { path, payload });
+        }
+    }
+
+    /// The checks in the order of RFC 8656 §7.2.
+    fn allocate(
+        &mut self,
+        now: Instant,
+        path: FiveTuple,
+        user: usize,
+        message: &Message<'_>,
+    ) -> Result<Success, Refused> {
+        // Room for the living.
+        self.reap(now);
+        let origin = Origin {
+            id: message.transaction_id(),
+            digest: digest(message.as_bytes()),
+        };
+        let wants_ipv6_too = has(message, AttributeType::ADDITIONAL_ADDRESS_FAMILY);
+        match self.of_client(now, path) {
+            // A retransmission, whose answer was lost.
+            Ok((_, own)) if own.origin == origin && own.user == user => {
+                return Ok(Success::Allocated {
+                    relayed: own.relayed,
+                    lifetime: seconds(own.expires - now),
+                    lacks_additional: wants_ipv6_too,
+                });
+            }
+            Ok(_) => return Err(StatusCode::ALLOCATION_MISMATCH.into()),
+            Err(_) => {}
+        }
+        if let Some(&expired) = self.by_client.get(&path) {
+            self.remove(expired, CloseCause::Expired);
+        }
+        match message.get::<RequestedTransport>()? {
+            Some(RequestedTransport::UDP) => {}
+            Some(_) => return Err(StatusCode::UNSUPPORTED_TRANSPORT.into()),
+            None => return Err(StatusCode::BAD_REQUEST.into()),
+        }
+        if message.get::<DontFragment>()?.is_some() {
+            return Err(Refused::DontFragment);
+        }
+        let even_port = message.get::<EvenPort>()?;
+        let family = message.get::<RequestedAddressFamily>()?;
+        if message.get::<ReservationToken>()?.is_some() {
+            // No token is ever given out, so none is valid.
+            let clashes = even_port.is_some() || family.is_some() || wants_ipv6_too;
+            return Err(Refused::Code(if clashes {
+                StatusCode::BAD_REQUEST
+            } else {
+                StatusCode::INSUFFICIENT_CAPACITY
+            }));
+        }
+        if family.is_some() && wants_ipv6_too {
+            return Err(StatusCode::BAD_REQUEST.into());
+        }
+        let wants_ipv4 = match family {
+            None | Some(RequestedAddressFamily(AddressFamily::IPV4)) => true,
+            Some(RequestedAddressFamily(AddressFamily::IPV6)) => false,
+            Some(_) => return Err(StatusCode::ADDRESS_FAMILY_NOT_SUPPORTED.into()),
+        };
+        if !self.relays.iter().any(|it| it.ip.is_ipv4() == wants_ipv4) {
+            return Err(StatusCode::ADDRESS_FAMILY_NOT_SUPPORTED.into());
+        }
+        if even_port.is_some_and(|even| even.reserve_next) {
+            return Err(Refused::Code(if wants_ipv6_too {
+                StatusCode::BAD_REQUEST
+            } else {
+                StatusCode::INSUFFICIENT_CAPACITY
+            }));
+        }
+        if wants_ipv6_too && !asks_for_ipv6(message) {
+            return Err(StatusCode::BAD_REQUEST.into());
+        }
+        let lifetime = self.lifetime(message.get::<Lifetime>()?);
+
+        let limits = self.config.limits;
+        let source = path.remote.ip();
+        let of_user = self.users.get(user).map_or(0, |user| user.allocations);
+        let of_address = self.per_address.get(&source).copied().unwrap_or(0);
+        if of_user >= limits.per_user || of_address >= limits.per_address {
+            return Err(StatusCode::ALLOCATION_QUOTA_REACHED.into());
+        }
+        if self.by_client.len() >= limits.allocations {
+            return Err(StatusCode::INSUFFICIENT_CAPACITY.into());
+        }
+        let slot = match self.vacant.last() {
+            Some(&slot) => slot,
+            None => self.allocations.len() as Slot,
+        };
+        let even = even_port.is_some();
+        let relayed = (self.relays.iter_mut())
+            .filter(|ports| ports.ip.is_ipv4() == wants_ipv4)
+            .find_map(|ports| {
+                let port = ports.take(&mut self.entropy, even, slot)?;
+                Some(SocketAddr::new(ports.ip, port))
+            })
+            .ok_or(StatusCode::INSUFFICIENT_CAPACITY)?;
+
+        let expires = now + lifetime;
+        let allocation = Allocation::new(path, relayed, user, expires, origin);
+        if self.vacant.pop().is_none() {
+            self.allocations.push(None);
+        }
+        self.allocations[slot as usize] = Some(allocation);
+        self.by_client.insert(path, slot);
+        *self.per_address.entry(source).or_default() += 1;
+        self.expiry.set(slot, expires);
+        if let Some(user) = self.users.get_mut(user) {
+            user.allocations += 1;
+            self.events.push_back(ServerEvent::RelayOpened {
+                relayed,
+                client: path,
+                username: Arc::clone(&user.name),
+            });
+        }
+        Ok(Success::Allocated {
+            relayed,
+            lifetime: seconds(lifetime),
+            lacks_additional: wants_ipv6_too,
+        })
+    }
+
+    fn refresh(
+        &mut self,
+        now: Instant,
+        path: FiveTuple,
+        user: usize,
+        message: &Message<'_>,
+    ) -> Result<Success, Refused> {
+        let (slot, relayed) = self.owned(now, path, user)?;
+        let family = message.get::<RequestedAddressFamily>()?;
+        if family.is_some_and(|RequestedAddressFamily(family)| family != family_of(relayed)) {
+            return Err(StatusCode::PEER_ADDRESS_FAMILY_MISMATCH.into());
+        }
+        let requested = message.get::<Lifetime>()?;
+        if requested == Some(Lifetime(0)) {
+            self.remove(slot, CloseCause::Released);
+            return Ok(Success::Refreshed(Lifetime(0)));
+        }
+        let lifetime = self.lifetime(requested);
+        let expires = now + lifetime;
+        if let Some(allocation) = self.get_mut(slot) {
+            allocation.expires = expires;
+        }
+        self.expiry.set(slot, expires);
+        Ok(Success::Refreshed(seconds(lifetime)))
+    }
+
+    fn create_permission(
+        &mut self,
+        now: Instant,
+        path: FiveTuple,
+        user: usize,
+        message: &Message<'_>,
+    ) -> Result<Success, Refused> {
+        let (slot, relayed) = self.owned(now, path, user)?;
+        let limit = self.config.limits.permissions;
+        let mut ips = BTreeSet::new();
+        let peers = message
+            .attributes()
+            .filter(|raw| raw.kind == AttributeType::XOR_PEER_ADDRESS);
+        for (count, raw) in peers.enumerate() {
+            let peer = XorPeerAddress::decode(raw.value, message.transaction_id());
+            let XorPeerAddress(peer) = peer.ok_or(StatusCode::BAD_REQUEST)?;
+            if count >= limit {
+                return Err(StatusCode::INSUFFICIENT_CAPACITY.into());
+            }
+            ips.insert(peer.ip());
+        }
+        if ips.is_empty() {
+            return Err(StatusCode::BAD_REQUEST.into());
+        }
+        if ips.iter().any(|ip| ip.is_ipv4() != relayed.is_ipv4()) {
+            return Err(StatusCode::PEER_ADDRESS_FAMILY_MISMATCH.into());
+        }
+        if !ips.iter().all(|&ip| self.may_permit(ip)) {
+            return Err(StatusCode::FORBIDDEN.into());
+        }
+        // All or nothing (RFC 8656 §10.2).
+        let allocation = self.get_mut(slot).ok_or(StatusCode::SERVER_ERROR)?;
+        if !allocation.has_room(now, &ips, limit) {
+            return Err(StatusCode::INSUFFICIENT_CAPACITY.into());
+        }
+        ips.iter().for_each(|&ip| allocation.permit(now, ip));
+        Ok(Success::Done)
+    }
+
+    fn channel_bind(
+        &mut self,
+        now: Instant,
+        path: FiveTuple,
+        user: usize,
+        message: &Message<'_>,
+    ) -> Result<Success, Refused> {
+        let (slot, relayed) = self.owned(now, path, user)?;
+        let limits = self.config.limits;
+        let ChannelNumber(number) = message.get()?.ok_or(StatusCode::BAD_REQUEST)?;
+        let XorPeerAddress(peer) = message.get()?.ok_or(StatusCode::BAD_REQUEST)?;
+        let allocation = self.get_mut(slot).ok_or(StatusCode::SERVER_ERROR)?;
+        if !CHANNELS.contains(&number)
+            || peer.port() == 0
+            || !allocation.may_bind(now, number, peer)
+        {
+            return Err(StatusCode::BAD_REQUEST.into());
+        }
+        if peer.is_ipv4() != relayed.is_ipv4() {
+            return Err(StatusCode::PEER_ADDRESS_FAMILY_MISMATCH.into());
+        }
+        if !self.may_permit(peer.ip()) || !self.may_reach(slot, peer) {
+            return Err(StatusCode::FORBIDDEN.into());
+        }
+        let allocation = self.get_mut(slot).ok_or(StatusCode::SERVER_ERROR)?;
+        if !allocation.has_room(now, &BTreeSet::from([peer.ip()]), limits.permissions)
+            || !allocation.has_room_for_channel(now, number, limits.channels)
+        {
+            return Err(StatusCode::INSUFFICIENT_CAPACITY.into());
+        }
+        allocation.bind(now, number, peer);
+        Ok(Success::Done)
+    }
+
+    /// The allocation that a request other than Allocate is about, if the user made it (RFC 8656 §5).
+    fn owned(
+        &self,
+        now: Instant,
+        path: FiveTuple,
+        user: usize,
+    ) -> Result<(Slot, SocketAddr), Refused> {
+        let (slot, allocation) = (self.of_client(now, path))
+            .map_err(|_| StatusCode::ALLOCATION_MISMATCH)?;
+        if allocation.user != user {
+            return Err(StatusCode::WRONG_CREDENTIALS.into());
+        }
+        Ok((slot, allocation.relayed))
+    }
+
+    /// The lifetime granted (RFC 8656 §7.2): at least the default, at most the maximum.
+    fn lifetime(&self, requested: Option<Lifetime>) -> Duration {
+        let requested = requested.map_or(Duration::ZERO, Lifetime::duration);
+        requested
+            .min(self.config.max_lifetime)
+            .max(self.config.default_lifetime)
+    }
+}
+
+/// The code without a reason phrase: answers stay small.
+const fn bare(code: StatusCode) -> ErrorCode<'static> {
+    ErrorCode { code, reason: "" }
+}
+
+fn seconds(lifetime: Duration) -> Lifetime {
+    Lifetime(u32::try_from(lifetime.as_secs()).unwrap_or(u32::MAX))
+}
+
+const fn family_of(address: SocketAddr) -> AddressFamily {
+    if address.is_ipv4() {
+        AddressFamily::IPV4
+    } else {
+        AddressFamily::IPV6
+    }
+}
+
+fn has(message: &Message<'_>, kind: AttributeType) -> bool {
+    message.attributes().any(|raw| raw.kind == kind)
+}
+
+/// Whether ADDITIONAL-ADDRESS-FAMILY has its only legal value (RFC 8656 §18.11).
+fn asks_for_ipv6(message: &Message<'_>) -> bool {
+    let mut attributes = message.attributes();
+    attributes
+        .find(|raw| raw.kind == AttributeType::ADDITIONAL_ADDRESS_FAMILY)
+        .is_some_and(|raw| matches!(raw.value, &[family, _, _, _] if family == AddressFamily::IPV6.0))
+}
+
+/// FNV-1a, 64 bits. Only who knows the user's password gets here, and a collision harms only him.
+fn digest(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}

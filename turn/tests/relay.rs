@@ -1,0 +1,301 @@
+//! The server's data path: from clients to peers and back.
+
+mod support;
+
+use floe_sansio::*;
+use floe_stun::*;
+use floe_turn::{Server, *};
+use std::net::SocketAddr;
+use support::*;
+
+struct Relay {
+    server: Server,
+    now: Instant,
+    asker: Asker,
+    relayed: SocketAddr,
+}
+
+impl Relay {
+    fn new() -> Self {
+        Self::with(server_config())
+    }
+
+    fn with(config: ServerConfig) -> Self {
+        let (mut server, now) = server_with(config);
+        let mut asker = Asker::new();
+        let relayed = asker.allocate(&mut server, now);
+        Self {
+            server,
+            now,
+            asker,
+            relayed,
+        }
+    }
+
+    fn permit(&mut self, peer: SocketAddr) {
+        assert_eq!(self.asker.permit(&mut self.server, self.now, peer), 0);
+    }
+
+    fn bind(&mut self, number: u16, peer: SocketAddr) {
+        assert_eq!(self.asker.bind(&mut self.server, self.now, number, peer), 0);
+    }
+
+    fn out(&mut self, bytes: &[u8]) -> Option<(FiveTuple, Vec<u8>)> {
+        self.asker.push(&mut self.server, self.now, bytes)
+    }
+
+    fn drop_out(&mut self, bytes: &[u8]) -> DropReason {
+        dropped(feed(&mut self.server, self.now, self.asker.path, bytes))
+    }
+
+    fn back(&mut self, from: SocketAddr, data: &[u8]) -> Option<(FiveTuple, Vec<u8>)> {
+        arrive(&mut self.server, self.now, from, self.relayed, data)
+    }
+
+    fn drop_back(&mut self, from: SocketAddr, data: &[u8]) -> DropReason {
+        let path = FiveTuple::udp(self.relayed, from);
+        dropped(feed(&mut self.server, self.now, path, data))
+    }
+
+    fn to(&self, peer: SocketAddr) -> FiveTuple {
+        FiveTuple::udp(self.relayed, peer)
+    }
+}
+
+/// req: TURN-11.2-1, TURN-11.2-2, TURN-11.2-5
+#[test]
+fn a_send_indication_becomes_a_datagram_of_the_relayed_address() {
+    let mut t = Relay::new();
+    t.permit(peer());
+    let expected = |data: &[u8]| Some((t.to(peer()), data.to_vec()));
+    let (hello, empty) = (expected(b"hello"), expected(b""));
+    assert_eq!(t.out(&send_indication(peer(), b"hello")), hello);
+    assert_eq!(t.out(&send_indication(peer(), b"")), empty);
+    let rows: [fn(Builder<'_>) -> Builder<'_>; 4] = [
+        |b| b.with(&Data(b"hello")),
+        |b| b.with(&XorPeerAddress(peer())),
+        |b| {
+            b.with(&XorPeerAddress(peer()))
+                .with(&Data(b"hello"))
+                .with(&DontFragment)
+        },
+        |b| {
+            b.with(&XorPeerAddress(peer()))
+                .with(&Data(b"hello"))
+                .with_raw(AttributeType(0x7777), &[])
+        },
+    ];
+    for build in rows {
+        assert_eq!(t.drop_out(&indication(Method::SEND, build)), DropReason::Malformed);
+    }
+    assert_eq!(t.server.stats().to_peers, Traffic { packets: 2, bytes: 5 });
+    assert_eq!(t.server.stats().dropped(DropReason::Malformed), 4);
+}
+
+/// req: TURN-5-10
+#[test]
+fn data_on_an_unknown_five_tuple_is_dropped_silently() {
+    let mut t = Relay::new();
+    t.bind(0x4000, peer());
+    let path = FiveTuple::udp(listener(), addr("198.51.100.5:40001"));
+    for bytes in [send_indication(peer(), b"x"), channel_data(0x4000, b"x")] {
+        let reason = dropped(feed(&mut t.server, t.now, path, &bytes));
+        assert_eq!(reason, DropReason::NoAllocation);
+    }
+    assert!(t.server.poll_transmit().is_none());
+}
+
+/// req: TURN-11.3-1, TURN-11.3-2, TURN-12.5-2, TURN-9-2
+#[test]
+fn a_peers_datagram_is_framed_in_place() {
+    let mut t = Relay::new();
+    t.permit(peer());
+    let (path, bytes) = t.back(peer(), b"hello").unwrap();
+    assert_eq!(path, t.asker.path);
+    let message = parse(&bytes);
+    assert_eq!((message.class(), message.method()), (Class::Indication, Method::DATA));
+    assert_eq!(message.get().unwrap(), Some(XorPeerAddress(peer())));
+    assert_eq!(message.get().unwrap(), Some(Data(b"hello")));
+    assert_eq!(bytes[bytes.len() - 3..], [0; 3], "padding");
+    let other_port = addr("9.9.9.9:1");
+    assert!(t.back(other_port, b"x").is_some());
+
+    t.bind(0x4abc, peer());
+    let framed = channel_data(0x4abc, b"hello");
+    assert_eq!(t.back(peer(), b"hello"), Some((t.asker.path, framed)));
+    let (_, bytes) = t.back(other_port, b"x").unwrap();
+    assert_eq!(parse(&bytes).method(), Method::DATA);
+    assert_eq!(t.server.stats().to_clients, Traffic { packets: 4, bytes: 12 });
+}
+
+#[test]
+fn without_headroom_a_peers_datagram_is_dropped() {
+    let mut t = Relay::new();
+    t.permit(peer());
+    let mut bytes = *b"hello";
+    let datagram = Datagram::whole(t.to(peer()), &mut bytes);
+    let input = t.server.handle_input(t.now, datagram);
+    assert_eq!(input, Input::Dropped(DropReason::NoRoom));
+    assert_eq!(bytes, *b"hello");
+}
+
+/// req: TURN-9-1, TURN-9-3, TURN-9-4, TURN-11.2-3
+#[test]
+fn a_permission_lives_300_seconds_whatever_flows() {
+    let mut t = Relay::new();
+    let data = send_indication(peer(), b"x");
+    assert_eq!(t.drop_out(&data), DropReason::NoPermission);
+    assert_eq!(t.drop_back(peer(), b"x"), DropReason::NoPermission);
+    let start = t.now;
+    t.permit(peer());
+    for tick in 0..3000 {
+        t.now = start + millis(tick * 100);
+        assert!(t.out(&data).is_some() && t.back(peer(), b"x").is_some());
+    }
+    t.now = start + millis(300_100);
+    assert_eq!(t.drop_out(&data), DropReason::NoPermission);
+    assert_eq!(t.drop_back(peer(), b"x"), DropReason::NoPermission);
+    t.bind(0x4000, peer());
+    assert!(t.out(&data).is_some());
+    assert_eq!(t.asker.refresh(&mut t.server, t.now, 600).code(), 0);
+    assert!(t.out(&data).is_some());
+    t.now += secs(299);
+    t.permit(peer());
+    t.now += secs(299);
+    assert!(t.back(peer(), b"x").is_some());
+}
+
+/// req: TURN-12-5, TURN-12.2-5, TURN-12.6-5, TURN-12.6-6, TURN-12.5-1
+#[test]
+fn a_channel_lives_600_seconds_whatever_flows() {
+    let mut t = Relay::new();
+    let start = t.now;
+    let data = channel_data(0x4000, b"x");
+    t.bind(0x4000, peer());
+    assert_eq!(t.asker.refresh(&mut t.server, t.now, 3600).code(), 0);
+    for tick in 0..6000 {
+        t.now = start + millis(tick * 100);
+        assert_eq!(t.out(&data), Some((t.to(peer()), b"x".to_vec())));
+        // The permission that came with it lives shorter.
+        assert_eq!(t.back(peer(), b"x").is_some(), tick < 3000);
+    }
+    t.now = start + millis(600_100);
+    assert_eq!(t.drop_out(&data), DropReason::NoChannel);
+    t.bind(0x4000, peer());
+    assert!(t.out(&data).is_some());
+    assert_eq!(t.out(&channel_data(0x4000, b"")), Some((t.to(peer()), vec![])));
+    assert!(t.out(&send_indication(peer(), b"x")).is_some());
+}
+
+#[test]
+fn strict_permissions_hold_channels_back_too() {
+    let mut config = server_config();
+    config.strict_permissions = true;
+    let mut t = Relay::with(config);
+    t.bind(0x4000, peer());
+    let data = channel_data(0x4000, b"x");
+    t.now += millis(299_900);
+    assert!(t.out(&data).is_some());
+    t.now += millis(200);
+    assert_eq!(t.drop_out(&data), DropReason::NoPermission);
+}
+
+/// req: TURN-12.6-1, TURN-12.6-2, TURN-12.6-3, TURN-12.5-4, TURN-12-3
+#[test]
+fn channel_data_that_is_not_right_is_dropped() {
+    let mut t = Relay::new();
+    t.bind(0x4000, peer());
+    let good = channel_data(0x4000, b"data");
+    let mut padded = channel_data(0x4000, b"abc");
+    padded.push(0xEE);
+    assert_eq!(t.out(&padded), Some((t.to(peer()), b"abc".to_vec())));
+    assert_eq!(t.drop_out(&good[..7]), DropReason::Malformed);
+    assert_eq!(t.drop_out(&good[..2]), DropReason::Malformed);
+    assert_eq!(t.drop_out(&channel_data(0x4001, b"data")), DropReason::NoChannel);
+    for first in (4..=0x3F).chain(0x50..=0xFF) {
+        let mut bytes = good.clone();
+        bytes[0] = first;
+        assert_eq!(t.drop_out(&bytes), DropReason::NotStun, "{first:#x}");
+    }
+    assert!(t.server.poll_transmit().is_none());
+}
+
+/// req: TURN-9-5, TURN-12-9
+#[test]
+fn allocations_do_not_share_permissions_or_channels() {
+    let mut t = Relay::new();
+    t.bind(0x4000, peer());
+    let mut other = Asker::at(addr("198.51.100.6:40000"));
+    let relayed = other.allocate(&mut t.server, t.now);
+    let message = channel_data(0x4000, b"x");
+    assert_eq!(other.push(&mut t.server, t.now, &message), None);
+    assert_eq!(arrive(&mut t.server, t.now, peer(), relayed, b"x"), None);
+    assert_eq!(other.bind(&mut t.server, t.now, 0x4000, other_peer()), 0);
+    other.refresh(&mut t.server, t.now, 0);
+    assert!(t.out(&message).is_some());
+    // The client comes back and starts with nothing.
+    t.asker.refresh(&mut t.server, t.now, 0);
+    t.relayed = t.asker.allocate(&mut t.server, t.now);
+    assert_eq!(t.drop_out(&message), DropReason::NoChannel);
+    assert_eq!(t.drop_back(peer(), b"x"), DropReason::NoPermission);
+}
+
+/// req: TURN-5-18
+#[test]
+fn ipv4_and_ipv6_clients_reach_ipv4_and_ipv6_peers() {
+    for source in [home(), addr("[2620:fe::10]:40000")] {
+        for (family, peer) in [(AddressFamily::IPV4, peer()), (AddressFamily::IPV6, peer6())] {
+            let mut config = server_config_v6();
+            config.listeners.push(addr("[2001:db8:1::1]:3478"));
+            let (mut server, now) = server_with(config);
+            let mut asker = Asker::at(source);
+            if source.is_ipv6() {
+                asker.path.local = addr("[2001:db8:1::1]:3478");
+            }
+            let answer = asker.ask(&mut server, now, Method::ALLOCATE, |b| {
+                b.with(&RequestedTransport::UDP)
+                    .with(&RequestedAddressFamily(family))
+            });
+            let relayed = answer.relayed();
+            assert_eq!(answer.message().get().unwrap(), Some(XorMappedAddress(source)));
+            assert_eq!(asker.permit(&mut server, now, peer), 0);
+            let sent = asker.push(&mut server, now, &send_indication(peer, b"ping"));
+            assert_eq!(sent, Some((FiveTuple::udp(relayed, peer), b"ping".to_vec())));
+            let (path, bytes) = arrive(&mut server, now, peer, relayed, b"pong").unwrap();
+            assert_eq!(path, asker.path);
+            assert_eq!(parse(&bytes).get().unwrap(), Some(XorPeerAddress(peer)));
+            assert_eq!(parse(&bytes).get().unwrap(), Some(Data(b"pong")));
+        }
+    }
+}
+
+#[test]
+fn two_relays_of_one_server_reach_each_other() {
+    let mut t = Relay::new();
+    let mut other = Asker::at(addr("198.51.100.6:40000"));
+    let theirs = other.allocate(&mut t.server, t.now);
+    t.permit(theirs);
+    assert_eq!(other.bind(&mut t.server, t.now, 0x4000, t.relayed), 0);
+    let (path, data) = t.out(&send_indication(theirs, b"hi")).unwrap();
+    assert_eq!(path, FiveTuple::udp(t.relayed, theirs));
+    // The driver hands it back in, as if the network had.
+    let back = arrive(&mut t.server, t.now, path.local, path.remote, &data);
+    assert_eq!(back, Some((other.path, channel_data(0x4000, b"hi"))));
+}
+
+#[test]
+fn binding_and_foreign_methods_are_left_to_others() {
+    let mut t = Relay::new();
+    let binding = Asker::new().message(Method::BINDING, &|b| b);
+    assert_eq!(t.drop_out(&binding), DropReason::Unsupported);
+    assert_eq!(t.server.stats().dropped(DropReason::Unsupported), 0);
+    for method in [Method::SEND, Method::DATA, Method::CONNECT, Method::new(0x0BC)] {
+        let request = Asker::new().message(method, &|b| b);
+        assert_eq!(t.drop_out(&request), DropReason::Unsupported);
+    }
+    let data = indication(Method::DATA, |b| b.with(&XorPeerAddress(peer())));
+    assert_eq!(t.drop_out(&data), DropReason::Unsupported);
+    let elsewhere = FiveTuple::udp(addr("192.0.2.77:3478"), home());
+    let reason = dropped(feed(&mut t.server, t.now, elsewhere, &binding));
+    assert_eq!(reason, DropReason::UnknownLocal);
+}
