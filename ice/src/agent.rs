@@ -10,7 +10,7 @@ use alloc::collections::{BTreeSet, VecDeque};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
-use core::net::SocketAddr;
+use core::net::{Ipv4Addr, SocketAddr};
 use core::ops::Range;
 use core::time::Duration;
 
@@ -23,11 +23,11 @@ use crate::candidate::{Candidate, CandidateKind, Foundations};
 use crate::check::Session;
 use crate::check_list::{CheckList, PairId, Schedule};
 use crate::config::{Config, DEFAULT_PACING, MIN_PACING};
-use floe_sdp::ice::IceCredentials;
 use crate::credentials;
 use crate::event::{Event, FailureCause, SelectedPair};
 use crate::gatherer::Gatherer;
 use crate::role::Role;
+use floe_sdp::ice::IceCredentials;
 
 /// How far an agent has come. It only moves forward, but for [`State::Failed`] and
 /// [`State::Closed`], which end it.
@@ -189,6 +189,10 @@ enum Purpose {
 struct Nomination {
     pair: PairId,
     schedule: Schedule,
+    /// When the pair was nominated first.
+    since: Instant,
+    /// Whether this is the second chance.
+    again: bool,
 }
 
 /// One full ICE agent for one data stream with one component.
@@ -310,10 +314,12 @@ impl Agent {
     /// Sets the role of the beginning, before the peer's parameters are known: the side that offers
     /// controls. Later only the agents themselves change roles.
     pub fn set_role(&mut self, role: Role) -> Result<(), CommandError> {
+        self.check_alive()?;
         if self.state != State::New {
             return Err(CommandError::CredentialsSet);
         }
         self.role = role;
+        self.recompute_priorities();
         Ok(())
     }
 
@@ -339,8 +345,12 @@ impl Agent {
 
     /// How many things the other side has made this one hold: for tests of its limits.
     pub fn retained(&self) -> usize {
-        self.remotes.len() + self.checks.len() + self.early.len() + self.transactions.len()
-            + self.proven.len() + self.remote_foundations.len()
+        self.remotes.len()
+            + self.checks.len()
+            + self.early.len()
+            + self.transactions.len()
+            + self.proven.len()
+            + self.remote_foundations.len()
     }
 
     /// Takes what the peer signalled beside its candidates, and begins to check.
@@ -354,7 +364,11 @@ impl Agent {
         self.check_alive()?;
         if let Some(known) = &self.remote_parameters {
             let same = known.credentials == parameters.credentials;
-            return if same { Ok(()) } else { Err(CommandError::CredentialsSet) };
+            return if same {
+                Ok(())
+            } else {
+                Err(CommandError::CredentialsSet)
+            };
         }
         let now = self.clock.advance(now);
         self.session = Some(Session::new(&self.credentials, &parameters.credentials));
@@ -365,13 +379,16 @@ impl Agent {
             .max(MIN_PACING);
         if parameters.lite {
             self.role = Role::Controlling;
+            self.recompute_priorities();
         }
+        self.checks.begin();
         self.remote_parameters = Some(parameters);
         self.state = State::Checking;
         let probing = self.config.probing;
         let doublings = (1u32 << probing.count.clamp(1, 16)) / 2 - 1;
         // As long as a check with the RFC's schedule would take, and never less (RFC 8863 §4).
-        let pac = (probing.interval * doublings + probing.patience).max(PAC);
+        let sending = probing.interval.saturating_mul(doublings);
+        let pac = sending.saturating_add(probing.patience).max(PAC);
         self.timers.set(AgentTimer::Pac, now + pac);
         for early in core::mem::take(&mut self.early) {
             self.peer_checked(now, early.path, early.priority, early.nominate);
@@ -393,6 +410,7 @@ impl Agent {
         let usable = candidate.address.port() != 0
             && !candidate.address.ip().is_unspecified()
             && !candidate.address.ip().is_multicast()
+            && candidate.address.ip() != Ipv4Addr::BROADCAST
             && (1..1 << 31).contains(&candidate.priority)
             && (1..=32).contains(&candidate.foundation.len());
         if !usable {
@@ -436,11 +454,7 @@ impl Agent {
     ///
     /// Data goes over the selected pair; before there is one, over the best pair that works
     /// (RFC 8445 §12.1).
-    pub fn send(
-        &mut self,
-        buffer: &mut [u8],
-        range: Range<usize>,
-    ) -> Result<Route, SendError> {
+    pub fn send(&mut self, buffer: &mut [u8], range: Range<usize>) -> Result<Route, SendError> {
         if range.start > range.end || range.end > buffer.len() {
             return Err(SendError::NoRoom);
         }
@@ -479,6 +493,8 @@ impl Agent {
     pub fn handle_timeout(&mut self, now: Instant) {
         let now = self.clock.advance(now);
         self.gatherer.handle_timeout(now);
+        // First what ends paths: nothing is sent over a relay that is gone.
+        self.drain_gatherer(now);
         // Checks that nobody answered: their pairs have deadlines of their own.
         while self.transactions.handle_timeout(now).is_some() {}
         while let Some(timer) = self.timers.expire(now) {
@@ -486,7 +502,7 @@ impl Agent {
                 // Both are looked at by `settle`.
                 AgentTimer::Slot | AgentTimer::Pac => {}
                 AgentTimer::PairExpiry => self.expire_checks(now),
-                AgentTimer::Gathering => self.cut_off_gathering(),
+                AgentTimer::Gathering => self.cut_off_gathering(now),
                 AgentTimer::RelayHold => self.nominate(now),
                 AgentTimer::Consent => self.ask_consent(now),
                 AgentTimer::ConsentExpiry => self.fail(now, FailureCause::ConsentExpired),
@@ -552,7 +568,7 @@ impl Agent {
         self.active = None;
         self.timers = Timers::new();
         self.gathering = Gathering::Complete;
-        for _ in self.gatherer.cut_off() {}
+        for _ in self.gatherer.cut_off(now) {}
         self.gatherer.stop_bindings();
         for (_, relay) in self.gatherer.relays() {
             let _ = relay.release(now);

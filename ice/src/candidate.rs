@@ -108,9 +108,7 @@ impl Candidate {
             // IPv4-mapped, IPv4-compatible (::/96) and site-local (fec0::/10) addresses.
             IpAddr::V6(ip) => {
                 let compatible = ip.segments()[..6] == [0; 6] && !ip.is_loopback();
-                ip.to_ipv4_mapped().is_none()
-                    && !compatible
-                    && ip.segments()[0] & 0xFFC0 != 0xFEC0
+                ip.to_ipv4_mapped().is_none() && !compatible && ip.segments()[0] & 0xFFC0 != 0xFEC0
             }
         }
     }
@@ -164,9 +162,7 @@ pub(crate) fn is_private(ip: IpAddr) -> bool {
             let shared = ip.octets()[0] == 100 && ip.octets()[1] & 0xC0 == 64;
             ip.is_private() || ip.is_link_local() || ip.is_loopback() || shared
         }
-        IpAddr::V6(ip) => {
-            ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local()
-        }
+        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
     }
 }
 
@@ -190,10 +186,70 @@ mod tests {
             ("[fec0::1]:1", false),
         ] {
             let parsed = address.parse().unwrap();
-            assert_eq!(Candidate::is_host_address(parsed, false), usable, "{address}");
+            assert_eq!(
+                Candidate::is_host_address(parsed, false),
+                usable,
+                "{address}"
+            );
         }
-        assert!(Candidate::is_host_address("127.0.0.1:1".parse().unwrap(), true));
+        assert!(Candidate::is_host_address(
+            "127.0.0.1:1".parse().unwrap(),
+            true
+        ));
         assert!(Candidate::is_host_address("[::1]:1".parse().unwrap(), true));
+    }
+
+    fn vectors(name: &str) -> std::vec::Vec<serde_json::Value> {
+        let text = include_str!("../tests/data/priorities.json");
+        let all: serde_json::Value = serde_json::from_str(text).unwrap();
+        all[name].as_array().unwrap().clone()
+    }
+
+    /// req: ICE-5.1.2-2, ICE-5.1.2.1-3, ICE-5.1.2.2-1
+    #[test]
+    fn priorities_of_candidates_follow_the_formula() {
+        let kinds = [
+            CandidateKind::Host,
+            CandidateKind::PeerReflexive,
+            CandidateKind::ServerReflexive,
+            CandidateKind::Relayed,
+        ];
+        let vectors = vectors("candidate_priority");
+        assert_eq!(vectors.len(), kinds.len());
+        for vector in vectors {
+            let named = |kind: &&CandidateKind| vector["type"] == kind.name();
+            let &kind = kinds.iter().find(named).unwrap();
+            assert_eq!(vector["type_pref"], kind.type_preference());
+            assert_eq!(vector["priority"], candidate_priority(kind, 65535));
+        }
+    }
+
+    /// req: ICE-6.1.2.3-1
+    #[test]
+    fn priorities_of_pairs_follow_the_formula() {
+        let vectors = vectors("pair_priority");
+        assert_eq!(vectors.len(), 6);
+        for vector in vectors {
+            let [g, d] = ["G", "D"].map(|side| vector[side].as_u64().unwrap() as u32);
+            assert_eq!(vector["pair_priority"], pair_priority(g, d));
+        }
+    }
+
+    /// req: ICE-5.1.2.1-1
+    #[test]
+    fn type_preferences_differ_and_rank_prflx_over_srflx() {
+        let kinds = [
+            CandidateKind::Host,
+            CandidateKind::PeerReflexive,
+            CandidateKind::ServerReflexive,
+            CandidateKind::Relayed,
+        ];
+        assert!(
+            kinds
+                .map(CandidateKind::type_preference)
+                .is_sorted_by(|a, b| a > b)
+        );
+        assert!(CandidateKind::Host.type_preference() <= 126);
     }
 
     /// req: ICE-5.1.1.3-1

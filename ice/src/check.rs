@@ -11,8 +11,8 @@ use floe_stun::{
     UnknownRequired, UseCandidate, Username, XorMappedAddress,
 };
 
-use floe_sdp::ice::IceCredentials;
 use crate::role::Role;
+use floe_sdp::ice::IceCredentials;
 
 /// Bytes of the longest check: two fragments of up to 256 characters in USERNAME.
 const REQUEST_MAX: usize = 700;
@@ -158,8 +158,8 @@ pub(crate) fn success(
     local_key: &Key,
 ) -> Result<Bytes, BuildError> {
     let mut buffer = [0; RESPONSE_MAX];
-    let builder = Builder::response(&mut buffer, request, Class::Success)
-        .with(&XorMappedAddress(source));
+    let builder =
+        Builder::response(&mut buffer, request, Class::Success).with(&XorMappedAddress(source));
     LongTermServer::with_integrity(builder, request, local_key)
         .with_fingerprint()
         .finish_bytes()

@@ -45,6 +45,11 @@ impl Schedule {
         }
     }
 
+    /// How many checks have been sent.
+    pub(crate) const fn count(&self) -> u8 {
+        self.sent
+    }
+
     /// A check has been sent at `now`.
     pub(crate) fn sent(&mut self, now: Instant, probing: Probing) {
         self.interval = if self.interval.is_zero() {
@@ -110,6 +115,28 @@ pub(crate) struct Pair {
     pub(crate) answered: Instant,
 }
 
+/// Consent lasts this long after the last answer (RFC 7675 §5.1).
+pub(crate) const CONSENT_LIFETIME: Duration = Duration::from_secs(30);
+
+impl Pair {
+    /// When the consent that the last answer gave runs out (RFC 7675 §5.1).
+    pub(crate) fn consent_expires(&self) -> Instant {
+        self.answered + CONSENT_LIFETIME
+    }
+
+    /// Whether the pair is valid, and was answered not too long ago.
+    pub(crate) fn has_consent(&self, now: Instant) -> bool {
+        self.valid.is_some() && now < self.consent_expires()
+    }
+
+    /// To be checked anew.
+    pub(crate) fn reset(&mut self) {
+        self.state = PairState::Waiting;
+        self.schedule = Schedule::default();
+        self.valid = None;
+    }
+}
+
 /// The check list of one data stream, with its queue of triggered checks.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CheckList {
@@ -152,8 +179,8 @@ impl CheckList {
     }
 
     /// Adds a pair in the state that RFC 8838 §12 gives it. Where `limit` pairs exist, a failed one
-    /// or one that has not been checked and has a lower priority makes room; `None` if there is no
-    /// such pair. Returns the new pair and the one that was evicted.
+    /// or one that nobody has checked and that has a lower priority makes room; `None` if there is
+    /// no such pair. Returns the new pair and the one that was evicted.
     pub(crate) fn insert(
         &mut self,
         mut pair: Pair,
@@ -171,6 +198,23 @@ impl CheckList {
         self.by_path.insert((pair.base, pair.address), id);
         self.pairs.insert(id, pair);
         Some((id, evicted))
+    }
+
+    /// Checks begin: of each foundation the topmost pair may be checked (RFC 8445 §6.1.2.6), in
+    /// whatever order the pairs were added before.
+    pub(crate) fn begin(&mut self) {
+        let mut topmost = BTreeMap::new();
+        for (&id, pair) in &mut self.pairs {
+            pair.state = PairState::Frozen;
+            let rank = (pair.priority, core::cmp::Reverse(id));
+            let top = topmost.entry(pair.foundation).or_insert(rank);
+            *top = rank.max(*top);
+        }
+        for (_, core::cmp::Reverse(id)) in topmost.into_values() {
+            if let Some(pair) = self.pairs.get_mut(&id) {
+                pair.state = PairState::Waiting;
+            }
+        }
     }
 
     /// The rules of RFC 8838 §12: the topmost pair of its foundation and one whose foundation has
@@ -204,8 +248,11 @@ impl CheckList {
             }
             _ => None,
         };
+        // What the peer has asked for, or nominated, is not thrown away.
+        let wanted = |id, pair: &Pair| pair.nominated_by_peer || self.triggered.contains(&id);
         self.pairs
             .iter()
+            .filter(|&(&id, pair)| pair.state == PairState::Failed || !wanted(id, pair))
             .filter_map(|(&id, pair)| Some((expendable(pair)?, id)))
             .min()
             .map(|(_, id)| id)
@@ -214,8 +261,13 @@ impl CheckList {
     pub(crate) fn remove(&mut self, id: PairId) {
         if let Some(pair) = self.pairs.remove(&id) {
             self.by_path.remove(&(pair.base, pair.address));
-            self.triggered.retain(|&queued| queued != id);
+            self.untrigger(id);
         }
+    }
+
+    /// A pair has succeeded or failed: no check of it is due any more.
+    pub(crate) fn untrigger(&mut self, id: PairId) {
+        self.triggered.retain(|&queued| queued != id);
     }
 
     /// A pair has been selected: the others are checked no more, unless the peer asks for it.
@@ -350,9 +402,18 @@ impl CheckList {
 
     /// The valid pair to prefer: without a relay, then by priority.
     pub(crate) fn best_valid(&self) -> Option<PairId> {
+        self.best_of(|pair| pair.valid.is_some())
+    }
+
+    /// The same of the valid pairs over which data may be sent at `now`.
+    pub(crate) fn best_with_consent(&self, now: Instant) -> Option<PairId> {
+        self.best_of(|pair| pair.has_consent(now))
+    }
+
+    fn best_of(&self, which: impl Fn(&Pair) -> bool) -> Option<PairId> {
         self.pairs
             .iter()
-            .filter(|(_, pair)| pair.valid.is_some())
+            .filter(|(_, pair)| which(pair))
             .max_by_key(|&(&id, pair)| (!pair.relayed, pair.priority, core::cmp::Reverse(id)))
             .map(|(&id, _)| id)
     }
@@ -364,3 +425,6 @@ impl CheckList {
             .all(|pair| pair.state == PairState::Failed)
     }
 }
+
+#[cfg(test)]
+mod tests;

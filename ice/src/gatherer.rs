@@ -1,5 +1,6 @@
 //! Gathering: the conversations with STUN and TURN servers (RFC 8445 §5.1.1.2).
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -29,7 +30,7 @@ pub(crate) struct Source {
 #[derive(Debug)]
 pub(crate) enum Client {
     Stun(floe_stun::Client),
-    Turn(floe_turn::Client),
+    Turn(Box<floe_turn::Client>),
 }
 
 /// All sources of one agent, in the order in which they are asked.
@@ -74,19 +75,18 @@ impl Gatherer {
             }
         }
         for &base in bases {
-            for server in config.turn_servers.iter() {
+            for server in &config.turn_servers {
                 if !same_family(base, server.address) {
                     continue;
                 }
                 let path = FiveTuple::udp(base, server.address);
-                let mut turn =
-                    floe_turn::ClientConfig::new(path, server.credentials.clone());
+                let mut turn = floe_turn::ClientConfig::new(path, server.credentials.clone());
                 turn.retransmission = config.gathering;
                 if base.is_ipv6() {
                     turn.family = Some(floe_stun::AddressFamily::IPV6);
                 }
                 let client = floe_turn::Client::new(turn, entropy.seed(), now);
-                add(base, server.address, Client::Turn(client));
+                add(base, server.address, Client::Turn(Box::new(client)));
             }
         }
         Self { sources }
@@ -122,19 +122,34 @@ impl Gatherer {
         }
     }
 
-    /// Gives up on the sources that have not answered, and returns them.
-    pub(crate) fn cut_off(&mut self) -> impl Iterator<Item = (SocketAddr, SocketAddr)> {
+    /// Gives up on the sources that have not answered, and returns them. What a TURN server still
+    /// allocates is given back at once.
+    pub(crate) fn cut_off(
+        &mut self,
+        now: Instant,
+    ) -> impl Iterator<Item = (SocketAddr, SocketAddr)> {
         self.sources
             .iter_mut()
             .filter(|source| !source.done)
-            .map(|source| {
+            .map(move |source| {
                 source.waiting = false;
                 source.done = true;
-                if let Client::Stun(client) = &mut source.client {
-                    client.stop();
+                match &mut source.client {
+                    Client::Stun(client) => client.stop(),
+                    Client::Turn(client) => {
+                        let _ = client.release(now);
+                    }
                 }
                 (source.base, source.server)
             })
+    }
+
+    /// The place of a TURN client among the TURN clients.
+    pub(crate) fn rank(&self, at: usize) -> usize {
+        let before = self.sources.iter().take(at);
+        before
+            .filter(|source| matches!(source.client, Client::Turn(_)))
+            .count()
     }
 
     pub(crate) fn get(&self, at: usize) -> Option<&Source> {
@@ -151,7 +166,7 @@ impl Gatherer {
             .iter_mut()
             .enumerate()
             .filter_map(|(at, source)| match &mut source.client {
-                Client::Turn(client) => Some((at, client)),
+                Client::Turn(client) => Some((at, &mut **client)),
                 Client::Stun(_) => None,
             })
     }
@@ -192,7 +207,8 @@ impl Gatherer {
             match input {
                 Input::Dropped(reason) => {
                     // The most telling reason is the one of the machine that came closest.
-                    let better = !matches!(answer, Some(Input::Dropped(DropReason::Unauthenticated)));
+                    let better =
+                        !matches!(answer, Some(Input::Dropped(DropReason::Unauthenticated)));
                     if better {
                         answer = Some(Input::Dropped(reason));
                     }

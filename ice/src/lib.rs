@@ -17,9 +17,7 @@ mod text;
 
 pub use agent::{Agent, CommandError, RemoteParameters, SendError, State};
 pub use candidate::{COMPONENT, Candidate, CandidateKind, candidate_priority, pair_priority};
-pub use config::{
-    Config, DEFAULT_PACING, Limits, MIN_PACING, Policy, Probing, TurnServer,
-};
+pub use config::{Config, DEFAULT_PACING, Limits, MIN_PACING, Policy, Probing, TurnServer};
 #[doc(inline)]
 pub use floe_sdp::ice::IceCredentials;
 

@@ -33,7 +33,12 @@ pub(crate) enum Conflict {
 
 impl Conflict {
     /// The table of RFC 8445 §7.3.1.1: the larger tie-breaker controls.
-    pub(crate) const fn of(own: Role, own_tie_breaker: u64, theirs: Role, tie_breaker: u64) -> Self {
+    pub(crate) const fn of(
+        own: Role,
+        own_tie_breaker: u64,
+        theirs: Role,
+        tie_breaker: u64,
+    ) -> Self {
         match (own, theirs) {
             (Role::Controlling, Role::Controlling) if own_tie_breaker >= tie_breaker => {
                 Self::Insist

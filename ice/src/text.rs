@@ -122,7 +122,8 @@ mod tests {
     /// req: ICESDP-5.1-6, ICESDP-5.1-7, ICESDP-5.1-8
     #[test]
     fn related_addresses_are_given_where_the_rfc_wants_them() {
-        let text = "candidate:1 1 udp 1694498815 192.0.2.3 45664 typ srflx raddr 10.0.1.1 rport 8998";
+        let text =
+            "candidate:1 1 udp 1694498815 192.0.2.3 45664 typ srflx raddr 10.0.1.1 rport 8998";
         let mut candidate = read(text).unwrap();
         assert_eq!(sdp::Candidate::from(&candidate).to_string(), text);
         candidate.related = None;
@@ -130,15 +131,25 @@ mod tests {
         assert!(hidden.ends_with("raddr 0.0.0.0 rport 9"), "{hidden}");
         candidate.kind = CandidateKind::Host;
         candidate.related = Some(candidate.address);
-        assert!(!sdp::Candidate::from(&candidate).to_string().contains("raddr"));
+        assert!(
+            !sdp::Candidate::from(&candidate)
+                .to_string()
+                .contains("raddr")
+        );
     }
 
     /// req: ICESDP-5.1-3
     #[test]
     fn what_cannot_be_used_is_told_apart() {
         for (text, why) in [
-            ("candidate:1 1 tcp 1 192.0.2.3 9 typ host tcptype active", Unusable::Transport),
-            ("candidate:1 2 udp 1 192.0.2.3 9 typ host", Unusable::Component),
+            (
+                "candidate:1 1 tcp 1 192.0.2.3 9 typ host tcptype active",
+                Unusable::Transport,
+            ),
+            (
+                "candidate:1 2 udp 1 192.0.2.3 9 typ host",
+                Unusable::Component,
+            ),
             ("candidate:1 1 udp 1 192.0.2.3 9 typ warp", Unusable::Kind),
             ("candidate:1 1 udp 1 a.local 9 typ host", Unusable::Name),
         ] {

@@ -58,7 +58,10 @@ fn a_check_before_the_answer_is_answered_at_once_and_triggers_one_later() {
     assert_eq!(room.agents[0].state(), State::New);
     // Credentials without a single candidate: the triggered check is enough.
     room.exchange_credentials(1, 0);
-    assert!(room.in_flight() > 0, "the triggered check leaves in the same poll");
+    assert!(
+        room.in_flight() > 0,
+        "the triggered check leaves in the same poll"
+    );
     room.run(Duration::from_secs(1));
     assert_eq!(room.agents[0].state(), State::Completed);
     let pair = room.agents[0].selected().unwrap();
@@ -109,7 +112,10 @@ fn a_silent_peer_fails_the_checks() {
     room.exchange(1, 0);
     room.loss = 1000;
     room.run(Duration::from_secs(60));
-    assert_eq!(room.agents[0].state(), State::Failed(FailureCause::ChecksFailed));
+    assert_eq!(
+        room.agents[0].state(),
+        State::Failed(FailureCause::ChecksFailed)
+    );
 }
 
 /// req: CONSENT-5.1-2, CONSENT-5.1-4, CONSENT-5.1-5

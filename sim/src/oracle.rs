@@ -372,11 +372,10 @@ impl Side {
         }
         // The other now answers and checks back. If its mapping depends on the endpoint, it does so
         // from a port that this side has not sent to; this side must let that in, and one of the two
-        // must then stay where it is when the next new port of the other is addressed.
+        // must then stay where it is when a new port of the other is addressed.
         other.mapping == Dependence::Nothing
             || (self.filtering < Dependence::Port
-                && (self.mapping < Dependence::Port
-                    || (other.mapping < Dependence::Port && other.filtering < Dependence::Port)))
+                && (self.mapping < Dependence::Port || other.mapping < Dependence::Port))
     }
 }
 

@@ -51,13 +51,16 @@ pub struct SessionConfig {
     pub signal_delay: Duration,
     /// Whether candidates are signalled as they are found. If not, descriptions wait for them.
     pub trickle: bool,
-    /// Whether the peers may use the relay.
+    /// Whether the peers are told of the relay.
     pub relay: bool,
     /// What the NAT in front of the offering host really does, other than its label says: a
     /// negative control.
     pub mislabel: Option<NatConfig>,
     /// When a run that has not come to an end is cut off.
     pub limit: Duration,
+    /// How long the world goes on after both sides have come to an end: for what keeps a connection
+    /// alive.
+    pub linger: Duration,
     /// Whether everything that happens is recorded.
     pub record: bool,
 }
@@ -77,6 +80,7 @@ impl SessionConfig {
             relay: true,
             mislabel: None,
             limit: Duration::from_secs(60),
+            linger: Duration::ZERO,
             record: false,
         }
     }
@@ -117,12 +121,8 @@ impl SessionConfig {
     /// Runs it. The same configuration gives the same report, and the same log, byte for byte.
     pub fn run(&self) -> Result<(Report, Log), SessionError> {
         let (world, hosts, server) = self.topology();
-        let relays = [server];
-        let expectation = Oracle::new(&world).expect(
-            hosts[0],
-            hosts[1],
-            &relays[..usize::from(self.relay)],
-        );
+        // The relay is there, whether the peers were told of it or not.
+        let expectation = Oracle::new(&world).expect(hosts[0], hosts[1], &[server]);
         let mut simulation = Simulation::new(&world, self.seed)?;
         simulation.set_signalling(self.signal_delay);
         simulation.log_mut().record(self.record);
@@ -161,6 +161,12 @@ impl SessionConfig {
         if let Stop::Stuck(host) = stop {
             return Err(SessionError::Stuck(world.name(host).into()));
         }
+        if !self.linger.is_zero() {
+            let end = simulation.now() + self.linger;
+            if let Stop::Stuck(host) = simulation.run(end, |_| false) {
+                return Err(SessionError::Stuck(world.name(host).into()));
+            }
+        }
         let side = |at: usize| {
             let peer = simulation.endpoint(hosts[at]).and_then(Node::peer);
             peer.map(PeerHost::report).unwrap_or_default()
@@ -186,6 +192,7 @@ impl SessionConfig {
             outcome,
             judgement,
             sides,
+            packets: simulation.network().total().sent,
         };
         Ok((report, simulation.log().clone()))
     }
@@ -223,6 +230,8 @@ pub struct Report {
     pub judgement: Judgement,
     /// Offering and answering side.
     pub sides: [SideReport; 2],
+    /// Packets that hosts sent in the whole run, the server's and the application's among them.
+    pub packets: u64,
 }
 
 /// What one side saw.
@@ -236,8 +245,8 @@ pub struct SideReport {
     pub failed: Option<(Instant, FailureCause)>,
     /// What it sent and received.
     pub tally: Tally,
-    /// Datagrams of the application that arrived over the selected pair.
-    pub data: u32,
+    /// Whether the application's data went over the selected pair and was answered.
+    pub answered: bool,
     /// A description or candidate that was refused: a fault of the simulator or of `peer`.
     pub error: Option<String>,
 }

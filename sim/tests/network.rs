@@ -234,6 +234,26 @@ fn faults_happen_about_as_often_as_they_say() {
     assert!((60..140).contains(&wrong), "{wrong}");
 }
 
+#[test]
+fn packets_of_two_hosts_meet_different_fates_on_one_link() {
+    let mut world = Topology::new();
+    world.set_link(
+        SegmentId::CORE,
+        Link::IDEAL.with_loss(Probability::percent(50)),
+    );
+    let (a, b) = (world.host("a", public()), world.host("b", public()));
+    let server = world.host("server", public());
+    let mut run = start(&world, 1);
+    let mut fates = Vec::new();
+    for _ in 0..64 {
+        fates.push(
+            [a, b].map(|host| send(&mut run, at(&world, host, 1), at(&world, server, 1)).is_some()),
+        );
+    }
+    let alike = fates.iter().filter(|[a, b]| a == b).count();
+    assert!((16..48).contains(&alike), "{alike}");
+}
+
 fn message(to: HostId, text: &str) -> Message {
     Message {
         to,

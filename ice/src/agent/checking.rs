@@ -8,9 +8,7 @@ use floe_sansio::{FiveTuple, Instant, Transmit};
 use floe_stun::{Retransmission, TransactionId};
 
 use super::{Agent, AgentTimer, Gathering, Purpose, Remote, SentCheck, State};
-use crate::candidate::{
-    Candidate, CandidateKind, candidate_priority, is_private, pair_priority,
-};
+use crate::candidate::{Candidate, CandidateKind, candidate_priority, is_private, pair_priority};
 use crate::check::Check;
 use crate::check_list::{Pair, PairId, PairState, Schedule};
 use crate::event::FailureCause;
@@ -99,7 +97,10 @@ impl Agent {
     fn is_relayed(&self, theirs: &Candidate) -> bool {
         let relay_ips = || {
             let ours = self.config.turn_servers.iter().map(|s| s.address.ip());
-            let kinds = self.locals.iter().chain(self.remotes.iter().map(|r| &r.candidate));
+            let kinds = self
+                .locals
+                .iter()
+                .chain(self.remotes.iter().map(|r| &r.candidate));
             let known = kinds.filter(|c| c.kind == CandidateKind::Relayed);
             ours.chain(known.map(|c| c.address.ip()))
         };
@@ -138,6 +139,11 @@ impl Agent {
         let foundation = self.remote_foundation(&candidate);
         let relayed = self.is_relayed(&candidate);
         let priority = candidate.priority;
+        if let Some(selected) = &mut self.selected {
+            if selected.remote.address == candidate.address {
+                selected.remote.kind = candidate.kind;
+            }
+        }
         self.remotes[at] = Remote {
             candidate,
             foundation,
@@ -229,10 +235,7 @@ impl Agent {
         };
         let (base, address) = (pair.base, pair.address);
         let check = Check {
-            priority: candidate_priority(
-                CandidateKind::PeerReflexive,
-                self.preference_of(base),
-            ),
+            priority: candidate_priority(CandidateKind::PeerReflexive, self.preference_of(base)),
             role: self.role,
             tie_breaker: self.tie_breaker,
             nominate: purpose == Purpose::Nomination,
@@ -254,23 +257,23 @@ impl Agent {
             purpose,
         };
         let path = FiveTuple::udp(base, address);
-        let transmit =
-            self.transactions
-                .start(now, path, transaction, payload, once, context);
+        let transmit = self
+            .transactions
+            .start(now, path, transaction, payload, once, context);
         self.transmit(transmit.path, transmit.payload);
     }
 
     /// Sends from a base: a local address, or through the relay it lies on.
     pub(super) fn transmit(&mut self, path: FiveTuple, payload: Bytes) {
-        match self.gatherer.relay(path.local) {
-            None => self.transmits.push_back(Transmit { path, payload }),
-            Some(relay) => {
-                // Without a permission (it was refused) there is no way to this peer.
-                if let Ok(wrapped) = relay.wrap(path.remote, &payload) {
-                    self.transmits.push_back(wrapped);
-                }
+        if self.config.addresses.contains(&path.local) {
+            self.transmits.push_back(Transmit { path, payload });
+        } else if let Some(relay) = self.gatherer.relay(path.local) {
+            // Without a permission (it was refused) there is no way to this peer.
+            if let Ok(wrapped) = relay.wrap(path.remote, &payload) {
+                self.transmits.push_back(wrapped);
             }
         }
+        // Else the relay is gone, and its event will fail the pairs.
     }
 
     /// When a check has been waited for long enough.
@@ -292,8 +295,14 @@ impl Agent {
             .nomination
             .filter(|nomination| nomination.schedule.expires().is_some_and(|at| at <= now));
         if let Some(nomination) = expired {
-            self.nomination_lost(now, nomination.pair);
+            self.nomination_unanswered(now, nomination);
         }
+    }
+
+    /// Whether the pair has been checked as often as its own and the peer's repetitions account for:
+    /// a peer that only keeps asking gets no more.
+    pub(super) fn is_exhausted(&self, pair: &Pair) -> bool {
+        pair.schedule.count() >= self.config.probing.count.saturating_mul(2)
     }
 
     /// A pair does not work (any more).
@@ -305,17 +314,26 @@ impl Agent {
         pair.valid = None;
         pair.schedule = Schedule::default();
         self.transactions.retain(|check| check.pair != id);
-        if self.nomination.is_some_and(|nomination| nomination.pair == id) {
+        self.checks.untrigger(id);
+        if self
+            .nomination
+            .is_some_and(|nomination| nomination.pair == id)
+        {
             self.nomination_lost(now, id);
         }
         if self.active == Some(id) {
             if self.state == State::Completed {
                 return self.fail(now, FailureCause::RelayLost);
             }
-            self.active = self.checks.best_valid();
+            self.active = self.checks.best_with_consent(now);
             if self.active.is_none() {
-                // Nothing carries data any more; other pairs may still come to work.
+                // Nothing carries data any more; other pairs may still come to work, or again.
                 self.state = State::Checking;
+                for pair in self.checks.values_mut() {
+                    if pair.state == PairState::Succeeded {
+                        pair.reset();
+                    }
+                }
             }
             self.follow_consent(now);
         }

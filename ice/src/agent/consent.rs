@@ -7,8 +7,6 @@ use floe_sansio::Instant;
 use super::{Agent, AgentTimer, Purpose};
 use crate::event::FailureCause;
 
-/// Consent lasts this long after the last answer (RFC 7675 §5.1).
-const CONSENT_LIFETIME: Duration = Duration::from_secs(30);
 /// The mean time between two requests; each is drawn from 0.8 to 1.2 of it (RFC 7675 §5.1).
 const CONSENT_INTERVAL_MS: u32 = 5000;
 /// After completion, candidates that were not selected are kept this long (RFC 8445 §8.3.1).
@@ -23,8 +21,8 @@ impl Agent {
             self.timers.stop(AgentTimer::ConsentExpiry);
             return;
         };
-        let expiry = pair.answered + CONSENT_LIFETIME;
-        self.timers.set(AgentTimer::ConsentExpiry, expiry);
+        self.timers
+            .set(AgentTimer::ConsentExpiry, pair.consent_expires());
         if self.timers.get(AgentTimer::Consent).is_none() {
             self.schedule_consent(now);
         }
@@ -42,12 +40,20 @@ impl Agent {
         );
     }
 
-    /// Asks once, in a transaction of its own (RFC 7675 §5.1: not retransmitted).
+    /// Asks once, in a transaction of its own (RFC 7675 §5.1: not retransmitted). It keeps its
+    /// distance from other transactions like every check (RFC 8445 §14.2).
     pub(super) fn ask_consent(&mut self, now: Instant) {
-        if let Some(active) = self.active {
-            self.send_check(now, active, Purpose::Consent);
-            self.schedule_consent(now);
+        let Some(active) = self.active else {
+            return;
+        };
+        let free = self.last_slot.map_or(now, |last| last + self.pacing);
+        if free > now {
+            self.timers.set(AgentTimer::Consent, free);
+            return;
         }
+        self.last_slot = Some(now);
+        self.send_check(now, active, Purpose::Consent);
+        self.schedule_consent(now);
     }
 
     /// The peer revoked its consent with an authenticated 403 (RFC 7675 §5.2).

@@ -1,5 +1,6 @@
 //! Local candidates: gathered, named, announced and paired.
 
+use alloc::collections::BTreeSet;
 use core::net::SocketAddr;
 
 use floe_sansio::{Instant, Transport};
@@ -21,6 +22,9 @@ impl Agent {
         let loopback = self.config.loopback;
         let mut bases = self.config.addresses.clone();
         bases.retain(|&address| Candidate::is_host_address(address, loopback));
+        // An address named twice is one candidate (RFC 8838 §9).
+        let mut seen = BTreeSet::new();
+        bases.retain(|&address| seen.insert(address));
         self.gatherer = Gatherer::new(&self.config, &bases, &mut self.entropy, now);
         for (at, &base) in bases.iter().enumerate() {
             let foundation =
@@ -59,9 +63,9 @@ impl Agent {
         }
     }
 
-    pub(super) fn cut_off_gathering(&mut self) {
+    pub(super) fn cut_off_gathering(&mut self, now: Instant) {
         let cause = GatheringError::TooLate;
-        for (base, server) in self.gatherer.cut_off() {
+        for (base, server) in self.gatherer.cut_off(now) {
             self.events.push_back(Event::GatheringFailed {
                 base,
                 server,
@@ -166,9 +170,9 @@ impl Agent {
             return;
         }
         let kind = CandidateKind::ServerReflexive;
-        let foundation =
-            self.foundations
-                .of(kind, Transport::Udp, base.ip(), Some(server.ip()));
+        let foundation = self
+            .foundations
+            .of(kind, Transport::Udp, base.ip(), Some(server.ip()));
         self.add_local(
             now,
             Candidate {
@@ -176,7 +180,8 @@ impl Agent {
                 transport: Transport::Udp,
                 address,
                 base,
-                priority: candidate_priority(kind, self.preference_of(base)),
+                // Sources are ordered: each has a preference of its own (RFC 8445 §5.1.2.1).
+                priority: candidate_priority(kind, local_preference(at)),
                 foundation,
                 related: Some(base),
             },
@@ -194,9 +199,9 @@ impl Agent {
             return;
         }
         let kind = CandidateKind::Relayed;
-        let foundation =
-            self.foundations
-                .of(kind, Transport::Udp, relayed.ip(), Some(server.ip()));
+        let foundation = self
+            .foundations
+            .of(kind, Transport::Udp, relayed.ip(), Some(server.ip()));
         self.add_local(
             now,
             Candidate {
@@ -204,8 +209,7 @@ impl Agent {
                 transport: Transport::Udp,
                 address: relayed,
                 base: relayed,
-                // Sources are ordered by base, then server: each has a preference of its own.
-                priority: candidate_priority(kind, local_preference(at)),
+                priority: candidate_priority(kind, local_preference(self.gatherer.rank(at))),
                 foundation,
                 related: Some(mapped),
             },

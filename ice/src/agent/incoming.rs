@@ -11,6 +11,10 @@ use crate::config::Policy;
 use crate::event::Event;
 use crate::role::Conflict;
 
+/// Packets that wait for `poll_transmit` before requests are dropped; a driver drains after every
+/// call, so only a broken one ever gets there.
+const MAX_PENDING: usize = 64;
+
 impl Agent {
     /// One datagram arrived on one of the agent's addresses.
     pub fn handle_input(&mut self, now: Instant, mut datagram: Datagram<'_>) -> Input {
@@ -94,12 +98,19 @@ impl Agent {
     }
 
     fn handle_request(&mut self, now: Instant, path: FiveTuple, message: &Message<'_>) -> Input {
+        if self.transmits.len() >= MAX_PENDING {
+            return Input::Dropped(DropReason::Capacity);
+        }
         let read = check::read_request(message, &self.credentials, &self.key, self.role);
         let answer = match read {
             Err(refusal) => check::refusal(message, refusal, &self.key),
             Ok(request) => {
-                let conflict =
-                    Conflict::of(self.role, self.tie_breaker, request.role, request.tie_breaker);
+                let conflict = Conflict::of(
+                    self.role,
+                    self.tie_breaker,
+                    request.role,
+                    request.tie_breaker,
+                );
                 if conflict == Conflict::Insist {
                     check::role_conflict(message, &self.key)
                 } else {
@@ -130,10 +141,20 @@ impl Agent {
         Input::Handled
     }
 
-    /// The peer has shown that it is on this path: data from there is taken.
+    /// The peer has shown that it is on this path: data from there is taken. Where there are too
+    /// many such paths, those of pairs that work stay.
     fn prove(&mut self, path: FiveTuple) {
-        if self.proven.len() < self.config.limits.pairs {
-            self.proven.insert((path.local, path.remote));
+        let path = (path.local, path.remote);
+        let limit = self.config.limits.pairs;
+        if self.proven.len() >= limit && !self.proven.contains(&path) {
+            let checks = &self.checks;
+            self.proven.retain(|&(local, remote)| {
+                let pair = checks.find(local, remote).and_then(|id| checks.get(id));
+                pair.is_some_and(|pair| pair.valid.is_some())
+            });
+        }
+        if self.proven.len() < limit {
+            self.proven.insert(path);
         }
     }
 
@@ -168,27 +189,32 @@ impl Agent {
         let Some(id) = existing.or_else(|| self.pair_unknown(now, path, priority)) else {
             return;
         };
-        let completed = self.state == State::Completed;
-        let controlled = self.role == crate::Role::Controlled;
+        let nominated = nominate && self.role == crate::Role::Controlled;
+        let wanted = nominated || self.state != State::Completed;
+        let exhausted = self
+            .checks
+            .get(id)
+            .is_some_and(|pair| self.is_exhausted(pair));
         let Some(pair) = self.checks.get_mut(id) else {
             return;
         };
-        if nominate && controlled {
-            pair.nominated_by_peer = true;
-        }
-        if pair.state == PairState::Succeeded {
-            if nominate && controlled {
-                self.select(now, id);
-            }
-        } else if !completed || (nominate && controlled) {
-            // In progress: the next check comes sooner. Failed: it gets another chance.
-            if pair.state == PairState::Failed {
-                pair.schedule = crate::check_list::Schedule::default();
-            }
-            if pair.state != PairState::InProgress {
+        pair.nominated_by_peer |= nominated;
+        match pair.state {
+            PairState::Succeeded if !nominated => {}
+            PairState::Succeeded if pair.has_consent(now) => self.select(now, id),
+            _ if !wanted => {}
+            // The next check comes sooner.
+            PairState::InProgress if !exhausted => self.checks.trigger(id),
+            PairState::InProgress => {}
+            PairState::Frozen | PairState::Waiting => {
                 pair.state = PairState::Waiting;
+                self.checks.trigger(id);
             }
-            self.checks.trigger(id);
+            // It gets another chance; so does a pair that worked too long ago.
+            PairState::Failed | PairState::Succeeded => {
+                pair.reset();
+                self.checks.trigger(id);
+            }
         }
     }
 
@@ -266,7 +292,7 @@ impl Agent {
                 self.check_succeeded(now, check, address, round_trip);
             }
             Answer::Refused(StatusCode::ROLE_CONFLICT) => self.role_refused(now, check),
-            Answer::Refused(StatusCode::FORBIDDEN) if check.purpose == Purpose::Consent => {
+            Answer::Refused(StatusCode::FORBIDDEN) if self.active == Some(check.pair) => {
                 self.consent_revoked(now);
             }
             Answer::Refused(_) | Answer::Unusable => self.check_refused(now, check),
@@ -274,10 +300,16 @@ impl Agent {
         Input::Handled
     }
 
-    /// A check was answered with an error that repeating will not mend.
+    /// A check was answered with an error that repeating will not mend, or from elsewhere.
     fn check_refused(&mut self, now: Instant, check: SentCheck) {
-        // An error does not end consent; only silence and a 403 do.
-        if check.purpose != Purpose::Consent {
+        let nominating = check.purpose == Purpose::Nomination
+            && self.nomination.is_some_and(|n| n.pair == check.pair);
+        // A late one takes nothing back, and does not end consent: only silence and a 403 do.
+        let works = self
+            .checks
+            .get(check.pair)
+            .is_some_and(|pair| pair.state == PairState::Succeeded);
+        if nominating || !works {
             self.fail_pair(now, check.pair);
         }
     }
@@ -288,7 +320,13 @@ impl Agent {
             self.switch_role(now);
             self.tie_breaker = self.entropy.u64();
         }
-        if let Some(pair) = self.checks.get_mut(check.pair) {
+        let Some(pair) = self.checks.get(check.pair) else {
+            return;
+        };
+        if self.is_exhausted(pair) {
+            // A peer that refuses every role.
+            self.check_refused(now, check);
+        } else if let Some(pair) = self.checks.get_mut(check.pair) {
             if pair.state != PairState::Succeeded {
                 pair.state = PairState::Waiting;
                 self.checks.trigger(check.pair);
@@ -322,17 +360,18 @@ impl Agent {
         let foundation = pair.foundation;
         let nominated = pair.nominated_by_peer && self.role == crate::Role::Controlled;
         if first {
+            self.checks.untrigger(check.pair);
             self.checks.unfreeze(foundation);
         }
         if self.state == State::Checking {
             self.state = State::Connected;
             self.events.push_back(Event::Connected);
         }
+        let active = self.active;
         if self.selected.is_none() && first {
-            let best = self.checks.best_valid();
-            self.active = best.or(self.active);
+            self.active = self.checks.best_with_consent(now);
         }
-        if self.active == Some(check.pair) {
+        if self.active != active || self.active == Some(check.pair) {
             self.follow_consent(now);
         }
         let nominating = check.purpose == Purpose::Nomination

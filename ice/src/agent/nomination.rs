@@ -1,5 +1,7 @@
 //! The controlling agent chooses a pair; both agents use it (RFC 8445 §8).
 
+use core::time::Duration;
+
 use floe_sansio::Instant;
 
 use super::{Agent, AgentTimer, Nomination, Purpose, State};
@@ -7,6 +9,9 @@ use crate::candidate::CandidateKind;
 use crate::check_list::{PairId, PairState, Schedule};
 use crate::event::{Endpoint, Event, SelectedPair};
 use crate::role::Role;
+
+/// A selected pair that was not answered for so long has missed two requests for consent.
+const SILENCE: Duration = Duration::from_secs(12);
 
 impl Agent {
     /// A pair became valid, or one failed: is it time to nominate?
@@ -39,8 +44,12 @@ impl Agent {
         let Some(pair) = self.checks.best_valid() else {
             return;
         };
-        let schedule = Schedule::starting(now);
-        self.nomination = Some(Nomination { pair, schedule });
+        self.nomination = Some(Nomination {
+            pair,
+            schedule: Schedule::starting(now),
+            since: now,
+            again: false,
+        });
     }
 
     /// Sends the nominating check if it is due; `false` if it is not.
@@ -56,6 +65,22 @@ impl Agent {
         let pair = nomination.pair;
         self.send_check(now, pair, Purpose::Nomination);
         true
+    }
+
+    /// Nobody answered the nominating check. If the pair was answered otherwise in the meantime, it
+    /// lives, and the peer may well have heard: to nominate another would part the two agents. So
+    /// the same one gets a second chance.
+    pub(super) fn nomination_unanswered(&mut self, now: Instant, nomination: Nomination) {
+        let pair = self.checks.get(nomination.pair);
+        if !nomination.again && pair.is_some_and(|pair| pair.answered > nomination.since) {
+            self.nomination = Some(Nomination {
+                schedule: Schedule::starting(now),
+                again: true,
+                ..nomination
+            });
+        } else {
+            self.nomination_lost(now, nomination.pair);
+        }
     }
 
     /// The nominating check failed: the next valid pair gets its chance (RFC 8445 §7.2.5.3.4).
@@ -76,11 +101,14 @@ impl Agent {
         let Some(pair) = self.checks.get(id) else {
             return;
         };
-        // Of several nominated by an RFC 5245 peer the best counts (RFC 8445 §8.1.1).
+        // Of several nominated by an RFC 5245 peer the best counts (RFC 8445 §8.1.1), unless it has
+        // gone silent: then the peer has given it up.
         let current = self.active.filter(|_| self.selected.is_some());
         let better = current
             .and_then(|current| self.checks.get(current))
-            .is_none_or(|current| current.priority < pair.priority);
+            .is_none_or(|current| {
+                current.priority < pair.priority || current.answered + SILENCE <= now
+            });
         if !better {
             return;
         }
@@ -111,6 +139,8 @@ impl Agent {
         self.checks.retire();
         self.timers.stop(AgentTimer::RelayHold);
         self.timers.stop(AgentTimer::Pac);
+        // No candidate is announced after nomination (RFC 8838 §13).
+        for _ in self.gatherer.cut_off(now) {}
         self.gatherer.stop_bindings();
         if through_relay {
             if let Some(relay) = self.gatherer.relay(base) {

@@ -160,11 +160,18 @@ impl Room {
             };
             self.now = self.now.max(next);
             for side in [0, 1] {
-                if self.agents[side].poll_timeout().is_some_and(|at| at <= self.now) {
+                if self.agents[side]
+                    .poll_timeout()
+                    .is_some_and(|at| at <= self.now)
+                {
                     self.agents[side].handle_timeout(self.now);
                     self.drain(side);
                     let later = self.agents[side].poll_timeout();
-                    assert!(later.is_none_or(|at| at > self.now), "{later:?} at {:?}", self.now);
+                    assert!(
+                        later.is_none_or(|at| at > self.now),
+                        "{later:?} at {:?}",
+                        self.now
+                    );
                 }
             }
             while let Some(entry) = self.queue.first_entry() {

@@ -14,7 +14,9 @@ use crate::{Endpoint, HostId, Message};
 
 /// What the application says over the selected pair.
 const HELLO: &[u8] = b"\xFFhello over the selected pair";
-/// How often it says so until it hears the other side.
+/// What it answers when it hears that.
+const HEARD: &[u8] = b"\xFFheard over the selected pair";
+/// How often it says hello until it is answered.
 const HELLO_EVERY: Duration = Duration::from_millis(200);
 /// How often at most.
 const HELLO_COUNT: u32 = 10;
@@ -99,9 +101,10 @@ impl PeerHost {
         self.report.tally
     }
 
-    /// Whether nothing more is to be expected: data came over the selected pair, or it failed.
-    pub fn is_settled(&self) -> bool {
-        let told = self.hellos >= HELLO_COUNT || self.report.data > 0;
+    /// Whether nothing more is to be expected: data went over the selected pair and back, or could
+    /// not, or there is no pair.
+    pub const fn is_settled(&self) -> bool {
+        let told = self.hellos >= HELLO_COUNT || self.report.answered;
         self.report.failed.is_some() || (self.report.selected.is_some() && told)
     }
 
@@ -186,12 +189,15 @@ impl PeerHost {
         if self.hello_at.is_none_or(|at| at > now) {
             return;
         }
-        let heard = self.report.data > 0;
-        self.hello_at = (!heard && self.hellos < HELLO_COUNT).then(|| now + HELLO_EVERY);
+        self.hello_at = (self.hellos < HELLO_COUNT).then(|| now + HELLO_EVERY);
         self.hellos += 1;
-        let mut buffer = vec![0; HEADROOM + HELLO.len() + TAILROOM];
-        let range = HEADROOM..HEADROOM + HELLO.len();
-        buffer[range.clone()].copy_from_slice(HELLO);
+        self.say(HELLO);
+    }
+
+    fn say(&mut self, data: &[u8]) {
+        let mut buffer = vec![0; HEADROOM + data.len() + TAILROOM];
+        let range = HEADROOM..HEADROOM + data.len();
+        buffer[range.clone()].copy_from_slice(data);
         if let Ok(route) = self.connection.send(&mut buffer, range) {
             let range = route.range();
             buffer.truncate(range.end);
@@ -200,6 +206,15 @@ impl PeerHost {
                 path: route.path,
                 payload,
             });
+        }
+    }
+
+    fn hear(&mut self, data: &[u8]) {
+        if data == HELLO {
+            self.say(HEARD);
+        } else if data == HEARD {
+            self.report.answered = true;
+            self.hello_at = None;
         }
     }
 
@@ -233,8 +248,8 @@ impl Endpoint for PeerHost {
         self.count_received(&datagram);
         let input = self.connection.handle_input(now, datagram.reborrow());
         if let Input::Data(route) = input {
-            if datagram.buffer_mut().get(route.range()) == Some(HELLO) {
-                self.report.data += 1;
+            if let Some(data) = datagram.buffer_mut().get(route.range()) {
+                self.hear(data);
             }
         }
         self.drain(now);

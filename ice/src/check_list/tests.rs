@@ -1,0 +1,318 @@
+use super::*;
+use std::vec;
+use std::vec::Vec;
+
+const NOW: Instant = Instant::ZERO;
+const LIMIT: usize = 100;
+
+/// A pair of foundation `column` in row `row` of the tables: the higher the row, the higher the
+/// priority.
+fn pair(column: u32, row: u16) -> Pair {
+    let address = |ip: u32| SocketAddr::new(core::net::Ipv4Addr::from(ip).into(), row + 1);
+    Pair {
+        base: address(0x0A00_0000 + column),
+        address: address(0x0B00_0000 + column),
+        local: 0,
+        remote: 0,
+        priority: 1000 - u64::from(row),
+        foundation: (column, column),
+        relayed: false,
+        state: PairState::Frozen,
+        schedule: Schedule::default(),
+        valid: None,
+        nominated_by_peer: false,
+        round_trip: Duration::ZERO,
+        answered: NOW,
+    }
+}
+
+fn insert(list: &mut CheckList, column: u32, row: u16) -> PairId {
+    list.insert(pair(column, row), LIMIT).unwrap().0
+}
+
+fn states(list: &CheckList, column: u32) -> std::string::String {
+    let mut pairs: Vec<_> = list.pairs.values().collect();
+    pairs.retain(|pair| pair.foundation.0 == column);
+    pairs.sort_by_key(|pair| core::cmp::Reverse(pair.priority));
+    let letter = |pair: &&Pair| match pair.state {
+        PairState::Frozen => 'F',
+        PairState::Waiting => 'W',
+        PairState::InProgress => 'I',
+        PairState::Succeeded => 'S',
+        PairState::Failed => 'X',
+    };
+    pairs.iter().map(letter).collect()
+}
+
+/// The cells of table 1 of RFC 8445: column (foundation) and row (check list).
+const TABLE_1: [(u32, u16); 9] = [
+    (1, 0),
+    (2, 0),
+    (3, 0),
+    (1, 1),
+    (2, 1),
+    (3, 1),
+    (4, 1),
+    (1, 2),
+    (5, 2),
+];
+
+fn succeed(list: &mut CheckList, id: PairId) {
+    let pair = list.get_mut(id).unwrap();
+    pair.state = PairState::Succeeded;
+    pair.valid = Some(0);
+    let foundation = pair.foundation;
+    list.unfreeze(foundation);
+}
+
+/// The state in which RFC 8838 §12 explains its rules (its table 3), and the pair that succeeded.
+fn table_3() -> CheckList {
+    let mut list = CheckList::default();
+    let first = insert(&mut list, 1, 0);
+    let cells = [
+        (2, 0),
+        (3, 0),
+        (1, 1),
+        (2, 1),
+        (3, 1),
+        (4, 1),
+        (1, 2),
+        (1, 3),
+    ];
+    for (column, row) in cells {
+        insert(&mut list, column, row);
+    }
+    list.begin();
+    succeed(&mut list, first);
+    let shown = [1, 2, 3, 4].map(|column| states(&list, column));
+    assert_eq!(shown, ["SWWW", "WF", "WF", "W"]);
+    list
+}
+
+/// req: ICE-6.1.2.6-1, TRICKLE-12-4
+#[test]
+fn in_the_beginning_one_pair_of_each_foundation_waits_whatever_the_order_of_candidates() {
+    let mut cells = TABLE_1.to_vec();
+    for turn in 0..cells.len() {
+        cells.rotate_left(1);
+        if turn % 2 == 0 {
+            cells.reverse();
+        }
+        let mut list = CheckList::default();
+        for &(column, row) in &cells {
+            insert(&mut list, column, row);
+        }
+        list.begin();
+        let shown = [1, 2, 3, 4, 5].map(|column| states(&list, column));
+        assert_eq!(shown, ["WFF", "WF", "WF", "W", "W"]);
+    }
+}
+
+/// req: TRICKLE-12-1
+#[test]
+fn a_trickled_pair_on_top_of_its_foundation_waits() {
+    let mut list = table_3();
+    insert(&mut list, 5, 0);
+    assert_eq!(states(&list, 5), "W");
+}
+
+/// The one that waited before goes on waiting.
+///
+/// req: TRICKLE-12-1
+#[test]
+fn a_trickled_pair_that_becomes_the_topmost_waits() {
+    let mut list = CheckList::default();
+    insert(&mut list, 1, 5);
+    insert(&mut list, 1, 2);
+    assert_eq!(states(&list, 1), "WW");
+}
+
+/// req: TRICKLE-12-2
+#[test]
+fn a_trickled_pair_whose_foundation_has_worked_waits() {
+    let mut list = table_3();
+    let top = insert(&mut list, 5, 0);
+    succeed(&mut list, top);
+    insert(&mut list, 5, 1);
+    assert_eq!(states(&list, 5), "SW");
+}
+
+/// req: TRICKLE-12-3
+#[test]
+fn any_other_trickled_pair_is_frozen() {
+    let mut list = table_3();
+    insert(&mut list, 3, 2);
+    assert_eq!(states(&list, 3), "WFF");
+}
+
+/// req: ICE-7.2.5.3.3-2
+#[test]
+fn success_unfreezes_the_pairs_of_its_foundation_and_no_others() {
+    let mut list = CheckList::default();
+    for (column, row) in TABLE_1 {
+        insert(&mut list, column, row);
+    }
+    list.begin();
+    let top = list.find(pair(2, 0).base, pair(2, 0).address).unwrap();
+    succeed(&mut list, top);
+    let shown = [1, 2, 3].map(|column| states(&list, column));
+    assert_eq!(shown, ["WFF", "SW", "WF"]);
+}
+
+/// req: ICE-6.1.4.1-1, ICE-6.1.4.2-2
+#[test]
+fn triggered_checks_come_first_in_the_order_of_their_arrival_and_once_each() {
+    let mut list = CheckList::default();
+    let ids: Vec<_> = (0..4)
+        .map(|row| insert(&mut list, row, row as u16))
+        .collect();
+    for id in [ids[3], ids[2], ids[3]] {
+        list.trigger(id);
+    }
+    let mut take = || {
+        let id = list.next_check(NOW).unwrap();
+        list.get_mut(id).unwrap().state = PairState::InProgress;
+        id
+    };
+    assert_eq!(
+        [take(), take(), take(), take()],
+        [ids[3], ids[2], ids[0], ids[1]]
+    );
+}
+
+/// req: ICE-6.1.4.2-2
+#[test]
+fn of_the_waiting_pairs_the_one_of_highest_priority_is_checked() {
+    let mut list = CheckList::default();
+    insert(&mut list, 1, 7);
+    let best = insert(&mut list, 2, 3);
+    insert(&mut list, 3, 5);
+    assert_eq!(list.next_check(NOW), Some(best));
+}
+
+/// req: ICE-6.1.4.2-2
+#[test]
+fn without_a_waiting_pair_one_thaws_whose_foundation_is_not_being_checked() {
+    let mut list = CheckList::default();
+    let one = insert(&mut list, 1, 0);
+    let busy = insert(&mut list, 2, 0);
+    let next = insert(&mut list, 1, 1);
+    insert(&mut list, 2, 1);
+    list.begin();
+    list.get_mut(one).unwrap().state = PairState::Failed;
+    list.get_mut(busy).unwrap().state = PairState::InProgress;
+    assert_eq!(list.next_due(), Some(Instant::ZERO));
+    assert_eq!(list.next_check(NOW), Some(next));
+    // Column 2 is being checked; there is nothing to do.
+    list.get_mut(next).unwrap().state = PairState::InProgress;
+    assert_eq!(list.next_due(), None);
+    assert_eq!(list.next_check(NOW), None);
+}
+
+#[test]
+fn every_third_slot_goes_to_a_repetition_that_is_due() {
+    let mut list = CheckList::default();
+    let probing = Probing::default();
+    let old = insert(&mut list, 0, 9);
+    list.get_mut(old).unwrap().state = PairState::InProgress;
+    list.get_mut(old).unwrap().schedule.sent(NOW, probing);
+    let ids: Vec<_> = (1..4)
+        .map(|row| insert(&mut list, row, row as u16))
+        .collect();
+    let later = NOW + probing.interval;
+    let mut take = || {
+        let id = list.next_check(later).unwrap();
+        let pair = list.get_mut(id).unwrap();
+        pair.state = PairState::InProgress;
+        pair.schedule.sent(later, probing);
+        id
+    };
+    assert_eq!(
+        [take(), take(), take(), take()],
+        [ids[0], ids[1], old, ids[2]]
+    );
+}
+
+/// req: TRICKLE-10-5, TRICKLE-11-3, ICE-6.1.2.5-1
+#[test]
+fn a_full_list_gives_up_a_failed_pair_then_the_weakest_unchecked_one() {
+    let limit = 3;
+    let mut list = CheckList::default();
+    let mut put = |list: &mut CheckList, row| list.insert(pair(u32::from(row), row), limit);
+    let working = put(&mut list, 9).unwrap().0;
+    let failed = put(&mut list, 1).unwrap().0;
+    let weak = put(&mut list, 8).unwrap().0;
+    list.get_mut(working).unwrap().state = PairState::Succeeded;
+    list.get_mut(failed).unwrap().state = PairState::Failed;
+    assert_eq!(put(&mut list, 5).unwrap().1, Some(failed));
+    assert_eq!(put(&mut list, 4).unwrap().1, Some(weak));
+    // Weaker than all that are left.
+    assert!(put(&mut list, 7).is_none());
+    assert_eq!(list.len(), limit);
+    assert!(list.get(working).is_some());
+}
+
+#[test]
+fn a_pair_that_the_peer_asked_for_or_nominated_is_never_evicted() {
+    for nominated in [false, true] {
+        let mut list = CheckList::default();
+        let weak = list.insert(pair(9, 9), 1).unwrap().0;
+        if nominated {
+            list.get_mut(weak).unwrap().nominated_by_peer = true;
+        } else {
+            list.trigger(weak);
+        }
+        assert!(list.insert(pair(1, 1), 1).is_none());
+    }
+}
+
+#[test]
+fn a_pair_without_a_relay_is_preferred_to_one_of_higher_priority() {
+    let mut list = CheckList::default();
+    let relayed = insert(&mut list, 1, 0);
+    let direct = insert(&mut list, 2, 5);
+    list.get_mut(relayed).unwrap().relayed = true;
+    for id in [relayed, direct] {
+        succeed(&mut list, id);
+    }
+    assert_eq!(list.best_valid(), Some(direct));
+}
+
+#[test]
+fn consent_over_a_pair_ends_thirty_seconds_after_the_last_answer() {
+    let mut list = CheckList::default();
+    let id = insert(&mut list, 1, 0);
+    succeed(&mut list, id);
+    let almost = NOW + CONSENT_LIFETIME - Duration::from_nanos(1);
+    assert_eq!(list.best_with_consent(almost), Some(id));
+    assert_eq!(list.best_with_consent(NOW + CONSENT_LIFETIME), None);
+}
+
+#[test]
+fn repetitions_double_and_end() {
+    let mut schedule = Schedule::starting(NOW);
+    let probing = Probing::default();
+    let mut sent = vec![];
+    while let Some(at) = schedule.next() {
+        sent.push(at.as_millis());
+        schedule.sent(at, probing);
+    }
+    assert_eq!(sent, [0, 100, 300, 700, 1500, 3100, 6300]);
+    assert_eq!(schedule.expires(), Some(Instant::from_millis(14_300)));
+}
+
+/// The times of RFC 8489 §6.2.1, which RFC 8445 §14.3 asks for.
+///
+/// req: ICE-14.3-2
+#[test]
+fn the_strict_profile_has_the_times_of_the_rfc() {
+    let config = crate::Config::new(crate::Role::Controlling).strict();
+    let mut schedule = Schedule::starting(NOW);
+    let mut sent = vec![];
+    while let Some(at) = schedule.next() {
+        sent.push(at.as_millis());
+        schedule.sent(at, config.probing);
+    }
+    assert_eq!(sent, [0, 500, 1500, 3500, 7500, 15500, 31500]);
+    assert_eq!(schedule.expires(), Some(Instant::from_millis(39_500)));
+}
