@@ -3,12 +3,12 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use floe_ice::{Agent, RemoteParameters, Role, SelectedPair, SendError, State};
+use floe_ice::{Agent, CommandError, RemoteParameters, Role, SelectedPair, SendError, State};
 use floe_sansio::{Datagram, Entropy, Input, Instant, Route, Transmit, impl_machine};
-use floe_sdp::ice::{Candidate, TrickledCandidate};
+use floe_sdp::ice::{Candidate, IceCredentials, TrickledCandidate};
 use floe_sdp::{
-    DescriptionKind, DtlsIdentity, LocalTransport, Negotiated, Negotiator, NegotiatorConfig,
-    RemoteTransport, Session, SignalingState,
+    DescriptionKind, DtlsIdentity, LocalTransport, Negotiated, NegotiationError, Negotiator,
+    NegotiatorConfig, RemoteTransport, Session, SignalingState,
 };
 
 use crate::config::Config;
@@ -35,10 +35,13 @@ pub struct Connection {
     created: Announced,
     /// The same of the description in force and the events after it; `None` before there is one.
     announced: Option<Announced>,
-    /// The section that candidates are signalled for, by name and place.
-    section: (Option<String>, Option<u16>),
+    /// The section that candidates are signalled for; `None` if the description in force has no
+    /// transport.
+    section: Option<Section>,
     /// What the other side signalled in an exchange that is not finished.
     pending: Option<Pending>,
+    /// What ICE and the owner know of the other side.
+    remote: Option<Remote>,
     events: VecDeque<Event>,
 }
 
@@ -46,6 +49,20 @@ pub struct Connection {
 struct Announced {
     candidates: usize,
     end: bool,
+}
+
+/// A media section, by name and place.
+#[derive(Clone, Debug)]
+struct Section {
+    mid: Option<String>,
+    index: u16,
+}
+
+/// The other side, as of the last finished exchange.
+#[derive(Clone, Debug)]
+struct Remote {
+    credentials: IceCredentials,
+    dtls: DtlsIdentity,
 }
 
 /// A remote transport that ICE does not know yet: the exchange may still be rolled back.
@@ -75,8 +92,9 @@ impl Connection {
             gathered: false,
             created: Announced::default(),
             announced: None,
-            section: (None, None),
+            section: None,
             pending: None,
+            remote: None,
             events: VecDeque::new(),
         })
     }
@@ -87,32 +105,52 @@ impl Connection {
         self.drain();
     }
 
-    /// Makes an offer with the candidates known so far.
+    /// Makes an offer with the candidates known so far; once a pair is selected, with that of the
+    /// pair alone (RFC 8839 §4.4.1.2.2).
     pub fn create_offer(&mut self, _now: Instant) -> Result<String, Error> {
-        let text = self.negotiator.create_offer(&LocalTransport {
+        self.create(Negotiator::create_offer)
+    }
+
+    /// Makes an answer to the offer that was set, with the same candidates as an offer has.
+    pub fn create_answer(&mut self, _now: Instant) -> Result<String, Error> {
+        self.create(Negotiator::create_answer)
+    }
+
+    fn create(
+        &mut self,
+        make: impl FnOnce(&mut Negotiator, &LocalTransport<'_>) -> Result<String, NegotiationError>,
+    ) -> Result<String, Error> {
+        self.check_open()?;
+        let nominated = self.nominated();
+        let transport = LocalTransport {
             credentials: self.agent.credentials(),
             pacing: Some(self.agent.pacing()),
-            candidates: &self.candidates,
+            candidates: nominated
+                .as_ref()
+                .map_or(&self.candidates, core::slice::from_ref),
             end_of_candidates: self.gathered,
             dtls: &self.dtls,
             lite: false,
-        })?;
+        };
+        let text = make(&mut self.negotiator, &transport)?;
         self.created = self.known();
         Ok(text)
     }
 
-    /// Makes an answer to the offer that was set, with the candidates known so far.
-    pub fn create_answer(&mut self, _now: Instant) -> Result<String, Error> {
-        let text = self.negotiator.create_answer(&LocalTransport {
-            credentials: self.agent.credentials(),
-            pacing: Some(self.agent.pacing()),
-            candidates: &self.candidates,
-            end_of_candidates: self.gathered,
-            dtls: &self.dtls,
-            lite: false,
-        })?;
-        self.created = self.known();
-        Ok(text)
+    /// The local candidate of the selected pair; a peer-reflexive one was never announced.
+    fn nominated(&self) -> Option<Candidate> {
+        let address = self.agent.selected()?.local.address;
+        let announced = self
+            .candidates
+            .iter()
+            .find(|known| known.address == address.ip().into() && known.port == address.port());
+        let found = self.agent.local_candidates().iter();
+        announced.cloned().or_else(|| {
+            found
+                .filter(|known| known.address == address)
+                .map(Candidate::from)
+                .next()
+        })
     }
 
     /// Puts the description that was created last into force, and begins to gather.
@@ -122,6 +160,7 @@ impl Connection {
         kind: DescriptionKind,
         text: &str,
     ) -> Result<(), Error> {
+        self.check_open()?;
         self.negotiator.set_local(kind, text)?;
         if kind == DescriptionKind::Offer {
             // An error says that the peer is known already: then the roles stay (RFC 8445 §6.1.1).
@@ -131,7 +170,9 @@ impl Connection {
         let announced = self.announced.get_or_insert_default();
         announced.candidates = announced.candidates.max(self.created.candidates);
         announced.end |= self.created.end;
-        self.agent.gather(now);
+        if self.section.is_some() {
+            self.agent.gather(now);
+        }
         self.finish_exchange(now);
         self.drain();
         Ok(())
@@ -144,18 +185,27 @@ impl Connection {
         kind: DescriptionKind,
         text: &[u8],
     ) -> Result<(), Error> {
-        let description = self.negotiator.set_remote(kind, text)?;
-        if let Some(transport) = description.transport {
-            if transport.ice_restart {
-                // The exchange is given up; what was agreed before stays in force.
-                let _ = self.negotiator.rollback();
-                return Err(Error::Restart);
-            }
-            self.pending = Some(Pending {
-                transport,
-                trickled: Vec::new(),
-            });
+        self.check_open()?;
+        // A description may be refused after the negotiator has taken it.
+        let mut negotiator = self.negotiator.clone();
+        let transport = negotiator.set_remote(kind, text)?.transport;
+        let other = |transport: &RemoteTransport| {
+            let known = self.remote.as_ref();
+            known.is_some_and(|known| known.credentials != transport.credentials)
+        };
+        if transport.as_ref().is_some_and(other) {
+            return Err(Error::Restart);
         }
+        self.negotiator = negotiator;
+        let before = self.pending.take();
+        self.pending = transport.map(|transport| Pending {
+            // What came for a description that this one replaces, if it is of the same generation.
+            trickled: before
+                .filter(|before| before.transport.credentials == transport.credentials)
+                .map(|before| before.trickled)
+                .unwrap_or_default(),
+            transport,
+        });
         if kind == DescriptionKind::Offer {
             let _ = self.agent.set_role(Role::Controlled);
         }
@@ -166,8 +216,14 @@ impl Connection {
 
     /// Gives up the exchange that is under way (RFC 9429 §5.7).
     pub fn rollback(&mut self) -> Result<(), Error> {
+        self.check_open()?;
         self.negotiator.rollback()?;
         self.pending = None;
+        let in_force = self.negotiator.local_description();
+        self.section = in_force.and_then(transport_section);
+        if in_force.is_none() {
+            self.announced = None;
+        }
         Ok(())
     }
 
@@ -177,6 +233,7 @@ impl Connection {
         now: Instant,
         candidate: &IceCandidate,
     ) -> Result<(), Error> {
+        self.check_open()?;
         let trickled = self.negotiator.add_remote_candidate_text(
             &candidate.candidate,
             candidate.sdp_mid.as_deref(),
@@ -186,16 +243,19 @@ impl Connection {
         let Some(trickled) = trickled else {
             return Ok(());
         };
+        if self.remote.is_some() {
+            let result = self.take_candidate(now, &trickled);
+            self.drain();
+            return result;
+        }
+        // Where nothing is pending, all sections were refused: the candidate is of no use.
         if let Some(pending) = &mut self.pending {
             if pending.trickled.len() >= MAX_PENDING_CANDIDATES {
-                return Err(Error::Ice(floe_ice::CommandError::Capacity));
+                return Err(CommandError::Capacity.into());
             }
             pending.trickled.push(trickled);
-            return Ok(());
         }
-        let result = self.take_candidate(now, &trickled);
-        self.drain();
-        result
+        Ok(())
     }
 
     /// Where `buffer[range]`, an application datagram, is to be sent. Leave
@@ -266,9 +326,22 @@ impl Connection {
         self.negotiator.negotiated()
     }
 
+    /// The DTLS identity of the other side, as of the last finished exchange: what its certificate
+    /// has to match.
+    pub fn remote_dtls(&self) -> Option<&DtlsIdentity> {
+        self.remote.as_ref().map(|remote| &remote.dtls)
+    }
+
     /// How many things the other side has made this one hold: for tests of its limits.
     pub fn retained(&self) -> usize {
         self.agent.retained() + self.pending.as_ref().map_or(0, |p| p.trickled.len())
+    }
+
+    fn check_open(&self) -> Result<(), Error> {
+        match self.agent.state() {
+            State::Closed => Err(CommandError::Ended.into()),
+            _ => Ok(()),
+        }
     }
 
     const fn known(&self) -> Announced {
@@ -290,6 +363,10 @@ impl Connection {
         else {
             return;
         };
+        self.remote = Some(Remote {
+            credentials: transport.credentials.clone(),
+            dtls: transport.dtls,
+        });
         let parameters = RemoteParameters {
             credentials: transport.credentials,
             pacing: transport.pacing,
@@ -309,11 +386,7 @@ impl Connection {
         }
     }
 
-    fn take_candidate(
-        &mut self,
-        now: Instant,
-        candidate: &TrickledCandidate,
-    ) -> Result<(), Error> {
+    fn take_candidate(&mut self, now: Instant, candidate: &TrickledCandidate) -> Result<(), Error> {
         match candidate {
             TrickledCandidate::EndOfCandidates => self.agent.end_of_remote_candidates(now)?,
             TrickledCandidate::Candidate(text) => match floe_ice::Candidate::try_from(text) {
@@ -359,22 +432,21 @@ impl Connection {
     }
 
     fn announce(&mut self) {
-        let Some(announced) = self.announced else {
+        let (Some(announced), Some(section)) = (self.announced, &self.section) else {
             return;
         };
         let known = self.known();
         if announced.candidates == known.candidates && announced.end == known.end {
             return;
         }
-        let (sdp_mid, sdp_mline_index) = self.section.clone();
         let ufrag = self.agent.credentials().ufrag();
         let last = (known.end && !announced.end).then(String::new);
         let fresh = self.candidates[announced.candidates..].iter();
         for candidate in fresh.map(Candidate::to_string).chain(last) {
             self.events.push_back(Event::Candidate(IceCandidate {
                 candidate,
-                sdp_mid: sdp_mid.clone(),
-                sdp_mline_index,
+                sdp_mid: section.mid.clone(),
+                sdp_mline_index: Some(section.index),
                 username_fragment: Some(ufrag.into()),
             }));
         }
@@ -382,20 +454,21 @@ impl Connection {
     }
 }
 
-/// The section that speaks for the one transport, by name and place: the first with credentials.
-fn transport_section(text: &str) -> (Option<String>, Option<u16>) {
-    let Ok(session) = Session::parse(text.as_bytes()) else {
-        return (None, None);
-    };
+/// The section that speaks for the one transport: the first with credentials.
+fn transport_section(text: &str) -> Option<Section> {
+    let session = Session::parse(text.as_bytes()).ok()?;
     let section = session
         .media()
-        .find(|media| media.attribute("ice-ufrag").is_some());
+        .find(|media| media.attribute("ice-ufrag").is_some())?;
     let mid = section
-        .as_ref()
-        .and_then(|media| media.attribute("mid")?.text())
+        .attribute("mid")
+        .and_then(|mid| mid.text())
         .and_then(|mid| core::str::from_utf8(mid).ok())
         .map(String::from);
-    (mid, section.map(|media| media.index() as u16))
+    Some(Section {
+        mid,
+        index: section.index() as u16,
+    })
 }
 
 impl_machine!(Connection, Event);

@@ -95,12 +95,18 @@ pub use event::{Event, IceCandidate};
 
 #[doc(no_inline)]
 pub use floe_ice::{
-    CandidateKind, Endpoint, FailureCause, GatheringError, Policy, Role, SelectedPair, SendError,
-    State, TurnServer,
+    CandidateKind, CommandError, Endpoint, FailureCause, GatheringError, Policy, Role,
+    SelectedPair, SendError, State, TurnServer, Unusable,
 };
 #[doc(no_inline)]
 pub use floe_sdp::{
-    DescriptionKind, DtlsIdentity, Fingerprint, SectionConfig, Setup, SignalingState,
+    Codec, DataChannel, DescriptionKind, Direction, DtlsIdentity, DtlsRole, Fingerprint, MediaKind,
+    Negotiated, NegotiationError, Rtp, SectionConfig, Setup, SignalingState,
 };
 #[doc(no_inline)]
 pub use floe_stun::Credentials;
+
+/// The examples of the README compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

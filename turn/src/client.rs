@@ -2,67 +2,37 @@
 
 mod channels;
 mod config;
+mod data;
+mod responses;
 
 use alloc::collections::{BTreeMap, VecDeque};
-use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
 use core::net::{IpAddr, SocketAddr};
-use core::ops::Range;
 use core::time::Duration;
 
-use bytes::Bytes;
 use floe_sansio::{
-    Clock, Datagram, DropReason, Entropy, FiveTuple, HEADROOM, Input, Instant, Route, TAILROOM,
-    Timer, Timers, Transmit, impl_machine,
+    Clock, Datagram, DropReason, Entropy, FiveTuple, Input, Instant, Timer, Timers, Transmit,
+    impl_machine,
 };
 use floe_stun::{
-    AddressFamily, Attribute, AttributeType, Builder, ChallengeError, ChannelNumber, Class, Due,
-    ErrorCode, Lifetime, LongTermClient, Message, MessageType, Method, Protocol,
-    RequestedAddressFamily, RequestedTransport, StatusCode, Transaction, TransactionId,
-    Transactions, Username, XorMappedAddress, XorPeerAddress, XorRelayedAddress,
+    Attribute, Builder, ChannelNumber, Class, Due, Lifetime, LongTermClient, Message, MessageType,
+    Method, Protocol, RequestedAddressFamily, RequestedTransport, TransactionId, Transactions,
+    Username, XorPeerAddress,
 };
 
 use crate::agenda::Agenda;
-use crate::frame::{self, FrameError, within};
-use channels::{CHANNEL_LIFETIME, Channels};
+use channels::Channels;
 pub use config::{AllocateError, ClientConfig, ClientEvent, CommandError, SendError};
 
 /// Permissions that one client keeps at most.
 pub const MAX_PERMISSIONS: usize = 256;
 
-/// How long the server keeps a permission (RFC 8656 §9).
-const PERMISSION_LIFETIME: Duration = Duration::from_secs(300);
-/// How long before something expires it is refreshed (RFC 8656 §8): more than a transaction takes.
-const REFRESH_MARGIN: Duration = Duration::from_secs(60);
-/// The pause after a Refresh that failed and may be repeated.
-const REFRESH_PAUSE: Duration = Duration::from_secs(5);
-/// 401 and 438 responses that one request may meet: the first challenge and three stale nonces.
-const MAX_CHALLENGES: u8 = 4;
 /// Requests for permissions and channels started in one call; the others follow a millisecond later.
 const BURST: usize = 16;
 const BURST_PAUSE: Duration = Duration::from_millis(1);
 /// Bytes of the longest request: user name, realm and nonce of 508 bytes each.
 const REQUEST_MAX: usize = 2048;
-
-/// What a response may carry that must be understood.
-const KNOWN: &[AttributeType] = &[
-    AttributeType::MAPPED_ADDRESS,
-    AttributeType::USERNAME,
-    AttributeType::ERROR_CODE,
-    AttributeType::UNKNOWN_ATTRIBUTES,
-    AttributeType::CHANNEL_NUMBER,
-    AttributeType::LIFETIME,
-    AttributeType::XOR_PEER_ADDRESS,
-    AttributeType::REALM,
-    AttributeType::NONCE,
-    AttributeType::XOR_RELAYED_ADDRESS,
-    AttributeType::REQUESTED_ADDRESS_FAMILY,
-    AttributeType::PASSWORD_ALGORITHM,
-    AttributeType::USERHASH,
-    AttributeType::XOR_MAPPED_ADDRESS,
-    AttributeType::RESERVATION_TOKEN,
-];
 
 /// The deadlines of the allocation itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -231,19 +201,18 @@ impl Client {
     /// Asks for the allocation; also again after a failure that allows it, see
     /// [`AllocateError::retry_after`].
     pub fn allocate(&mut self, now: Instant) -> Result<(), CommandError> {
-        let at = self.clock.now().max(now);
+        let now = self.clock.now().max(now);
         match self.state {
-            State::New => {}
             State::Ended { retry_at: Some(at) } if at > now => return Err(CommandError::BackOff),
-            State::Ended { retry_at: Some(_) } => {}
+            State::New | State::Ended { retry_at: Some(_) } => {}
             _ => return Err(CommandError::Closed),
         }
         if !Username(&self.config.credentials.username).is_sendable() {
             return Err(CommandError::Credentials);
         }
-        self.clock.advance(at);
+        self.clock.advance(now);
         self.state = State::Allocating { abandoned: false };
-        self.request(at, Request::Allocate, 0);
+        self.request(now, Request::Allocate, 0);
         Ok(())
     }
 
@@ -288,20 +257,24 @@ impl Client {
         if peer.port() == 0 {
             return Err(CommandError::Port);
         }
-        if self.channels.get(peer).is_some_and(|channel| channel.wanted) {
+        if self
+            .channels
+            .get(peer)
+            .is_some_and(|channel| channel.wanted)
+        {
             return Ok(());
         }
         let known = self.permissions.contains_key(&peer.ip());
         if !known && self.permissions.len() >= MAX_PERMISSIONS {
             return Err(CommandError::Capacity);
         }
-        let at = self.clock.now().max(now);
-        if !self.channels.want(at, peer) {
+        let now = self.clock.now().max(now);
+        if !self.channels.want(now, peer) {
             return Err(CommandError::Capacity);
         }
-        self.clock.advance(at);
+        self.clock.advance(now);
         self.permissions.entry(peer.ip()).or_insert(false);
-        self.want(at, Want::Channel(peer));
+        self.want(now, Want::Channel(peer));
         Ok(())
     }
 
@@ -323,51 +296,10 @@ impl Client {
         Ok(())
     }
 
-    /// Frames `buffer[payload]` for `peer`, in place: as `ChannelData` if a channel is bound, else as
-    /// a Send indication. The route says which range to send, and on which path.
-    ///
-    /// Leave [`HEADROOM`] bytes before the payload and [`TAILROOM`] behind it.
-    pub fn encapsulate(
-        &mut self,
-        peer: SocketAddr,
-        buffer: &mut [u8],
-        payload: Range<usize>,
-    ) -> Result<Route, SendError> {
-        let State::Allocated { .. } = self.state else {
-            return Err(SendError::NotAllocated);
-        };
-        let peer = plain(peer);
-        if !self.permissions.contains_key(&peer.ip()) {
-            return Err(SendError::NoPermission);
-        }
-        let path = self.config.path;
-        let framed = if let Some(number) = self.bound_channel(peer) {
-            frame::channel_data(buffer, payload, number, path.transport)
-        } else {
-            let id = || TransactionId::random(&mut self.entropy);
-            frame::indication(buffer, payload, Method::SEND, peer, id)
-        };
-        match framed {
-            Ok(range) => Ok(Route::new(path, range)),
-            Err(FrameError::NoRoom) => Err(SendError::NoRoom),
-            Err(FrameError::TooLong) => Err(SendError::TooLong),
-        }
-    }
-
-    /// As [`Self::encapsulate`], for the bytes of another machine that are to go through the relay.
-    pub fn wrap(&mut self, peer: SocketAddr, payload: &[u8]) -> Result<Transmit, SendError> {
-        let mut buffer = vec![0; HEADROOM + payload.len() + TAILROOM];
-        let range = HEADROOM..HEADROOM + payload.len();
-        buffer[range.clone()].copy_from_slice(payload);
-        let route = self.encapsulate(peer, &mut buffer, range)?;
-        Ok(Transmit {
-            path: route.path,
-            payload: Bytes::from(buffer).slice(route.range()),
-        })
-    }
-
     /// One datagram arrived.
+    #[allow(clippy::needless_pass_by_value)] // as every machine takes it
     pub fn handle_input(&mut self, now: Instant, datagram: Datagram<'_>) -> Input {
+        let now = self.clock.advance(now);
         let path = self.config.path;
         if datagram.path.local != path.local || datagram.path.transport != path.transport {
             return Input::Dropped(DropReason::UnknownLocal);
@@ -379,7 +311,7 @@ impl Client {
             Protocol::Channel => self.channel_data(&datagram),
             Protocol::Stun => match Message::parse(datagram.payload()) {
                 Ok(message) => match message.class() {
-                    Class::Indication => self.indication(now, &message, &datagram.range()),
+                    Class::Indication => self.indication(&message, &datagram.range()),
                     Class::Request => Input::Dropped(DropReason::Unsupported),
                     Class::Success | Class::Error => self.response(now, &message),
                 },
@@ -432,20 +364,13 @@ impl Client {
             .min()
     }
 
-    /// The number of the channel to `peer`, while data may be sent on it.
-    fn bound_channel(&self, peer: SocketAddr) -> Option<u16> {
-        let channel = self.channels.get(peer)?;
-        (channel.bound_until? > self.clock.now()).then_some(channel.number)
-    }
-
     /// Whether a permission or channel for `ip` can be asked for.
     fn may_want(&self, ip: IpAddr) -> Result<(), CommandError> {
         match self.state {
-            State::New | State::Allocating { abandoned: false } => Ok(()),
             State::Allocated { relayed, .. } if relayed.is_ipv4() != ip.is_ipv4() => {
                 Err(CommandError::Family)
             }
-            State::Allocated { .. } => Ok(()),
+            State::New | State::Allocating { abandoned: false } | State::Allocated { .. } => Ok(()),
             _ => Err(CommandError::Closed),
         }
     }
@@ -523,306 +448,6 @@ impl Client {
             .transactions
             .start(now, path, id, payload, schedule, context);
         self.transmits.push_back(transmit);
-    }
-
-    fn channel_data(&self, datagram: &Datagram<'_>) -> Input {
-        let State::Allocated { relayed, .. } = self.state else {
-            return Input::Dropped(DropReason::NoAllocation);
-        };
-        let Some((number, data)) = frame::parse_channel_data(datagram.payload()) else {
-            return Input::Dropped(DropReason::Malformed);
-        };
-        let Some(peer) = self.channels.peer(number) else {
-            return Input::Dropped(DropReason::NoChannel);
-        };
-        // A channel that is wanted has a permission, unless the server refused just that.
-        if !self.permissions.contains_key(&peer.ip()) {
-            return Input::Dropped(DropReason::NoPermission);
-        }
-        let data = within(&datagram.range(), &data);
-        Input::Data(Route::new(FiveTuple::udp(relayed, peer), data))
-    }
-
-    fn indication(&mut self, now: Instant, message: &Message<'_>, range: &Range<usize>) -> Input {
-        if message.method() != Method::DATA {
-            return Input::Dropped(DropReason::Unsupported);
-        }
-        let State::Allocated { relayed, .. } = self.state else {
-            return Input::Dropped(DropReason::NoAllocation);
-        };
-        if message.has_fingerprint() && !message.verify_fingerprint() {
-            return Input::Dropped(DropReason::Unauthenticated);
-        }
-        let Some(indication) = frame::parse_indication(message) else {
-            return Input::Dropped(DropReason::Malformed);
-        };
-        let peer = indication.peer;
-        if !self.permissions.contains_key(&peer.ip()) {
-            return Input::Dropped(DropReason::NoPermission);
-        }
-        if let Some([_, _, kind, code, data @ ..]) = indication.icmp {
-            self.clock.advance(now);
-            self.events.push_back(ClientEvent::Unreachable {
-                peer,
-                kind,
-                code,
-                data: u32::from_be_bytes(data),
-            });
-            return Input::Handled;
-        }
-        match indication.data {
-            Some(data) => {
-                let route = Route::new(FiveTuple::udp(relayed, peer), within(range, &data));
-                Input::Data(route)
-            }
-            None => Input::Dropped(DropReason::Malformed),
-        }
-    }
-
-    fn response(&mut self, now: Instant, message: &Message<'_>) -> Input {
-        let id = message.transaction_id();
-        let Some(transaction) = self.transactions.find(id, self.config.path) else {
-            return Input::Dropped(DropReason::NoTransaction);
-        };
-        let context = transaction.context;
-        if context.request.method() != message.method() {
-            return Input::Dropped(DropReason::NoTransaction);
-        }
-        if message.has_fingerprint() && !message.verify_fingerprint() {
-            return Input::Dropped(DropReason::Unauthenticated);
-        }
-        let code = match message.class() {
-            Class::Error => message.get::<ErrorCode<'_>>().ok().flatten(),
-            _ => None,
-        }
-        .map(|error| error.code);
-        let is_challenge = matches!(
-            code,
-            Some(StatusCode::UNAUTHENTICATED | StatusCode::STALE_NONCE)
-        );
-        // Only a challenge can come without integrity; what else does is not believed, as if it had
-        // never been received (RFC 8489 §9.2.5).
-        if !is_challenge && !(context.authenticated && self.auth.verify(message)) {
-            return Input::Dropped(DropReason::Unauthenticated);
-        }
-        let now = self.clock.advance(now);
-        let Some(transaction) = self.transactions.remove(id) else {
-            return Input::Dropped(DropReason::NoTransaction);
-        };
-        let request = context.request;
-        if is_challenge {
-            self.challenged(now, message, context);
-        } else if message.unknown_required(KNOWN).next().is_some() {
-            self.fail(now, request, AllocateError::Malformed);
-        } else if message.class() == Class::Success {
-            self.succeed(now, message, &transaction);
-        } else {
-            let error = match code {
-                Some(StatusCode::ALLOCATION_MISMATCH) => AllocateError::Mismatch,
-                Some(code) => AllocateError::Rejected(code),
-                None => AllocateError::Malformed,
-            };
-            self.fail(now, request, error);
-        }
-        Input::Handled
-    }
-
-    /// 401 or 438, on any method: again, with the new nonce.
-    fn challenged(&mut self, now: Instant, message: &Message<'_>, context: Context) {
-        let challenges = context.challenges + 1;
-        let result = if challenges > MAX_CHALLENGES {
-            Err(AllocateError::StaleNonce)
-        } else {
-            self.auth
-                .challenge(message, context.authenticated)
-                .map_err(|error| match error {
-                    ChallengeError::Refused => AllocateError::Refused,
-                    ChallengeError::BidDown => AllocateError::BidDown,
-                    _ => AllocateError::Malformed,
-                })
-        };
-        match result {
-            Ok(()) => self.request(now, context.request, challenges),
-            Err(error) => self.fail(now, context.request, error),
-        }
-    }
-
-    fn succeed(&mut self, now: Instant, message: &Message<'_>, of: &Transaction<Context>) {
-        match of.context.request {
-            Request::Allocate => self.allocated(now, message, of),
-            Request::Refresh => match message.get() {
-                Ok(Some(lifetime)) => self.set_lifetime(now, of.started, lifetime),
-                _ => self.lose(now, AllocateError::Malformed),
-            },
-            Request::Release => self.end(None, ClientEvent::Released),
-            Request::Want(Want::Permission(ip)) => self.permitted(of.started, ip),
-            Request::Want(Want::Channel(peer)) => {
-                let Some(channel) = self.channels.get_mut(peer) else {
-                    return;
-                };
-                channel.touch(now);
-                let until = of.started + CHANNEL_LIFETIME;
-                let is_new = channel.bound_until.replace(until).is_none();
-                let again = of.started + (CHANNEL_LIFETIME - REFRESH_MARGIN);
-                self.agenda.set(Want::Channel(peer), again);
-                self.permitted(of.started, peer.ip());
-                if is_new {
-                    self.events.push_back(ClientEvent::ChannelBound(peer));
-                }
-            }
-        }
-    }
-
-    fn allocated(&mut self, now: Instant, message: &Message<'_>, of: &Transaction<Context>) {
-        let abandoned = matches!(self.state, State::Allocating { abandoned: true });
-        let parts = (message.get(), message.get(), message.get());
-        let (
-            Ok(Some(XorRelayedAddress(relayed))),
-            Ok(Some(XorMappedAddress(mapped))),
-            Ok(Some(lifetime)),
-        ) = parts
-        else {
-            return self.unusable(now, AllocateError::Malformed);
-        };
-        let family = self.config.family.unwrap_or(AddressFamily::IPV4);
-        if relayed.is_ipv4() != (family == AddressFamily::IPV4) {
-            return self.unusable(now, AllocateError::Family);
-        }
-        if abandoned {
-            return self.start_release(now, false);
-        }
-        self.state = State::Allocated { relayed, mapped };
-        self.events.push_back(ClientEvent::Allocated {
-            relayed,
-            mapped,
-            round_trip: of.round_trip(now),
-        });
-        self.set_lifetime(now, of.started, lifetime);
-        if !self.is_allocated() {
-            return;
-        }
-        let permissions = self.permissions.keys().copied();
-        let wanted: Vec<_> = permissions
-            .map(|ip| (ip, Want::Permission(ip)))
-            .chain((self.channels.wanted()).map(|peer| (peer.ip(), Want::Channel(peer))))
-            .collect();
-        for (ip, want) in wanted {
-            if ip.is_ipv4() == relayed.is_ipv4() {
-                self.agenda.set(want, now);
-            } else {
-                self.fail(now, Request::Want(want), AllocateError::Family);
-            }
-        }
-        self.work_off(now);
-    }
-
-    /// The server gave something that this client cannot use: give it back, and ask no more
-    /// (RFC 8656 §7.3).
-    fn unusable(&mut self, now: Instant, error: AllocateError) {
-        if matches!(self.state, State::Allocating { abandoned: true }) {
-            return self.start_release(now, false);
-        }
-        self.events.push_back(ClientEvent::Failed(error));
-        self.start_release(now, true);
-    }
-
-    fn permitted(&mut self, asked: Instant, ip: IpAddr) {
-        let Some(installed) = self.permissions.get_mut(&ip) else {
-            return;
-        };
-        let is_new = !core::mem::replace(installed, true);
-        let again = asked + (PERMISSION_LIFETIME - REFRESH_MARGIN);
-        self.agenda.set(Want::Permission(ip), again);
-        if is_new {
-            self.events.push_back(ClientEvent::PermissionCreated(ip));
-        }
-    }
-
-    /// The server granted `lifetime`, counted from when it was asked at the earliest.
-    fn set_lifetime(&mut self, now: Instant, asked: Instant, lifetime: Lifetime) {
-        let lifetime = lifetime.duration();
-        let expires = asked + lifetime;
-        if expires <= now {
-            return self.lose(now, AllocateError::Expired);
-        }
-        let refresh = asked + lifetime.saturating_sub(REFRESH_MARGIN).max(lifetime / 2);
-        // Late is not never, but time must pass.
-        let refresh = refresh.max(now + BURST_PAUSE);
-        self.timers.set(ClientTimer::Expire, expires);
-        self.timers.set(ClientTimer::Refresh, refresh);
-    }
-
-    fn start_release(&mut self, now: Instant, silent: bool) {
-        self.clear();
-        self.state = State::Releasing { silent };
-        self.request(now, Request::Release, 0);
-    }
-
-    /// A request failed for good.
-    fn fail(&mut self, now: Instant, request: Request, error: AllocateError) {
-        match request {
-            Request::Allocate => {
-                let retry_at = error.retry_after().map(|pause| now + pause);
-                match self.state {
-                    State::Allocating { abandoned: true } => self.end(None, ClientEvent::Released),
-                    _ => self.end(retry_at, ClientEvent::Failed(error)),
-                }
-            }
-            Request::Refresh => match error {
-                // There is time for another.
-                AllocateError::Timeout => self.timers.set(ClientTimer::Refresh, now + REFRESH_PAUSE),
-                AllocateError::Rejected(code) if code.number() >= 500 => {
-                    self.timers.set(ClientTimer::Refresh, now + REFRESH_PAUSE);
-                }
-                error => self.lose(now, error),
-            },
-            // 437 says that it is gone (RFC 8656 §8.3); without an answer it will expire.
-            Request::Release => self.end(None, ClientEvent::Released),
-            Request::Want(_) if error == AllocateError::Mismatch => self.lose(now, error),
-            Request::Want(Want::Permission(ip)) => {
-                // Only this peer is harmed.
-                self.revoke(ip);
-                let event = ClientEvent::PermissionRefused(ip, error);
-                self.events.push_back(event);
-            }
-            Request::Want(Want::Channel(peer)) => {
-                self.agenda.stop(Want::Channel(peer));
-                if let Some(channel) = self.channels.get_mut(peer) {
-                    channel.give_up();
-                }
-                self.events
-                    .push_back(ClientEvent::ChannelRefused(peer, error));
-                // The permission that the channel would have brought, for indications.
-                let ip = peer.ip();
-                if self.permissions.get(&ip) == Some(&false) {
-                    self.agenda.set(Want::Permission(ip), now);
-                    self.work_off(now);
-                }
-            }
-        }
-    }
-
-    fn lose(&mut self, now: Instant, error: AllocateError) {
-        let retry_at = error.retry_after().map(|pause| now + pause);
-        self.end(retry_at, ClientEvent::Lost(error));
-    }
-
-    fn end(&mut self, retry_at: Option<Instant>, event: ClientEvent) {
-        let silent = matches!(self.state, State::Releasing { silent: true });
-        self.clear();
-        self.permissions.clear();
-        self.channels.clear();
-        self.state = State::Ended { retry_at };
-        if !silent {
-            self.events.push_back(event);
-        }
-    }
-
-    /// Asks for nothing any more.
-    fn clear(&mut self) {
-        self.transactions = Transactions::default();
-        self.timers = Timers::new();
-        self.agenda.clear();
     }
 }
 

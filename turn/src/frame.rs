@@ -86,16 +86,13 @@ pub(crate) fn indication(
         .ok_or(FrameError::NoRoom)?;
     let end = payload.start + payload.len().next_multiple_of(4);
     let data_len = u16::try_from(payload.len()).map_err(|_| FrameError::TooLong)?;
-    let message_len =
-        u16::try_from(end - start - HEADER_LEN).map_err(|_| FrameError::TooLong)?;
+    let message_len = u16::try_from(end - start - HEADER_LEN).map_err(|_| FrameError::TooLong)?;
     buffer
         .get_mut(payload.end..end)
         .ok_or(FrameError::NoRoom)?
         .fill(0);
     let data_at = payload.start - ATTRIBUTE_HEADER_LEN;
-    let head = buffer
-        .get_mut(start..data_at)
-        .ok_or(FrameError::NoRoom)?;
+    let head = buffer.get_mut(start..data_at).ok_or(FrameError::NoRoom)?;
     Builder::new(head, MessageType::new(Class::Indication, method), id())
         .with(&XorPeerAddress(peer))
         .finish()

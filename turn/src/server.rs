@@ -129,7 +129,11 @@ impl Server {
 
     /// How many permissions and channels all allocations hold. Costs a walk over the allocations.
     pub fn held(&self) -> usize {
-        self.allocations.iter().flatten().map(Allocation::held).sum()
+        self.allocations
+            .iter()
+            .flatten()
+            .map(Allocation::held)
+            .sum()
     }
 
     /// How many relayed ports are free.
@@ -145,7 +149,9 @@ impl Server {
     /// Ends the allocation of this relayed address, for instance because its socket could not be
     /// bound; [`ServerEvent::RelayClosed`] follows. `false` if there is none.
     pub fn close(&mut self, relayed: SocketAddr) -> bool {
-        let owner = self.relay(relayed.ip()).and_then(|ports| ports.owner(relayed.port()));
+        let owner = self
+            .relay(relayed.ip())
+            .and_then(|ports| ports.owner(relayed.port()));
         if let Some(slot) = owner {
             self.remove(slot, CloseCause::Closed);
         }
@@ -154,12 +160,13 @@ impl Server {
 
     /// One datagram arrived, from a client or from a peer.
     pub fn handle_input(&mut self, now: Instant, datagram: Datagram<'_>) -> Input {
+        let now = self.clock.advance(now);
         let bytes = datagram.range().len();
         let local = datagram.path.local;
         let result = if is_listener(&self.config.listeners, local) {
-            self.from_client(now, &datagram)
+            self.client_input(now, &datagram)
         } else {
-            self.from_peer(now, datagram, bytes)
+            self.peer_input(now, datagram, bytes)
         };
         match result {
             Ok(input) => input,
@@ -193,18 +200,17 @@ impl Server {
         self.expiry.next().map(|at| at.max(self.paused_until))
     }
 
-    fn from_client(&mut self, now: Instant, datagram: &Datagram<'_>) -> Result<Input, DropReason> {
+    fn client_input(&mut self, now: Instant, datagram: &Datagram<'_>) -> Result<Input, DropReason> {
         match Protocol::of(datagram.payload()) {
             Protocol::Channel => self.channel_data(now, datagram),
             Protocol::Stun => {
-                let message = Message::parse(datagram.payload()).map_err(|error| {
-                    match error.kind {
+                let message =
+                    Message::parse(datagram.payload()).map_err(|error| match error.kind {
                         ParseErrorKind::TooShort
                         | ParseErrorKind::TopBits
                         | ParseErrorKind::Cookie => DropReason::NotStun,
                         _ => DropReason::Malformed,
-                    }
-                })?;
+                    })?;
                 match (message.class(), message.method()) {
                     // Not a fault, and not counted as one.
                     (_, Method::BINDING) => Ok(Input::Dropped(DropReason::Unsupported)),
@@ -225,7 +231,6 @@ impl Server {
 
     /// `ChannelData` from a client (RFC 8656 §12.6).
     fn channel_data(&mut self, now: Instant, datagram: &Datagram<'_>) -> Result<Input, DropReason> {
-        let now = self.clock.now().max(now);
         let (number, data) =
             frame::parse_channel_data(datagram.payload()).ok_or(DropReason::Malformed)?;
         let (slot, allocation) = self.of_client(now, datagram.path)?;
@@ -244,7 +249,6 @@ impl Server {
         datagram: &Datagram<'_>,
         message: &Message<'_>,
     ) -> Result<Input, DropReason> {
-        let now = self.clock.now().max(now);
         let (slot, allocation) = self.of_client(now, datagram.path)?;
         if message.has_fingerprint() && !message.verify_fingerprint() {
             return Err(DropReason::Unauthenticated);
@@ -273,13 +277,12 @@ impl Server {
     }
 
     /// A datagram from a peer (RFC 8656 §11.3).
-    fn from_peer(
+    fn peer_input(
         &mut self,
         now: Instant,
         mut datagram: Datagram<'_>,
         bytes: usize,
     ) -> Result<Input, DropReason> {
-        let now = self.clock.now().max(now);
         let FiveTuple {
             transport,
             local,
@@ -420,3 +423,44 @@ impl fmt::Debug for Server {
 }
 
 impl_machine!(Server, ServerEvent);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use floe_stun::{
+        Builder, Credentials, LongTermClient, MessageType, Nonce, Realm, RequestedTransport,
+    };
+
+    /// Allocations that end leave nothing behind, not even their places.
+    #[test]
+    fn places_are_used_again() {
+        let listener: SocketAddr = "192.0.2.1:3478".parse().unwrap();
+        let config = ServerConfig::new(alloc::vec![listener], alloc::vec![listener.ip()], "r")
+            .with_user("u", "p");
+        let mut server = Server::new(config, [1; 32], Instant::ZERO);
+        let path = FiveTuple::udp(listener, "198.51.100.5:4000".parse().unwrap());
+        let mut auth = LongTermClient::new(Credentials::new("u", "p"));
+        for round in 0..50u8 {
+            let mut buffer = [0; 256];
+            let kind = MessageType::new(Class::Request, Method::ALLOCATE);
+            let builder = Builder::new(&mut buffer, kind, TransactionId([round; 12]))
+                .with(&RequestedTransport::UDP);
+            let len = auth.authenticate(builder).finish().unwrap();
+            let datagram = Datagram::new(path, &mut buffer, 0..len);
+            assert_eq!(server.handle_input(Instant::ZERO, datagram), Input::Handled);
+            let answer = server.poll_transmit().unwrap().payload;
+            let answer = Message::parse(&answer).unwrap();
+            if round == 0 {
+                assert!(answer.get::<Realm<'_>>().unwrap().is_some());
+                assert!(answer.get::<Nonce<'_>>().unwrap().is_some());
+                auth.challenge(&answer, false).unwrap();
+                continue;
+            }
+            assert_eq!(answer.class(), Class::Success);
+            let relayed = server.allocations[0].as_ref().unwrap().relayed;
+            assert!(server.close(relayed));
+        }
+        assert_eq!(server.allocations.len(), 1);
+        assert!(server.by_client.is_empty() && server.per_address.is_empty());
+    }
+}

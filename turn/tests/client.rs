@@ -20,6 +20,11 @@ fn peer_of(bytes: &[u8]) -> std::net::SocketAddr {
     peer
 }
 
+/// Makes the client do something.
+type Act = fn(&mut Clients);
+/// Answers a request.
+type Respond = fn(&[u8]) -> Vec<u8>;
+
 // ---- allocation ----------------------------------------------------------------------------
 
 /// req: TURN-7.1-4, TURN-18.8-1, TURN-5-2, TURN-7.3-4
@@ -40,7 +45,10 @@ fn allocate_is_asked_first_without_and_then_with_credentials() {
 
     assert_eq!(t.offer(&challenge(&first, 401, "n1")), Input::Handled);
     let second = t.sent();
-    assert_ne!(parse(&first).transaction_id(), parse(&second).transaction_id());
+    assert_ne!(
+        parse(&first).transaction_id(),
+        parse(&second).transaction_id()
+    );
     assert_eq!(parse(&second).get().unwrap(), Some(Username(USER)));
     assert_eq!(parse(&second).get().unwrap(), Some(Realm(REALM)));
     assert_eq!(parse(&second).get().unwrap(), Some(Nonce("n1")));
@@ -103,7 +111,7 @@ fn a_second_401_is_final() {
 /// req: TURN-7.4-17, TURN-8.3-1
 #[test]
 fn a_stale_nonce_is_replaced_on_every_method() {
-    let commands: [(Method, fn(&mut Clients)); 5] = [
+    let commands: [(Method, Act); 5] = [
         (Method::ALLOCATE, |t| {
             t.client.allocate(t.now).unwrap();
             let first = t.sent();
@@ -157,7 +165,10 @@ fn endless_stale_nonces_end() {
         t.give(&challenge(&transmit.payload, 438, &format!("n{requests}")));
     }
     assert_eq!(requests, 5);
-    assert_eq!(t.event(), Some(ClientEvent::Failed(AllocateError::StaleNonce)));
+    assert_eq!(
+        t.event(),
+        Some(ClientEvent::Failed(AllocateError::StaleNonce))
+    );
 }
 
 /// 437: the owner takes another port, so another client.
@@ -170,8 +181,14 @@ fn mismatch_on_allocate_wants_another_port() {
     t.give(&challenge(&first, 401, "n"));
     let second = t.sent();
     t.give(&refused(&second, 437));
-    assert_eq!(t.event(), Some(ClientEvent::Failed(AllocateError::Mismatch)));
-    assert_eq!(t.client.allocate(t.now + secs(3600)), Err(CommandError::Closed));
+    assert_eq!(
+        t.event(),
+        Some(ClientEvent::Failed(AllocateError::Mismatch))
+    );
+    assert_eq!(
+        t.client.allocate(t.now + secs(3600)),
+        Err(CommandError::Closed)
+    );
 }
 
 /// req: TURN-7.4-3, TURN-7.4-6, TURN-7.4-11, TURN-7.4-12, TURN-7.4-13, TURN-7.4-15
@@ -204,7 +221,10 @@ fn rejections_are_told_and_repeated_only_where_time_may_help() {
         assert!(t.all_sent().is_empty());
         assert_eq!(t.client.poll_timeout(), None);
         match pause {
-            None => assert_eq!(t.client.allocate(t.now + secs(9999)), Err(CommandError::Closed)),
+            None => assert_eq!(
+                t.client.allocate(t.now + secs(9999)),
+                Err(CommandError::Closed)
+            ),
             Some(pause) => {
                 let early = t.now + secs(pause) - Instant::from_nanos(1);
                 let early = Instant::ZERO + early;
@@ -225,7 +245,10 @@ fn responses_without_integrity_are_as_if_never_received() {
     let first = t.sent();
     for code in [300, 400, 437, 486, 508] {
         let forged = refused_unsigned(&first, code);
-        assert_eq!(t.offer(&forged), Input::Dropped(DropReason::Unauthenticated));
+        assert_eq!(
+            t.offer(&forged),
+            Input::Dropped(DropReason::Unauthenticated)
+        );
     }
     assert_eq!(
         t.offer(&allocated(&first)),
@@ -236,12 +259,18 @@ fn responses_without_integrity_are_as_if_never_received() {
     let second = t.sent();
     for code in [400, 437, 508] {
         let forged = refused_unsigned(&second, code);
-        assert_eq!(t.offer(&forged), Input::Dropped(DropReason::Unauthenticated));
+        assert_eq!(
+            t.offer(&forged),
+            Input::Dropped(DropReason::Unauthenticated)
+        );
     }
     let mut forged = allocated(&second);
     let last = forged.len() - 1;
     forged[last] ^= 1;
-    assert_eq!(t.offer(&forged), Input::Dropped(DropReason::Unauthenticated));
+    assert_eq!(
+        t.offer(&forged),
+        Input::Dropped(DropReason::Unauthenticated)
+    );
     assert_eq!(t.event(), None);
     // The retransmissions go on, and the true answer is taken.
     t.now += millis(500);
@@ -258,7 +287,10 @@ fn a_lost_allocate_follows_the_schedule_of_rfc_8489() {
     t.client.allocate(t.now).unwrap();
     let first = t.sent();
     let sent = t.run_until(start + secs(100));
-    let times: Vec<_> = sent.iter().map(|(at, _)| (*at - start).as_millis()).collect();
+    let times: Vec<_> = sent
+        .iter()
+        .map(|(at, _)| (*at - start).as_millis())
+        .collect();
     assert_eq!(times, [500, 1500, 3500, 7500, 15500, 31500]);
     assert!(sent.iter().all(|(_, bytes)| *bytes == first));
     assert_eq!(t.event(), Some(ClientEvent::Failed(AllocateError::Timeout)));
@@ -286,7 +318,10 @@ fn a_relayed_address_of_another_family_is_given_back() {
     assert_eq!(parse(&delete).get().unwrap(), Some(Lifetime(0)));
     t.give(&success(&delete, |b| b.with(&Lifetime(0))));
     assert_eq!(t.event(), None, "the owner knows already");
-    assert_eq!(t.client.allocate(t.now + secs(9999)), Err(CommandError::Closed));
+    assert_eq!(
+        t.client.allocate(t.now + secs(9999)),
+        Err(CommandError::Closed)
+    );
 }
 
 #[test]
@@ -312,7 +347,10 @@ fn an_answer_that_lacks_an_attribute_or_has_an_unknown_one_is_unusable() {
         t.give(&challenge(&first, 401, "n"));
         let second = t.sent();
         assert_eq!(t.offer(&success(&second, answer)), Input::Handled);
-        assert_eq!(t.event(), Some(ClientEvent::Failed(AllocateError::Malformed)));
+        assert_eq!(
+            t.event(),
+            Some(ClientEvent::Failed(AllocateError::Malformed))
+        );
         assert!(!t.client.is_allocated());
     }
 }
@@ -338,7 +376,7 @@ fn the_allocation_is_refreshed_a_minute_before_it_expires() {
 /// req: TURN-5-11
 #[test]
 fn mismatch_on_any_later_request_means_that_the_allocation_is_gone() {
-    let commands: [fn(&mut Clients); 3] = [
+    let commands: [Act; 3] = [
         |t| {
             t.now += secs(540);
             t.client.handle_timeout(t.now);
@@ -374,7 +412,10 @@ fn a_refresh_that_never_gets_through_ends_in_expiry() {
     assert!(t.client.is_allocated());
     t.run_until(start + secs(600));
     let events: Vec<_> = std::iter::from_fn(|| t.event()).collect();
-    assert_eq!(events.last(), Some(&ClientEvent::Lost(AllocateError::Expired)));
+    assert_eq!(
+        events.last(),
+        Some(&ClientEvent::Lost(AllocateError::Expired))
+    );
     assert_eq!(t.client.poll_timeout(), None);
 }
 
@@ -394,7 +435,7 @@ fn a_refresh_that_meets_a_server_error_is_repeated() {
 /// req: TURN-8-2, TURN-8.1-1, TURN-8.2-4, TURN-8.3-1
 #[test]
 fn release_deletes_and_437_counts_as_success() {
-    let answers: [fn(&[u8]) -> Vec<u8>; 2] = [
+    let answers: [Respond; 2] = [
         |request| success(request, |b| b.with(&Lifetime(0))),
         |request| refused(request, 437),
     ];
@@ -483,7 +524,10 @@ fn a_permission_is_kept_alive_until_revoked() {
 
     t.client.revoke(peer().ip());
     let sent = t.run_granted(t.now + secs(1000));
-    assert!(sent.iter().all(|(_, bytes)| method(bytes) == Method::REFRESH));
+    assert!(
+        sent.iter()
+            .all(|(_, bytes)| method(bytes) == Method::REFRESH)
+    );
 }
 
 #[test]
@@ -499,7 +543,10 @@ fn permissions_wanted_early_are_asked_for_when_there_is_an_allocation() {
     let events: Vec<_> = std::iter::from_fn(|| t.event()).collect();
     assert_eq!(
         events[1..],
-        [ClientEvent::PermissionRefused(peer6().ip(), AllocateError::Family)]
+        [ClientEvent::PermissionRefused(
+            peer6().ip(),
+            AllocateError::Family
+        )]
     );
 }
 
@@ -517,20 +564,36 @@ fn peers_of_another_family_are_refused_at_once() {
 fn a_refused_peer_harms_only_itself() {
     let mut t = Clients::allocated();
     t.client.create_permission(t.now, peer().ip()).unwrap();
-    t.client.create_permission(t.now, other_peer().ip()).unwrap();
+    t.client
+        .create_permission(t.now, other_peer().ip())
+        .unwrap();
     for request in t.all_sent() {
         let bad = peer_of(&request).ip() == peer().ip();
-        t.give(&if bad { refused(&request, 403) } else { granted(&request) });
+        t.give(&if bad {
+            refused(&request, 403)
+        } else {
+            granted(&request)
+        });
     }
     let error = AllocateError::Rejected(StatusCode::FORBIDDEN);
-    assert_eq!(t.event(), Some(ClientEvent::PermissionRefused(peer().ip(), error)));
-    assert_eq!(t.event(), Some(ClientEvent::PermissionCreated(other_peer().ip())));
+    assert_eq!(
+        t.event(),
+        Some(ClientEvent::PermissionRefused(peer().ip(), error))
+    );
+    assert_eq!(
+        t.event(),
+        Some(ClientEvent::PermissionCreated(other_peer().ip()))
+    );
     let mut buffer = [0; 200];
     assert_eq!(
         t.client.encapsulate(peer(), &mut buffer, 100..110),
         Err(SendError::NoPermission)
     );
-    assert!(t.client.encapsulate(other_peer(), &mut buffer, 100..110).is_ok());
+    assert!(
+        t.client
+            .encapsulate(other_peer(), &mut buffer, 100..110)
+            .is_ok()
+    );
 }
 
 #[test]
@@ -618,8 +681,16 @@ fn numbers_differ_and_a_peer_keeps_its_number() {
         let ChannelNumber(number) = parse(&t.sent()).get().unwrap().unwrap();
         number
     };
-    assert_eq!(bind(peer()), 0x4000, "the pair that the server may still know");
-    assert_eq!(bind(addr("9.9.9.9:5001")), 0x4002, "never the number of another peer");
+    assert_eq!(
+        bind(peer()),
+        0x4000,
+        "the pair that the server may still know"
+    );
+    assert_eq!(
+        bind(addr("9.9.9.9:5001")),
+        0x4002,
+        "never the number of another peer"
+    );
 }
 
 /// All 4096 numbers are bound and given up; each comes free 300 s after its expiry.
@@ -634,10 +705,16 @@ fn a_number_serves_another_peer_only_after_its_guard_time() {
     let start = t.now;
     t.run_granted(start + secs(2));
     let new = addr("8.8.8.8:1");
-    assert_eq!(t.client.bind_channel(t.now, new), Err(CommandError::Capacity));
+    assert_eq!(
+        t.client.bind_channel(t.now, new),
+        Err(CommandError::Capacity)
+    );
     t.client.revoke(peer().ip());
     t.run_granted(start + secs(899));
-    assert_eq!(t.client.bind_channel(t.now, new), Err(CommandError::Capacity));
+    assert_eq!(
+        t.client.bind_channel(t.now, new),
+        Err(CommandError::Capacity)
+    );
     t.run_granted(start + secs(903));
     t.client.bind_channel(t.now, new).unwrap();
     let ChannelNumber(number) = parse(&t.sent()).get().unwrap().unwrap();
@@ -732,7 +809,10 @@ fn a_data_indication_is_unwrapped_in_place() {
     assert_eq!(dropped(take(&good)), DropReason::NoPermission);
     t.client.create_permission(t.now, peer().ip()).unwrap();
     let mut take = |bytes: &[u8]| feed(&mut t.client, t.now, client_path(), bytes);
-    assert_eq!(routed(take(&good)), Some((from_relay(peer()), b"hello".to_vec())));
+    assert_eq!(
+        routed(take(&good)),
+        Some((from_relay(peer()), b"hello".to_vec()))
+    );
     let empty = data_indication(|b| b.with(&XorPeerAddress(peer())).with(&Data(b"")));
     assert_eq!(routed(take(&empty)), Some((from_relay(peer()), vec![])));
     let no_peer = data_indication(|b| b.with(&Data(b"hello")));
@@ -752,8 +832,10 @@ fn a_data_indication_is_unwrapped_in_place() {
 fn icmp_from_a_permitted_peer_is_reported() {
     let mut t = Clients::allocated();
     let value = [0, 0, 3, 4, 0, 0, 5, 0xDC];
-    let icmp =
-        data_indication(|b| b.with(&XorPeerAddress(peer())).with_raw(AttributeType::ICMP, &value));
+    let icmp = data_indication(|b| {
+        b.with(&XorPeerAddress(peer()))
+            .with_raw(AttributeType::ICMP, &value)
+    });
     assert_eq!(t.offer(&icmp), Input::Dropped(DropReason::NoPermission));
     t.client.create_permission(t.now, peer().ip()).unwrap();
     assert_eq!(t.offer(&icmp), Input::Handled);
@@ -785,9 +867,15 @@ fn channel_data_is_unwrapped_from_the_moment_of_asking() {
 
     assert_eq!(dropped(take(&message[..7])), DropReason::Malformed);
     assert_eq!(dropped(take(&message[..3])), DropReason::Malformed);
-    assert_eq!(dropped(take(&channel_data(0x4001, b"data"))), DropReason::NoChannel);
+    assert_eq!(
+        dropped(take(&channel_data(0x4001, b"data"))),
+        DropReason::NoChannel
+    );
     for reserved in [0x5000, 0x7FFF, 0x8000, 0xFFFF] {
-        assert_eq!(dropped(take(&channel_data(reserved, b"data"))), DropReason::NotStun);
+        assert_eq!(
+            dropped(take(&channel_data(reserved, b"data"))),
+            DropReason::NotStun
+        );
     }
     t.client.revoke(peer().ip());
     assert_eq!(t.offer(&message), Input::Dropped(DropReason::NoChannel));
@@ -817,5 +905,8 @@ fn only_the_server_is_heard() {
 fn debug_shows_no_secrets() {
     let t = Clients::allocated();
     let text = format!("{:?} {:?}", t.client, client_config());
-    assert!(!text.contains(PASSWORD) && !text.contains("nonce-1"), "{text}");
+    assert!(
+        !text.contains(PASSWORD) && !text.contains("nonce-1"),
+        "{text}"
+    );
 }

@@ -86,9 +86,18 @@ fn a_send_indication_becomes_a_datagram_of_the_relayed_address() {
         },
     ];
     for build in rows {
-        assert_eq!(t.drop_out(&indication(Method::SEND, build)), DropReason::Malformed);
+        assert_eq!(
+            t.drop_out(&indication(Method::SEND, build)),
+            DropReason::Malformed
+        );
     }
-    assert_eq!(t.server.stats().to_peers, Traffic { packets: 2, bytes: 5 });
+    assert_eq!(
+        t.server.stats().to_peers,
+        Traffic {
+            packets: 2,
+            bytes: 5
+        }
+    );
     assert_eq!(t.server.stats().dropped(DropReason::Malformed), 4);
 }
 
@@ -113,7 +122,10 @@ fn a_peers_datagram_is_framed_in_place() {
     let (path, bytes) = t.back(peer(), b"hello").unwrap();
     assert_eq!(path, t.asker.path);
     let message = parse(&bytes);
-    assert_eq!((message.class(), message.method()), (Class::Indication, Method::DATA));
+    assert_eq!(
+        (message.class(), message.method()),
+        (Class::Indication, Method::DATA)
+    );
     assert_eq!(message.get().unwrap(), Some(XorPeerAddress(peer())));
     assert_eq!(message.get().unwrap(), Some(Data(b"hello")));
     assert_eq!(bytes[bytes.len() - 3..], [0; 3], "padding");
@@ -125,7 +137,13 @@ fn a_peers_datagram_is_framed_in_place() {
     assert_eq!(t.back(peer(), b"hello"), Some((t.asker.path, framed)));
     let (_, bytes) = t.back(other_port, b"x").unwrap();
     assert_eq!(parse(&bytes).method(), Method::DATA);
-    assert_eq!(t.server.stats().to_clients, Traffic { packets: 4, bytes: 12 });
+    assert_eq!(
+        t.server.stats().to_clients,
+        Traffic {
+            packets: 4,
+            bytes: 12
+        }
+    );
 }
 
 #[test]
@@ -183,7 +201,10 @@ fn a_channel_lives_600_seconds_whatever_flows() {
     assert_eq!(t.drop_out(&data), DropReason::NoChannel);
     t.bind(0x4000, peer());
     assert!(t.out(&data).is_some());
-    assert_eq!(t.out(&channel_data(0x4000, b"")), Some((t.to(peer()), vec![])));
+    assert_eq!(
+        t.out(&channel_data(0x4000, b"")),
+        Some((t.to(peer()), vec![]))
+    );
     assert!(t.out(&send_indication(peer(), b"x")).is_some());
 }
 
@@ -211,7 +232,10 @@ fn channel_data_that_is_not_right_is_dropped() {
     assert_eq!(t.out(&padded), Some((t.to(peer()), b"abc".to_vec())));
     assert_eq!(t.drop_out(&good[..7]), DropReason::Malformed);
     assert_eq!(t.drop_out(&good[..2]), DropReason::Malformed);
-    assert_eq!(t.drop_out(&channel_data(0x4001, b"data")), DropReason::NoChannel);
+    assert_eq!(
+        t.drop_out(&channel_data(0x4001, b"data")),
+        DropReason::NoChannel
+    );
     for first in (4..=0x3F).chain(0x50..=0xFF) {
         let mut bytes = good.clone();
         bytes[0] = first;
@@ -244,7 +268,10 @@ fn allocations_do_not_share_permissions_or_channels() {
 #[test]
 fn ipv4_and_ipv6_clients_reach_ipv4_and_ipv6_peers() {
     for source in [home(), addr("[2620:fe::10]:40000")] {
-        for (family, peer) in [(AddressFamily::IPV4, peer()), (AddressFamily::IPV6, peer6())] {
+        for (family, peer) in [
+            (AddressFamily::IPV4, peer()),
+            (AddressFamily::IPV6, peer6()),
+        ] {
             let mut config = server_config_v6();
             config.listeners.push(addr("[2001:db8:1::1]:3478"));
             let (mut server, now) = server_with(config);
@@ -257,10 +284,16 @@ fn ipv4_and_ipv6_clients_reach_ipv4_and_ipv6_peers() {
                     .with(&RequestedAddressFamily(family))
             });
             let relayed = answer.relayed();
-            assert_eq!(answer.message().get().unwrap(), Some(XorMappedAddress(source)));
+            assert_eq!(
+                answer.message().get().unwrap(),
+                Some(XorMappedAddress(source))
+            );
             assert_eq!(asker.permit(&mut server, now, peer), 0);
             let sent = asker.push(&mut server, now, &send_indication(peer, b"ping"));
-            assert_eq!(sent, Some((FiveTuple::udp(relayed, peer), b"ping".to_vec())));
+            assert_eq!(
+                sent,
+                Some((FiveTuple::udp(relayed, peer), b"ping".to_vec()))
+            );
             let (path, bytes) = arrive(&mut server, now, peer, relayed, b"pong").unwrap();
             assert_eq!(path, asker.path);
             assert_eq!(parse(&bytes).get().unwrap(), Some(XorPeerAddress(peer)));
@@ -289,7 +322,12 @@ fn binding_and_foreign_methods_are_left_to_others() {
     let binding = Asker::new().message(Method::BINDING, &|b| b);
     assert_eq!(t.drop_out(&binding), DropReason::Unsupported);
     assert_eq!(t.server.stats().dropped(DropReason::Unsupported), 0);
-    for method in [Method::SEND, Method::DATA, Method::CONNECT, Method::new(0x0BC)] {
+    for method in [
+        Method::SEND,
+        Method::DATA,
+        Method::CONNECT,
+        Method::new(0x0BC),
+    ] {
         let request = Asker::new().message(method, &|b| b);
         assert_eq!(t.drop_out(&request), DropReason::Unsupported);
     }

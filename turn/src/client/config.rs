@@ -108,7 +108,7 @@ pub enum ClientEvent {
     Failed(AllocateError),
     /// Datagrams from and to this address are relayed.
     PermissionCreated(IpAddr),
-    /// They are not; the permission is no longer asked for.
+    /// They are not; neither the permission nor channels to this address are asked for any more.
     PermissionRefused(IpAddr, AllocateError),
     /// Datagrams to this peer travel in four bytes of header.
     ChannelBound(SocketAddr),

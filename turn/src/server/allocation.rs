@@ -105,9 +105,8 @@ impl Allocation {
         let by_number = self.channels.get(&number);
         let by_peer = self.numbers.get(&peer).copied();
         let number_is_ours = by_number.is_none_or(|held| held.peer == peer || !is_held(held));
-        let peer_is_ours = by_peer.is_none_or(|other| {
-            other == number || !self.channels.get(&other).is_some_and(is_held)
-        });
+        let peer_is_ours = by_peer
+            .is_none_or(|other| other == number || !self.channels.get(&other).is_some_and(is_held));
         number_is_ours && peer_is_ours
     }
 
@@ -133,7 +132,11 @@ impl Allocation {
         if let Some(old) = self.channels.insert(number, Channel { peer, expires }) {
             self.numbers.remove(&old.peer);
         }
-        if let Some(old) = self.numbers.insert(peer, number).filter(|&old| old != number) {
+        if let Some(old) = self
+            .numbers
+            .insert(peer, number)
+            .filter(|&old| old != number)
+        {
             self.channels.remove(&old);
         }
         self.permit(now, peer.ip());

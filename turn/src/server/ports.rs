@@ -23,11 +23,7 @@ pub(super) struct Ports {
 
 impl Ports {
     /// The ports of `range` that are not `taken`; never the well-known ones (RFC 8656 §7.2).
-    pub(super) fn new(
-        ip: IpAddr,
-        range: RangeInclusive<u16>,
-        taken: impl Fn(u16) -> bool,
-    ) -> Self {
+    pub(super) fn new(ip: IpAddr, range: RangeInclusive<u16>, taken: impl Fn(u16) -> bool) -> Self {
         let first = (*range.start()).max(1024);
         let range = first..=*range.end();
         let mut free = [Vec::new(), Vec::new()];

@@ -96,7 +96,6 @@ impl Server {
         if self.transmits.len() >= MAX_PENDING {
             return Err(DropReason::Capacity);
         }
-        let now = self.clock.advance(now);
         let users = &self.users;
         let user = self.auth.check(now, source, message, |name| {
             let index = self.names.get(name)?;
@@ -361,7 +360,9 @@ impl Server {
         if !allocation.has_room(now, &ips, limit) {
             return Err(StatusCode::INSUFFICIENT_CAPACITY.into());
         }
-        ips.iter().for_each(|&ip| allocation.permit(now, ip));
+        for ip in ips {
+            allocation.permit(now, ip);
+        }
         Ok(Success::Done)
     }
 
@@ -406,8 +407,8 @@ impl Server {
         path: FiveTuple,
         user: usize,
     ) -> Result<(Slot, SocketAddr), Refused> {
-        let (slot, allocation) = (self.of_client(now, path))
-            .map_err(|_| StatusCode::ALLOCATION_MISMATCH)?;
+        let (slot, allocation) =
+            (self.of_client(now, path)).map_err(|_| StatusCode::ALLOCATION_MISMATCH)?;
         if allocation.user != user {
             return Err(StatusCode::WRONG_CREDENTIALS.into());
         }
@@ -449,7 +450,9 @@ fn asks_for_ipv6(message: &Message<'_>) -> bool {
     let mut attributes = message.attributes();
     attributes
         .find(|raw| raw.kind == AttributeType::ADDITIONAL_ADDRESS_FAMILY)
-        .is_some_and(|raw| matches!(raw.value, &[family, _, _, _] if family == AddressFamily::IPV6.0))
+        .is_some_and(
+            |raw| matches!(raw.value, &[family, _, _, _] if family == AddressFamily::IPV6.0),
+        )
 }
 
 /// FNV-1a, 64 bits. Only who knows the user's password gets here, and a collision harms only him.

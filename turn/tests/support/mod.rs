@@ -98,7 +98,9 @@ pub fn indication(
 }
 
 pub fn send_indication(to: SocketAddr, data: &[u8]) -> Vec<u8> {
-    indication(Method::SEND, |b| b.with(&XorPeerAddress(to)).with(&Data(data)))
+    indication(Method::SEND, |b| {
+        b.with(&XorPeerAddress(to)).with(&Data(data))
+    })
 }
 
 pub fn key() -> Key {
@@ -141,10 +143,7 @@ impl Clients {
     pub fn allocated() -> Self {
         let mut this = Self::new();
         this.allocate();
-        assert!(matches!(
-            this.event(),
-            Some(ClientEvent::Allocated { .. })
-        ));
+        assert!(matches!(this.event(), Some(ClientEvent::Allocated { .. })));
         this
     }
 
@@ -238,7 +237,9 @@ fn code(number: u16) -> ErrorCode<'static> {
 /// 401 or 438 with a nonce.
 pub fn challenge(request: &[u8], number: u16, nonce: &str) -> Vec<u8> {
     response(request, Class::Error, |b| {
-        b.with(&code(number)).with(&Realm(REALM)).with(&Nonce(nonce))
+        b.with(&code(number))
+            .with(&Realm(REALM))
+            .with(&Nonce(nonce))
     })
 }
 
@@ -255,10 +256,7 @@ pub fn refused_unsigned(request: &[u8], number: u16) -> Vec<u8> {
 }
 
 /// A success response with these attributes, and integrity.
-pub fn success(
-    request: &[u8],
-    build: impl for<'b> FnOnce(Builder<'b>) -> Builder<'b>,
-) -> Vec<u8> {
+pub fn success(request: &[u8], build: impl for<'b> FnOnce(Builder<'b>) -> Builder<'b>) -> Vec<u8> {
     response(request, Class::Success, |b| build(b).with_integrity(&key()))
 }
 
@@ -311,13 +309,9 @@ impl Answer {
 
     /// 0 for success.
     pub fn code(&self) -> u16 {
-        match self.message().get::<ErrorCode<'_>>().unwrap() {
-            Some(error) => error.code.number(),
-            None => {
-                assert_eq!(self.message().class(), Class::Success);
-                0
-            }
-        }
+        let error = self.message().get::<ErrorCode<'_>>().unwrap();
+        assert_eq!(error.is_some(), self.message().class() == Class::Error);
+        error.map_or(0, |error| error.code.number())
     }
 
     pub fn lifetime(&self) -> u32 {
@@ -406,7 +400,9 @@ impl Asker {
     }
 
     pub fn refresh(&mut self, server: &mut Server, now: Instant, lifetime: u32) -> Answer {
-        self.ask(server, now, Method::REFRESH, |b| b.with(&Lifetime(lifetime)))
+        self.ask(server, now, Method::REFRESH, |b| {
+            b.with(&Lifetime(lifetime))
+        })
     }
 
     pub fn permit(&mut self, server: &mut Server, now: Instant, peer: SocketAddr) -> u16 {
