@@ -7,8 +7,8 @@ use core::net::SocketAddr;
 use bytes::Bytes;
 use floe_stun::{
     AttributeType, BuildError, Builder, Class, ErrorCode, IceControlled, IceControlling, Key,
-    LongTermServer, Message, MessageType, Method, Priority, StatusCode, TransactionId,
-    UnknownRequired, UseCandidate, Username, XorMappedAddress,
+    Message, MessageType, Method, Priority, StatusCode, TransactionId, UnknownRequired,
+    UseCandidate, Username, XorMappedAddress,
 };
 
 use crate::role::Role;
@@ -160,7 +160,8 @@ pub(crate) fn success(
     let mut buffer = [0; RESPONSE_MAX];
     let builder =
         Builder::response(&mut buffer, request, Class::Success).with(&XorMappedAddress(source));
-    LongTermServer::with_integrity(builder, request, local_key)
+    builder
+        .with_integrity_like(request, local_key)
         .with_fingerprint()
         .finish_bytes()
 }
@@ -170,7 +171,8 @@ pub(crate) fn role_conflict(request: &Message<'_>, local_key: &Key) -> Result<By
     let mut buffer = [0; RESPONSE_MAX];
     let builder = Builder::response(&mut buffer, request, Class::Error)
         .with(&ErrorCode::of(StatusCode::ROLE_CONFLICT));
-    LongTermServer::with_integrity(builder, request, local_key)
+    builder
+        .with_integrity_like(request, local_key)
         .with_fingerprint()
         .finish_bytes()
 }
@@ -190,7 +192,7 @@ pub(crate) fn refusal(
             let builder = builder
                 .with(&ErrorCode::of(StatusCode::UNKNOWN_ATTRIBUTE))
                 .with(&unknown.attribute());
-            LongTermServer::with_integrity(builder, request, local_key)
+            builder.with_integrity_like(request, local_key)
         }
     }
     .with_fingerprint()

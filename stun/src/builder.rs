@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::attribute::{Attribute, AttributeType, Value, padded};
 use crate::fingerprint;
-use crate::integrity::{Key, SHA1_LEN, SHA256_LEN};
+use crate::integrity::{Algorithm, Key, SHA1_LEN, SHA256_LEN};
 use crate::message::{HEADER_LEN, MAGIC_COOKIE, Message, MessageType, TransactionId};
 
 /// Why a message could not be built.
@@ -146,6 +146,15 @@ impl<'b> Builder<'b> {
             self.buffer[at + 4..at + 4 + SHA1_LEN].copy_from_slice(&code);
         }
         self
+    }
+
+    /// Appends the integrity attribute that `request` was authenticated with: the rule of the
+    /// short-term mechanism (RFC 8489 §9.1.3).
+    pub fn with_integrity_like(self, request: &Message<'_>, key: &Key) -> Self {
+        match request.integrity() {
+            Some(Algorithm::Sha256) => self.with_integrity_sha256(key),
+            _ => self.with_integrity(key),
+        }
     }
 
     /// Appends MESSAGE-INTEGRITY-SHA256, in full length.

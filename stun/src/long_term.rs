@@ -326,19 +326,6 @@ impl LongTermServer {
             .with(&Nonce(nonce.as_str()))
     }
 
-    /// Appends MESSAGE-INTEGRITY, or MESSAGE-INTEGRITY-SHA256 where the request had it, with the key
-    /// of the user who asked.
-    pub fn with_integrity<'b>(
-        builder: Builder<'b>,
-        request: &Message<'_>,
-        key: &Key,
-    ) -> Builder<'b> {
-        match request.integrity() {
-            Some(Algorithm::Sha256) => builder.with_integrity_sha256(key),
-            _ => builder.with_integrity(key),
-        }
-    }
-
     fn nonce(&self, issued: u32, source: SocketAddr) -> NonceText {
         let ip = match source.ip() {
             IpAddr::V4(ip) => ip.to_ipv6_mapped().octets(),

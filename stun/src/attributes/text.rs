@@ -1,3 +1,5 @@
+use core::fmt;
+
 use crate::attribute::{Attribute, AttributeType, Value};
 use crate::message::TransactionId;
 
@@ -5,9 +7,10 @@ use crate::message::TransactionId;
 const ACCEPTED_MAX: usize = 763;
 
 macro_rules! texts {
-    ($($name:ident, $kind:ident, $fits:expr, $doc:literal;)*) => {$(
+    ($($(#[$meta:meta])* $name:ident, $kind:ident, $fits:expr, $doc:literal;)*) => {$(
         #[doc = $doc]
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        $(#[$meta])*
+        #[derive(Clone, Copy, PartialEq, Eq)]
         pub struct $name<'a>(pub &'a str);
 
         impl<'a> Attribute<'a> for $name<'a> {
@@ -33,12 +36,22 @@ macro_rules! texts {
 }
 
 texts! {
+    #[derive(Debug)]
     Username, USERNAME, |text| text.len() < 509,
         "Who asks: UTF-8, up to 508 bytes sent and 763 accepted (RFC 8489 §14.3).";
+    #[derive(Debug)]
     Realm, REALM, |text| text.chars().count() < 128,
         "Whose credentials are wanted: UTF-8, fewer than 128 characters sent, 763 bytes accepted (RFC 8489 §14.9).";
     Nonce, NONCE, |text| text.chars().count() < 128,
         "The server's nonce: fewer than 128 characters sent, 763 bytes accepted (RFC 8489 §14.10).";
+    #[derive(Debug)]
     Software, SOFTWARE, |text| text.chars().count() < 128,
         "What the sender is: UTF-8, fewer than 128 characters sent, 763 bytes accepted (RFC 8489 §14.14).";
+}
+
+/// Never prints the nonce: while it is fresh it is half of a replay.
+impl fmt::Debug for Nonce<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Nonce(..)")
+    }
 }

@@ -8,9 +8,9 @@ use core::time::Duration;
 use floe_sansio::{DropReason, FiveTuple, Input, Instant, Transmit};
 use floe_stun::{
     AddressFamily, Attribute, AttributeType, Builder, ChannelNumber, Class, DontFragment,
-    ErrorCode, EvenPort, Lifetime, LongTermServer, Malformed, Message, Method,
-    RequestedAddressFamily, RequestedTransport, ReservationToken, StatusCode, UnknownRequired,
-    XorMappedAddress, XorPeerAddress, XorRelayedAddress,
+    ErrorCode, EvenPort, Lifetime, Malformed, Message, Method, RequestedAddressFamily,
+    RequestedTransport, ReservationToken, StatusCode, UnknownRequired, XorMappedAddress,
+    XorPeerAddress, XorRelayedAddress,
 };
 
 use super::allocation::{Allocation, Origin};
@@ -162,7 +162,7 @@ impl Server {
             }
         };
         let builder = match self.users.get(user) {
-            Some(user) => LongTermServer::with_integrity(builder, message, &user.key),
+            Some(user) => builder.with_integrity(&user.key),
             None => builder,
         };
         self.respond(path, message, builder);
