@@ -252,12 +252,11 @@ pub struct SideReport {
 }
 
 impl Report {
-    /// Types of the selected pair, seen from the offering side: local, then remote. The remote one
-    /// is what the answering side calls its own, which knows best.
+    /// Candidate types of the selected pair as the offering side sees them: local, then remote.
     pub fn pair(&self) -> Option<(CandidateKind, CandidateKind)> {
         let (_, a) = self.sides[0].selected?;
-        let (_, b) = self.sides[1].selected?;
-        Some((a.local.kind, b.local.kind))
+        self.sides[1].selected?;
+        Some((a.local.kind, a.remote.kind))
     }
 
     /// From the moment the offer left to the first pair that worked, on the later side.
