@@ -12,6 +12,7 @@
 //! | [`Simulation`], [`Network`], [`Endpoint`] | the world in motion, with a signalling path beside it |
 //! | [`Log`] | what happened to each packet, where, and why |
 //! | [`Oracle`], [`Judgement`] | what must be possible, from the plan alone, and what a run is held against it |
+//! | [`SessionConfig`], [`Report`] | one whole negotiation between two real peers, with a real server |
 //! | [`probe`] | the simplest hole puncher, the oracle's independent witness |
 //! | [`Random`], [`EventQueue`] | randomness keyed by name and number, events in a defined order |
 //!
@@ -68,6 +69,20 @@
 //! let log = run.log().json_lines();
 //! assert!(log.lines().nth(2).unwrap().ends_with(r#""cause":"no-mapping","payload":"68656c6c6f"}"#));
 //! # Ok::<(), floe_sim::TopologyError>(())
+//! ```
+//!
+//! # A whole negotiation
+//!
+//! Two real `peer` connections, a real STUN/TURN server, a signalling path:
+//!
+//! ```
+//! use floe_sim::{Path, Preset, SessionConfig};
+//!
+//! let (report, _log) = SessionConfig::new(Preset::FullCone, Preset::Symmetric).run()?;
+//! assert_eq!(report.outcome, Path::Direct);
+//! assert_eq!(report.judgement.name(), "agreed");
+//! println!("both can send after {:?}", report.valid().unwrap());
+//! # Ok::<(), floe_sim::SessionError>(())
 //! ```
 //!
 //! # Determinism
