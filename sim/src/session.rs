@@ -183,7 +183,12 @@ impl SessionConfig {
         let outcome = outcome(&sides);
         let mut judgement = expectation.judge(outcome, None);
         if judgement != Judgement::Agreed && outcome < expectation.path {
-            // Somebody is wrong: a packet through the same world says who.
+            // Somebody is wrong: packets through the same world, without its losses, say who.
+            let lossless = Self {
+                loss: Probability::NEVER,
+                ..self.clone()
+            };
+            let (world, hosts, server) = lossless.topology();
             let found = probe(&world, self.seed, hosts[0], hosts[1], server)?;
             judgement = expectation.judge(outcome, Some(found));
         }

@@ -124,6 +124,14 @@ fn a_mislabelled_nat_makes_the_oracle_wrong() {
     assert_eq!(run(&config).judgement, Judgement::OracleWrong);
 }
 
+/// Where every packet is lost the agents find nothing, and the oracle is not to blame for that.
+#[test]
+fn total_loss_is_no_fault_of_the_oracle() {
+    let mut config = SessionConfig::new(Preset::Open, Preset::Open);
+    config.loss = Probability::ALWAYS;
+    assert_eq!(run(&config).judgement, Judgement::AgentMissedAPath);
+}
+
 /// Negative control: an agent that was not told of the relay misses the path through it.
 #[test]
 fn an_agent_without_a_relay_misses_a_path() {
