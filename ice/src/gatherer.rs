@@ -29,7 +29,7 @@ pub(crate) struct Source {
 /// The machine that talks to the server.
 #[derive(Debug)]
 pub(crate) enum Client {
-    Stun(floe_stun::Client),
+    Stun(Box<floe_stun::Client>),
     Turn(Box<floe_turn::Client>),
 }
 
@@ -71,7 +71,7 @@ impl Gatherer {
                     keepalive: Some(KEEPALIVE),
                 };
                 let client = floe_stun::Client::new(config, entropy.seed(), now);
-                add(base, server, Client::Stun(client));
+                add(base, server, Client::Stun(Box::new(client)));
             }
         }
         for &base in bases {

@@ -1,5 +1,113 @@
-//! ICE.
+//! ICE: two programs behind NATs find a path to each other.
+//!
+//! Each side gathers *candidates*, addresses at which it may be reached: its own, those that a STUN
+//! server sees, those that a TURN server lends. It signals them to the other side by whatever means
+//! the two have. Then both send *checks* between all pairs of candidates, agree on one that works,
+//! send their data over it, and keep asking whether the other side still wants it.
+//!
+//! An [`Agent`] does all this for one data stream, and does no I/O: datagrams, time and randomness
+//! come in as arguments, what is to be sent and known comes out through polls (see [`floe_sansio`]).
+//!
+//! | to do | see |
+//! |---|---|
+//! | say what to gather, and how quick to be | [`Config`], [`Config::strict`] |
+//! | signal this side | [`Agent::credentials`], [`Agent::pacing`], [`Event::LocalCandidate`], [`Event::GatheringComplete`] |
+//! | take what the other side signalled | [`Agent::set_remote_parameters`], [`Agent::add_remote_candidate`], [`Agent::end_of_remote_candidates`] |
+//! | send and receive data | [`Agent::send`], [`Input::Data`](floe_sansio::Input::Data) |
+//! | know how it goes | [`Event`], [`Agent::state`], [`FailureCause`] |
+//! | read and write candidates as SDP | the conversions between [`Candidate`] and `floe_sdp::ice::Candidate` |
+//!
+//! # Example
+//!
+//! Two hosts in one network, without servers. The loop at the end is all that a driver does.
+//!
+//! ```
+//! use floe_ice::{Agent, Config, Event, RemoteParameters, Role, State};
+//! use floe_sansio::{Datagram, HEADROOM, Input, Instant, TAILROOM};
+//!
+//! let mut now = Instant::ZERO;
+//! let addresses = ["192.0.2.1:1000", "192.0.2.2:2000"].map(|text| text.parse().unwrap());
+//! let agent = |role, address, seed| {
+//!     let mut config = Config::new(role);
+//!     config.addresses = vec![address];
+//!     Agent::new(config, seed, now)
+//! };
+//! let mut agents = [
+//!     agent(Role::Controlling, addresses[0], [1; 32]),
+//!     agent(Role::Controlled, addresses[1], [2; 32]),
+//! ];
+//!
+//! // Signalling: each side hears the other's credentials, and each candidate as it is found.
+//! for side in [0, 1] {
+//!     agents[side].gather(now);
+//!     let parameters = RemoteParameters {
+//!         credentials: agents[1 - side].credentials().clone(),
+//!         pacing: Some(agents[1 - side].pacing()),
+//!         lite: false,
+//!     };
+//!     agents[side].set_remote_parameters(now, parameters)?;
+//! }
+//! for side in [0, 1] {
+//!     while let Some(event) = agents[side].poll_event() {
+//!         match event {
+//!             Event::LocalCandidate(candidate) => agents[1 - side].add_remote_candidate(now, candidate)?,
+//!             Event::GatheringComplete => agents[1 - side].end_of_remote_candidates(now)?,
+//!             _ => {}
+//!         }
+//!     }
+//! }
+//!
+//! // The network: whatever one sends, the other gets.
+//! while agents.iter().any(|agent| agent.state() != State::Completed) {
+//!     for side in [0, 1] {
+//!         while let Some(transmit) = agents[side].poll_transmit() {
+//!             let mut bytes = transmit.payload.to_vec();
+//!             let datagram = Datagram::whole(transmit.path.mirrored(), &mut bytes);
+//!             let _ = agents[1 - side].handle_input(now, datagram);
+//!         }
+//!     }
+//!     now = agents.iter().filter_map(Agent::poll_timeout).min().unwrap().max(now);
+//!     agents.iter_mut().for_each(|agent| agent.handle_timeout(now));
+//! }
+//!
+//! // Data: the agent says where it goes, and where it came from.
+//! let mut buffer = [0; HEADROOM + 5 + TAILROOM];
+//! let range = HEADROOM..HEADROOM + 5;
+//! buffer[range.clone()].copy_from_slice(b"hello");
+//! let route = agents[0].send(&mut buffer, range)?;
+//! assert_eq!(route.path.remote, addresses[1]);
+//! let datagram = Datagram::new(route.path.mirrored(), &mut buffer, route.range());
+//! let Input::Data(route) = agents[1].handle_input(now, datagram) else { panic!() };
+//! assert_eq!(&buffer[route.range()], b"hello");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # RFCs
+//!
+//! - RFC 8445 (ICE): a full agent for one stream with one component, from gathering to consent, with
+//!   regular nomination. Not here: restart (a new agent is a new session), several streams or
+//!   components (RTP and RTCP share one, and bundled sections one transport), the lite role itself
+//!   (a lite peer is served), ICMP errors, a Binding request where an allocation was refused, and
+//!   one pace for all agents of a host (§14.2), which needs a pacer that they share.
+//! - RFC 8838 (trickle): candidates in any order at any time, end-of-candidates, no generations
+//!   beside the one session. RFC 8840 is for the `sdp` and `peer` crates.
+//! - RFC 8863: the patience with a list that looks hopeless. At its end the peer's silence counts
+//!   as end-of-candidates.
+//! - RFC 7675 (consent): on the pair that carries data. Requests for it serve as keepalives.
+//! - RFC 5245 peers, which nominate aggressively, are followed; its agents are not imitated.
+//! - RFC 8421 (dual stack): local preferences follow the order in which the owner names the
+//!   addresses; floe does not interleave families by itself.
+//! - RFC 6544 (TCP candidates): ignored, as [`Unusable::Transport`].
+//! - mDNS names (draft-ietf-mmusic-mdns-ice-candidates): ignored, as [`Unusable::Name`], unless the
+//!   owner resolves them first.
+//!
+//! Where the default differs from the RFC: a check is repeated sooner than after 500 ms, in
+//! transactions of its own ([`Probing`]); every third slot goes to repetitions; and a pair through a
+//! relay is nominated only after a moment in which a direct one may still come
+//! ([`Config::relay_hold`]). [`Config::strict`] has the times of the RFC.
+
 #![no_std]
+
 extern crate alloc;
 #[cfg(any(test, feature = "std"))]
 extern crate std;

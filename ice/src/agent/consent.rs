@@ -46,6 +46,11 @@ impl Agent {
         let Some(active) = self.active else {
             return;
         };
+        let expiry = self.timers.get(AgentTimer::ConsentExpiry);
+        if expiry.is_some_and(|at| at <= now) {
+            // Too late to ask: that timer is next.
+            return;
+        }
         let free = self.last_slot.map_or(now, |last| last + self.pacing);
         if free > now {
             self.timers.set(AgentTimer::Consent, free);

@@ -238,7 +238,7 @@ fn every_third_slot_goes_to_a_repetition_that_is_due() {
 fn a_full_list_gives_up_a_failed_pair_then_the_weakest_unchecked_one() {
     let limit = 3;
     let mut list = CheckList::default();
-    let mut put = |list: &mut CheckList, row| list.insert(pair(u32::from(row), row), limit);
+    let put = |list: &mut CheckList, row| list.insert(pair(u32::from(row), row), limit);
     let working = put(&mut list, 9).unwrap().0;
     let failed = put(&mut list, 1).unwrap().0;
     let weak = put(&mut list, 8).unwrap().0;
@@ -283,7 +283,7 @@ fn consent_over_a_pair_ends_thirty_seconds_after_the_last_answer() {
     let mut list = CheckList::default();
     let id = insert(&mut list, 1, 0);
     succeed(&mut list, id);
-    let almost = NOW + CONSENT_LIFETIME - Duration::from_nanos(1);
+    let almost = NOW + Duration::from_millis(29_999);
     assert_eq!(list.best_with_consent(almost), Some(id));
     assert_eq!(list.best_with_consent(NOW + CONSENT_LIFETIME), None);
 }

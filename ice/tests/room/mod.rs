@@ -9,36 +9,36 @@ use floe_ice::{Agent, Config, Event, RemoteParameters, Role};
 use floe_sansio::{Datagram, Entropy, FiveTuple, HEADROOM, Input, Instant, TAILROOM};
 use floe_stun::{Class, Message, UseCandidate};
 
-pub struct Room {
-    pub now: Instant,
-    pub delay: Duration,
-    pub loss: u32,
+pub(crate) struct Room {
+    pub(crate) now: Instant,
+    pub(crate) delay: Duration,
+    pub(crate) loss: u32,
     /// Answers seem to come from another port.
-    pub spoof_answers: bool,
-    pub agents: [Agent; 2],
-    pub addresses: [SocketAddr; 2],
-    pub events: [Vec<(Instant, Event)>; 2],
-    pub data: [Vec<Vec<u8>>; 2],
+    pub(crate) spoof_answers: bool,
+    pub(crate) agents: [Agent; 2],
+    pub(crate) addresses: [SocketAddr; 2],
+    pub(crate) events: [Vec<(Instant, Event)>; 2],
+    pub(crate) data: [Vec<Vec<u8>>; 2],
     /// Requests sent by each side.
-    pub requests: [usize; 2],
+    pub(crate) requests: [usize; 2],
     /// Requests with USE-CANDIDATE sent by each side.
-    pub nominations: [usize; 2],
-    pub messages: Vec<Vec<u8>>,
+    pub(crate) nominations: [usize; 2],
+    pub(crate) messages: Vec<Vec<u8>>,
     entropy: Entropy,
     queue: BTreeMap<(Instant, u64), (FiveTuple, Vec<u8>)>,
     sequence: u64,
 }
 
 impl Room {
-    pub fn hosts() -> Self {
+    pub(crate) fn hosts() -> Self {
         Self::with_roles(Role::Controlling, Role::Controlled, 1)
     }
 
-    pub fn with_roles(one: Role, two: Role, seed: u8) -> Self {
+    pub(crate) fn with_roles(one: Role, two: Role, seed: u8) -> Self {
         Self::hosts_with(Config::new(one), Config::new(two), seed)
     }
 
-    pub fn hosts_with(mut one: Config, mut two: Config, seed: u8) -> Self {
+    pub(crate) fn hosts_with(mut one: Config, mut two: Config, seed: u8) -> Self {
         let addresses: [SocketAddr; 2] =
             ["192.0.2.1:1000", "192.0.2.2:2000"].map(|a| a.parse().unwrap());
         one.addresses = vec![addresses[0]];
@@ -71,7 +71,7 @@ impl Room {
     }
 
     /// Side `to` learns all about side `from`.
-    pub fn exchange(&mut self, from: usize, to: usize) {
+    pub(crate) fn exchange(&mut self, from: usize, to: usize) {
         self.exchange_credentials(from, to);
         let candidates: Vec<_> = self.events[from]
             .iter()
@@ -88,7 +88,7 @@ impl Room {
         self.end_of_candidates(from, to);
     }
 
-    pub fn exchange_credentials(&mut self, from: usize, to: usize) {
+    pub(crate) fn exchange_credentials(&mut self, from: usize, to: usize) {
         let parameters = RemoteParameters {
             credentials: self.agents[from].credentials().clone(),
             pacing: Some(self.agents[from].pacing()),
@@ -100,16 +100,16 @@ impl Room {
         self.drain(to);
     }
 
-    pub fn end_of_candidates(&mut self, _from: usize, to: usize) {
+    pub(crate) fn end_of_candidates(&mut self, _from: usize, to: usize) {
         self.agents[to].end_of_remote_candidates(self.now).unwrap();
         self.drain(to);
     }
 
-    pub fn in_flight(&self) -> usize {
+    pub(crate) fn in_flight(&self) -> usize {
         self.queue.len()
     }
 
-    pub fn send(&mut self, side: usize, data: &[u8]) -> bool {
+    pub(crate) fn send(&mut self, side: usize, data: &[u8]) -> bool {
         let mut buffer = vec![0; HEADROOM + data.len() + TAILROOM];
         let range = HEADROOM..HEADROOM + data.len();
         buffer[range.clone()].copy_from_slice(data);
@@ -130,7 +130,7 @@ impl Room {
         self.queue.insert((at, self.sequence), (path, bytes));
     }
 
-    pub fn drain(&mut self, side: usize) {
+    pub(crate) fn drain(&mut self, side: usize) {
         while let Some(transmit) = self.agents[side].poll_transmit() {
             let bytes = transmit.payload.to_vec();
             if let Ok(message) = Message::parse(&bytes) {
@@ -149,7 +149,7 @@ impl Room {
         }
     }
 
-    pub fn run(&mut self, time: Duration) {
+    pub(crate) fn run(&mut self, time: Duration) {
         let end = self.now + time;
         loop {
             let packet = self.queue.first_key_value().map(|(&(at, _), _)| at);
@@ -197,7 +197,7 @@ impl Room {
         self.deliver_raw(side, source, bytes);
     }
 
-    pub fn deliver_raw(&mut self, side: usize, source: SocketAddr, bytes: &[u8]) -> bool {
+    pub(crate) fn deliver_raw(&mut self, side: usize, source: SocketAddr, bytes: &[u8]) -> bool {
         let mut buffer = vec![0; HEADROOM + bytes.len() + TAILROOM];
         let range = HEADROOM..HEADROOM + bytes.len();
         buffer[range.clone()].copy_from_slice(bytes);

@@ -1,0 +1,243 @@
+//! The seven promises of the contract, with agents in a hostile network.
+
+use core::any::Any;
+use std::net::SocketAddr;
+
+use floe_ice::{
+    Agent, Candidate, CandidateKind, Config, Event, IceCredentials, Policy, RemoteParameters, Role,
+    TurnServer,
+};
+use floe_sansio::testing::{self, AnyMachine, Command, Runs, World};
+use floe_sansio::{Entropy, HEADROOM, Instant, TAILROOM, Transmit, Transport};
+use floe_stun::Credentials;
+
+fn addr(text: &str) -> SocketAddr {
+    text.parse().unwrap()
+}
+
+/// The agents at these addresses.
+const AGENTS: [&str; 2] = ["8.8.4.4:1000", "9.9.9.9:2000"];
+const TURN: &str = "192.0.2.100:3478";
+const STUN: &str = "192.0.2.101:3478";
+
+/// Both sides, and what each has announced and the other not yet heard.
+struct Two {
+    agents: [Agent; 2],
+    announced: [Vec<Candidate>; 2],
+    heard: [usize; 2],
+}
+
+impl Two {
+    fn build(configs: [Config; 2], entropy: &mut Entropy, now: Instant) -> Self {
+        let mut sides = 0..;
+        let agents = configs.map(|mut config| {
+            config.addresses = vec![addr(AGENTS[sides.next().unwrap()])];
+            // So few that a flood gets there.
+            config.limits.pairs = 8;
+            config.limits.remote_candidates = 8;
+            config.limits.early_checks = 4;
+            Agent::new(config, entropy.seed(), now)
+        });
+        let mut two = Self {
+            agents,
+            announced: [Vec::new(), Vec::new()],
+            heard: [0; 2],
+        };
+        // As often as not they know each other from the beginning.
+        if entropy.below(2) == 0 {
+            for side in [0, 1] {
+                two.agents[side].gather(now);
+                let parameters = two.parameters(1 - side);
+                let _ = two.agents[side].set_remote_parameters(now, parameters);
+            }
+        }
+        two
+    }
+
+    fn parameters(&self, of: usize) -> RemoteParameters {
+        RemoteParameters {
+            credentials: self.agents[of].credentials().clone(),
+            pacing: Some(self.agents[of].pacing()),
+            lite: false,
+        }
+    }
+
+    fn heard(&mut self, side: usize, event: &dyn Any) {
+        if let Some(Event::LocalCandidate(candidate)) = event.downcast_ref() {
+            self.announced[side].push(candidate.clone());
+        }
+    }
+
+    fn command(&mut self, now: Instant, draw: &mut Entropy) -> Command {
+        let side = draw.below(2) as usize;
+        let mut parameters = self.parameters(1 - side);
+        let stranger = Candidate {
+            kind: CandidateKind::Host,
+            transport: Transport::Udp,
+            address: SocketAddr::new([198, 19, 0, 1].into(), draw.below(500) as u16),
+            base: addr(AGENTS[1]),
+            priority: draw.u32(),
+            foundation: "7".into(),
+            related: None,
+        };
+        let agent = &mut self.agents[side];
+        match draw.below(240) {
+            0..40 => {
+                agent.gather(now);
+                Command::Accepted
+            }
+            40..80 => agent.set_remote_parameters(now, parameters).into(),
+            80..140 => {
+                let Some(candidate) = self.announced[1 - side].get(self.heard[side]) else {
+                    return Command::None;
+                };
+                let result = agent.add_remote_candidate(now, candidate.clone());
+                if result.is_ok() {
+                    self.heard[side] += 1;
+                }
+                result.into()
+            }
+            140..150 => agent.add_remote_candidate(now, stranger).into(),
+            150..152 => agent.end_of_remote_candidates(now).into(),
+            155..165 if agent.state() != floe_ice::State::New => {
+                parameters.credentials =
+                    IceCredentials::new("wrong", "wrong/wrong/wrong/wrong").unwrap();
+                agent.set_remote_parameters(now, parameters).into()
+            }
+            165..170 => agent.set_role(Role::Controlled).into(),
+            170..238 => {
+                let mut buffer = [0; HEADROOM + 5 + TAILROOM];
+                let range = HEADROOM..HEADROOM + 5;
+                buffer[range.clone()].copy_from_slice(b"hello");
+                match agent.send(&mut buffer, range) {
+                    Err(_) => Command::Rejected,
+                    Ok(route) => Command::Sent(Transmit {
+                        path: route.path,
+                        payload: buffer[route.range()].to_vec().into(),
+                    }),
+                }
+            }
+            238 if draw.below(12) == 0 => {
+                agent.close(now);
+                Command::Accepted
+            }
+            _ => Command::None,
+        }
+    }
+
+    fn retained(&self) -> usize {
+        self.agents.iter().map(Agent::retained).sum()
+    }
+}
+
+/// Two hosts.
+struct Hosts(Two);
+
+impl World for Hosts {
+    fn build(seed: [u8; 32], now: Instant) -> Self {
+        let mut entropy = Entropy::new(seed);
+        // As often as not they disagree about their roles.
+        let roles = [Role::Controlling, Role::Controlled];
+        let configs = [0, 1].map(|_| Config::new(roles[entropy.below(2) as usize]));
+        Self(Two::build(configs, &mut entropy, now))
+    }
+
+    fn machines(&mut self) -> Vec<(SocketAddr, &mut dyn AnyMachine)> {
+        let [one, two] = &mut self.0.agents;
+        vec![(addr(AGENTS[0]), one), (addr(AGENTS[1]), two)]
+    }
+
+    fn command(&mut self, now: Instant, draw: &mut Entropy) -> Command {
+        self.0.command(now, draw)
+    }
+
+    fn retained(&self) -> usize {
+        self.0.retained()
+    }
+
+    fn heard(&mut self, machine: usize, event: &dyn Any) {
+        self.0.heard(machine, event);
+    }
+}
+
+/// The same with a STUN and a TURN server; the first agent uses its relay only.
+struct Relayed {
+    two: Two,
+    turn: floe_turn::Server,
+    stun: floe_stun::Server,
+}
+
+impl World for Relayed {
+    const MAX_RETAINED: usize = 320;
+
+    fn build(seed: [u8; 32], now: Instant) -> Self {
+        let mut entropy = Entropy::new(seed);
+        let configs = [
+            (Role::Controlling, Policy::Relay),
+            (Role::Controlled, Policy::All),
+        ];
+        let configs = configs.map(|(role, policy)| {
+            let mut config = Config::new(role);
+            config.policy = policy;
+            config.stun_servers = vec![addr(STUN)];
+            config.turn_servers = vec![TurnServer {
+                address: addr(TURN),
+                credentials: Credentials::new("alice", "secret"),
+            }];
+            config
+        });
+        let server = floe_turn::ServerConfig::new(vec![addr(TURN)], vec![addr(TURN).ip()], "floe")
+            .with_user("alice", "secret");
+        Self {
+            two: Two::build(configs, &mut entropy, now),
+            turn: floe_turn::Server::new(server, entropy.seed(), now),
+            stun: floe_stun::Server::new(entropy.seed(), now),
+        }
+    }
+
+    fn machines(&mut self) -> Vec<(SocketAddr, &mut dyn AnyMachine)> {
+        let [one, two] = &mut self.two.agents;
+        vec![
+            (addr(AGENTS[0]), one),
+            (addr(AGENTS[1]), two),
+            (addr(TURN), &mut self.turn),
+            (addr(STUN), &mut self.stun),
+        ]
+    }
+
+    fn command(&mut self, now: Instant, draw: &mut Entropy) -> Command {
+        self.two.command(now, draw)
+    }
+
+    fn retained(&self) -> usize {
+        self.two.retained()
+    }
+
+    fn heard(&mut self, machine: usize, event: &dyn Any) {
+        if machine < 2 {
+            self.two.heard(machine, event);
+        }
+    }
+}
+
+#[test]
+fn two_hosts_keep_the_contract() {
+    // Bad weather ends consent sooner or later: many short lives tell more than a long one.
+    let seen = testing::check::<Hosts>(&Runs {
+        seeds: 0..60,
+        steps: 400,
+    });
+    assert!(seen.data > 100, "they connect: {seen:?}");
+    assert!(seen.rejected > 100 && seen.accepted > 100, "{seen:?}");
+    assert!(seen.retained > 40, "the flood gets somewhere: {seen:?}");
+}
+
+#[test]
+fn agents_with_servers_keep_the_contract() {
+    let seen = testing::check::<Relayed>(&Runs {
+        seeds: 0..16,
+        steps: 600,
+    });
+    assert!(seen.data > 100, "they connect: {seen:?}");
+    assert!(seen.forwards > 100, "through the relay: {seen:?}");
+}

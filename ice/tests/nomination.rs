@@ -1,0 +1,470 @@
+//! Which pair is used (RFC 8445 §8, §12).
+
+mod puppet;
+
+use floe_ice::{Candidate, CandidateKind, Config, Event, FailureCause, Role, SendError, State};
+use floe_sansio::{DropReason, HEADROOM, Input, TAILROOM};
+use floe_stun::{Class, StatusCode};
+use puppet::{
+    CONTROLLED, CONTROLLING, NOMINATING, Puppet, addr, candidate, home, host, millis, other, peer,
+};
+
+fn selections(puppet: &Puppet) -> usize {
+    let selected = |event: &&Event| matches!(event, Event::Selected(_));
+    puppet.events.iter().filter(selected).count()
+}
+
+/// req: ICE-8.1.1-1, ICE-7.1.2-1, ICE-7.2.5.3.4-1
+#[test]
+fn the_controlling_agent_nominates_by_a_second_check_and_selects_when_it_is_answered() {
+    let mut puppet = Puppet::introduced(Role::Controlling, &[host(peer())]);
+    let sent = puppet.next_check(peer());
+    assert!(!sent.nominates());
+    puppet.accept(&sent);
+    let nomination = puppet.next_nomination();
+    assert_eq!(puppet.agent.selected(), None);
+    puppet.accept(&nomination);
+    assert_eq!(puppet.agent.state(), State::Completed);
+    assert_eq!(puppet.agent.selected().unwrap().remote.address, peer());
+}
+
+/// req: ICE-8.1.1-2
+#[test]
+fn after_a_success_no_other_pair_is_nominated() {
+    let mut puppet = Puppet::introduced(Role::Controlling, &[host(other()), host(peer())]);
+    let late = puppet.next_check(peer());
+    let sent = puppet.next_check(other());
+    puppet.accept(&sent);
+    let nomination = puppet.next_nomination();
+    puppet.accept(&nomination);
+    // A better pair, too late.
+    let bytes = Puppet::success(&late, home());
+    let _ = puppet.deliver(peer(), &bytes);
+    puppet.accepted_check(peer(), CONTROLLED);
+    puppet.requests.clear();
+    for _ in 0..20 {
+        puppet.sleep(millis(1000));
+        for sent in std::mem::take(&mut puppet.requests) {
+            assert!(!sent.nominates());
+            puppet.accept(&sent);
+        }
+    }
+    assert_eq!(puppet.agent.selected().unwrap().remote.address, other());
+}
+
+/// req: ICE-7.1.2-2
+#[test]
+fn the_controlled_agent_never_nominates() {
+    let mut puppet = Puppet::introduced(Role::Controlled, &[host(peer()), host(other())]);
+    for _ in 0..100 {
+        puppet.sleep(millis(50));
+        for sent in std::mem::take(&mut puppet.requests) {
+            assert!(!sent.nominates());
+            puppet.accept(&sent);
+        }
+    }
+    assert_eq!(puppet.agent.state(), State::Connected);
+}
+
+/// req: ICE-7.3.1.5-1
+#[test]
+fn a_nomination_of_a_valid_pair_counts_at_once() {
+    let mut puppet = Puppet::introduced(Role::Controlled, &[host(peer())]);
+    let sent = puppet.next_check(peer());
+    puppet.accept(&sent);
+    puppet.accepted_check(peer(), NOMINATING);
+    assert_eq!(puppet.agent.state(), State::Completed);
+}
+
+/// req: ICE-7.3.1.5-1
+#[test]
+fn a_nomination_of_an_untested_pair_counts_after_the_own_check() {
+    let mut puppet = Puppet::introduced(Role::Controlled, &[host(peer())]);
+    puppet.accepted_check(peer(), NOMINATING);
+    assert_eq!(puppet.agent.selected(), None);
+    let sent = puppet.next_check(peer());
+    puppet.accept(&sent);
+    assert_eq!(puppet.agent.state(), State::Completed);
+}
+
+#[test]
+fn use_candidate_from_a_controlled_peer_means_nothing() {
+    let mut puppet = Puppet::introduced(Role::Controlling, &[host(peer())]);
+    let sent = puppet.next_check(peer());
+    puppet.accept(&sent);
+    puppet.accepted_check(
+        peer(),
+        puppet::Says {
+            nominate: true,
+            ..CONTROLLED
+        },
+    );
+    assert_eq!(puppet.agent.selected(), None);
+}
+
+/// Scenario 12.
+#[test]
+fn a_lost_nomination_is_repeated() {
+    let mut puppet = Puppet::introduced(Role::Controlling, &[host(peer())]);
+    let sent = puppet.next_check(peer());
+    puppet.accept(&sent);
+    let lost = puppet.next_nomination();
+    let again = puppet.next_nomination();
+    assert!(again.at - lost.at <= millis(105));
+    assert!(puppet.target().is_some(), "data flows all the while");
+    puppet.accept(&again);
+    assert_eq!(puppet.agent.state(), State::Completed);
+}
+
+/// Scenario 7.
+#[test]
+fn a_nomination_survives_the_upgrade_of_its_candidate() {
+    let mut puppet = Puppet::introduced(Role::Controlling, &[]);
+    puppet.accepted_check(peer(), CONTROLLED);
+    let sent = puppet.next_check(peer());
+    puppet.accept(&sent);
+    let nomination = puppet.next_nomination();
+    puppet.add(host(peer()));
+    puppet.accept(&nomination);
+    let selected = puppet.agent.selected().unwrap();
+    assert_eq!(selected.remote.kind, CandidateKind::Host);
+}
+
+/// req: ICE-7.2.5.3.4-2
+#[test]
+fn after_a_refused_nomination_the_next_valid_pair_is_nominated() {
+    let mut puppet = Puppet::introduced(Role::Controlling, &[host(peer()), host(other())]);
+    let one = puppet.next_check(peer());
+    let two = puppet.next_check(other());
+    puppet.accept(&one);
+    let nomination = puppet.next_nomination();
+    puppet.accept(&two);
+    assert_eq!(nomination.path.remote, peer());
+    puppet.refuse(&nomination, StatusCode::BAD_REQUEST);
+    let nomination = puppet.next_nomination();
+    assert_eq!(nomination.path.remote, other());
+    puppet.accept(&nomination);
+    assert_eq!(puppet.target().unwrap().remote, other());
+}
+
+/// Scenario 13: all answers to the nominating checks are lost, and the pair is dead.
+#[test]
+fn an_unanswered_nomination_moves_on_and_data_with_it() {
+    let mut puppet = Puppet::introduced(Role::Controlling, &[host(peer()), host(other())]);
+    let one = puppet.next_check(peer());
+    let two = puppet.next_check(other());
+    puppet.accept(&one);
+    let _ = puppet.next_nomination();
+    puppet.accept(&two);
+    puppet.sleep(millis(14_400));
+    let nomination =
+        puppet.next_check_where(|sent| sent.nominates() && sent.path.remote == other());
+    puppet.accept(&nomination);
+    assert_eq!(puppet.target().unwrap().remote, other());
+    assert_eq!(puppet.agent.state(), State::Completed);
+}
+
+/// The peer may have heard the nomination: as long as the pair lives, another would part the two.
+#[test]
+fn an_unanswered_nomination_of_a_living_pair_gets_a_second_chance() {
+    let mut puppet = Puppet::introduced(Role::Controlling, &[host(peer()), host(other())]);
+    let one = puppet.next_check(peer());
+    let two = puppet.next_check(other());
+    puppet.accept(&one);
+    puppet.accept(&two);
+    let mut nominated = 0;
+    for _ in 0..14_500 {
+        puppet.sleep(millis(1));
+        for sent in std::mem::take(&mut puppet.requests) {
+            if sent.nominates() {
+                assert_eq!(sent.path.remote, peer());
+                nominated += 1;
+            } else if sent.path.remote == peer() {
+                puppet.accept(&sent);
+            }
+        }
+    }
+    assert!(nominated > 7, "{nominated}");
+    let nomination = puppet.next_nomination();
+    puppet.accept(&nomination);
+    assert_eq!(puppet.target().unwrap().remote, peer());
+}
+
+/// Scenario 15: an RFC 5245 peer nominates every pair.
+///
+/// req: ICE-8.1.1-5
+#[test]
+fn of_several_nominated_pairs_the_best_is_used_in_any_order() {
+    for order in [[peer(), other()], [other(), peer()]] {
+        let mut puppet = Puppet::introduced(Role::Controlled, &[host(peer()), host(other())]);
+        for address in [peer(), other()] {
+            let sent = puppet.next_check(address);
+            puppet.accept(&sent);
+        }
+        for address in order {
+            puppet.accepted_check(address, NOMINATING);
+        }
+        let best = if peer().port() < other().port() {
+            peer()
+        } else {
+            other()
+        };
+        assert_eq!(puppet.agent.selected().unwrap().remote.address, best);
+        assert_eq!(puppet.target().unwrap().remote, best);
+    }
+}
+
+#[test]
+fn a_lesser_pair_is_followed_when_the_selected_one_has_gone_silent() {
+    let mut puppet = Puppet::introduced(Role::Controlled, &[host(peer()), host(other())]);
+    for address in [peer(), other()] {
+        let sent = puppet.next_check(address);
+        puppet.accept(&sent);
+    }
+    puppet.accepted_check(peer(), NOMINATING);
+    puppet.sleep(millis(11_000));
+    puppet.accepted_check(other(), NOMINATING);
+    assert_eq!(puppet.target().unwrap().remote, peer());
+    puppet.sleep(millis(2_000));
+    puppet.accepted_check(other(), NOMINATING);
+    assert_eq!(puppet.target().unwrap().remote, other());
+}
+
+/// Its consent has run out by then: it is checked again first.
+#[test]
+fn a_nomination_of_a_pair_that_worked_long_ago_counts_after_a_new_check() {
+    let mut puppet = Puppet::introduced(Role::Controlled, &[host(peer()), host(other())]);
+    for address in [peer(), other()] {
+        let sent = puppet.next_check(address);
+        puppet.accept(&sent);
+    }
+    for _ in 0..35 {
+        puppet.sleep(millis(1000));
+        for sent in std::mem::take(&mut puppet.requests) {
+            assert_eq!(sent.path.remote, peer());
+            puppet.accept(&sent);
+        }
+    }
+    puppet.accepted_check(other(), NOMINATING);
+    assert_eq!(puppet.agent.selected(), None);
+    assert_eq!(puppet.agent.state(), State::Connected);
+    let sent = puppet.next_check(other());
+    puppet.accept(&sent);
+    assert_eq!(puppet.target().unwrap().remote, other());
+}
+
+/// Scenario 16: the agent does not hang between the states.
+///
+/// req: ICE-7.3.1.5-2
+#[test]
+fn a_nominated_pair_whose_own_check_fails_ends_in_failure() {
+    let mut puppet = Puppet::introduced(Role::Controlled, &[host(peer())]);
+    puppet.end_of_candidates();
+    puppet.accepted_check(peer(), NOMINATING);
+    let sent = puppet.next_check(peer());
+    puppet.refuse(&sent, StatusCode::BAD_REQUEST);
+    puppet.sleep(millis(40_000));
+    assert_eq!(
+        puppet.agent.state(),
+        State::Failed(FailureCause::ChecksFailed)
+    );
+}
+
+#[test]
+fn a_role_switch_ends_the_nomination() {
+    let mut puppet = Puppet::introduced(Role::Controlling, &[host(peer())]);
+    let sent = puppet.next_check(peer());
+    puppet.accept(&sent);
+    let nomination = puppet.next_nomination();
+    puppet.accepted_check(
+        peer(),
+        puppet::Says {
+            tie_breaker: u64::MAX,
+            ..CONTROLLING
+        },
+    );
+    assert_eq!(puppet.agent.role(), Role::Controlled);
+    // An answer to what was asked in the other role selects nothing.
+    puppet.accept(&nomination);
+    assert_eq!(puppet.agent.selected(), None);
+    puppet.requests.clear();
+    puppet.sleep(millis(3000));
+    assert!(puppet.requests.is_empty());
+    puppet.accepted_check(peer(), NOMINATING);
+    assert_eq!(puppet.agent.state(), State::Completed);
+}
+
+#[test]
+fn an_agent_that_comes_to_control_nominates_what_is_valid() {
+    let mut puppet = Puppet::introduced(Role::Controlled, &[host(peer())]);
+    let sent = puppet.next_check(peer());
+    puppet.accept(&sent);
+    puppet.accepted_check(
+        peer(),
+        puppet::Says {
+            tie_breaker: 0,
+            ..CONTROLLED
+        },
+    );
+    let nomination = puppet.next_nomination();
+    puppet.accept(&nomination);
+    assert_eq!(puppet.agent.state(), State::Completed);
+}
+
+/// req: ICE-8.1.2-1
+#[test]
+fn after_nomination_other_pairs_are_checked_no_more() {
+    let mut puppet = Puppet::introduced(Role::Controlled, &[host(peer()), host(other())]);
+    let sent = puppet.next_check(peer());
+    puppet.accept(&sent);
+    puppet.accepted_check(peer(), NOMINATING);
+    puppet.requests.clear();
+    puppet.sleep(millis(10_000));
+    assert!(
+        puppet
+            .requests
+            .iter()
+            .all(|sent| sent.path.remote == peer())
+    );
+}
+
+/// req: ICE-8.1.2-2, ICE-11-12
+#[test]
+fn after_nomination_checks_are_still_answered_and_do_nothing() {
+    let mut puppet = Puppet::connected(Role::Controlled);
+    let before = puppet.agent.selected();
+    puppet.accepted_check(peer(), CONTROLLING);
+    puppet.accepted_check(other(), CONTROLLING);
+    assert_eq!(puppet.agent.selected(), before);
+    assert!(puppet.requests.is_empty());
+    assert_eq!(selections(&puppet), 1);
+}
+
+/// req: ICE-12.1-1, ICE-12.1-5
+#[test]
+fn data_may_use_a_valid_pair_before_selection() {
+    let mut puppet = Puppet::introduced(Role::Controlled, &[host(peer())]);
+    let mut buffer = [0; HEADROOM + 1 + TAILROOM];
+    let result = puppet.agent.send(&mut buffer, HEADROOM..HEADROOM + 1);
+    assert_eq!(result, Err(SendError::NotConnected));
+    let sent = puppet.next_check(peer());
+    puppet.accept(&sent);
+    let path = puppet.target().unwrap();
+    assert_eq!((path.local, path.remote), (home(), peer()));
+}
+
+/// req: ICE-12.1-2
+#[test]
+fn after_selection_data_uses_the_selected_pair_only() {
+    let mut puppet = Puppet::introduced(Role::Controlled, &[host(peer()), host(other())]);
+    for address in [peer(), other()] {
+        let sent = puppet.next_check(address);
+        puppet.accept(&sent);
+    }
+    let lesser = if peer().port() < other().port() {
+        other()
+    } else {
+        peer()
+    };
+    assert_ne!(puppet.target().unwrap().remote, lesser);
+    puppet.accepted_check(lesser, NOMINATING);
+    assert_eq!(puppet.target().unwrap().remote, lesser);
+}
+
+fn relayed(address: std::net::SocketAddr) -> Candidate {
+    candidate(CandidateKind::Relayed, address)
+}
+
+/// The hold: one round trip and [`Config::relay_hold`].
+///
+/// req: PAC-4-5
+#[test]
+fn a_relayed_pair_waits_a_moment_for_a_direct_one() {
+    for direct_works in [false, true] {
+        let mut puppet = Puppet::introduced(Role::Controlling, &[relayed(other()), host(peer())]);
+        let direct = puppet.next_check(peer());
+        let relay = puppet.next_check(other());
+        puppet.sleep(millis(20));
+        puppet.accept(&relay);
+        puppet.requests.clear();
+        puppet.sleep(millis(90));
+        assert!(!puppet.requests.iter().any(puppet::Sent::nominates));
+        if direct_works {
+            puppet.accept(&direct);
+        }
+        let wanted = if direct_works { peer() } else { other() };
+        let nomination = puppet.next_nomination();
+        assert_eq!(nomination.path.remote, wanted);
+        assert!(nomination.at <= relay.at + millis(20 + 20 + 100 + 5));
+    }
+}
+
+#[test]
+fn a_relayed_pair_does_not_wait_where_no_direct_one_is_left() {
+    let mut puppet = Puppet::introduced(Role::Controlling, &[relayed(other())]);
+    let sent = puppet.next_check(other());
+    puppet.accept(&sent);
+    let answered = puppet.now;
+    assert!(puppet.next_nomination().at <= answered + millis(5));
+}
+
+#[test]
+fn a_closed_agent_is_silent_and_deaf() {
+    let mut puppet = Puppet::connected(Role::Controlling);
+    let now = puppet.now;
+    puppet.agent.close(now);
+    assert_eq!(puppet.agent.state(), State::Closed);
+    assert_eq!(puppet.agent.poll_timeout(), None);
+    assert!(puppet.agent.poll_transmit().is_none());
+    let bytes = puppet.check(CONTROLLED);
+    assert_eq!(
+        puppet.deliver(peer(), &bytes),
+        Input::Dropped(DropReason::Closed)
+    );
+    assert_eq!(
+        puppet.deliver(peer(), b"data"),
+        Input::Dropped(DropReason::Closed)
+    );
+    assert_eq!(puppet.target(), None);
+    assert!(puppet.answers.is_empty());
+    let ended = Err(floe_ice::CommandError::Ended);
+    assert_eq!(puppet.agent.add_remote_candidate(now, host(other())), ended);
+    assert_eq!(puppet.agent.end_of_remote_candidates(now), ended);
+    assert_eq!(puppet.agent.set_role(Role::Controlled), ended);
+}
+
+/// req: ICE-8.1.1-3, ICE-8.1.2-5
+#[test]
+fn failure_is_told_once_with_its_cause() {
+    let mut puppet = Puppet::introduced(Role::Controlling, &[host(peer())]);
+    puppet.sleep(millis(100_000));
+    let failed: Vec<_> = puppet
+        .events
+        .iter()
+        .filter(|event| matches!(event, Event::Failed(_)))
+        .collect();
+    assert_eq!(failed, [&Event::Failed(FailureCause::ChecksFailed)]);
+    let bytes = puppet.check(CONTROLLED);
+    assert_eq!(
+        puppet.deliver(peer(), &bytes),
+        Input::Dropped(DropReason::Closed)
+    );
+}
+
+/// The strict profile differs in time only.
+#[test]
+fn the_strict_profile_completes_too() {
+    let mut puppet = Puppet::with(Config::new(Role::Controlling).strict(), &[home()]);
+    puppet.add(host(peer()));
+    puppet.introduce();
+    let sent = puppet.next_check(peer());
+    let again = puppet.next_check(peer());
+    assert_eq!(again.at - sent.at, millis(500));
+    puppet.accept(&again);
+    let nomination = puppet.next_nomination();
+    puppet.accept(&nomination);
+    assert_eq!(puppet.agent.state(), State::Completed);
+    puppet.accepted_check(peer(), CONTROLLED);
+    assert_eq!(puppet.answer().0, Class::Success);
+    assert_eq!(puppet.target().unwrap().remote, addr("198.51.100.2:2000"));
+}
