@@ -33,8 +33,8 @@ pub struct Connection {
     /// How many of them the description created last holds, and whether it says that there are no
     /// more.
     created: Announced,
-    /// The same of the description in force and the events after it; `None` before there is one.
-    announced: Option<Announced>,
+    /// The same of the description in force and the events after it.
+    announced: Announced,
     /// The section that candidates are signalled for; `None` if the description in force has no
     /// transport.
     section: Option<Section>,
@@ -91,7 +91,7 @@ impl Connection {
             candidates: Vec::new(),
             gathered: false,
             created: Announced::default(),
-            announced: None,
+            announced: Announced::default(),
             section: None,
             pending: None,
             remote: None,
@@ -167,7 +167,7 @@ impl Connection {
             let _ = self.agent.set_role(Role::Controlling);
         }
         self.section = transport_section(text);
-        let announced = self.announced.get_or_insert_default();
+        let announced = &mut self.announced;
         announced.candidates = announced.candidates.max(self.created.candidates);
         announced.end |= self.created.end;
         if self.section.is_some() {
@@ -221,9 +221,6 @@ impl Connection {
         self.pending = None;
         let in_force = self.negotiator.local_description();
         self.section = in_force.and_then(transport_section);
-        if in_force.is_none() {
-            self.announced = None;
-        }
         Ok(())
     }
 
@@ -344,7 +341,7 @@ impl Connection {
         }
     }
 
-    const fn known(&self) -> Announced {
+    fn known(&self) -> Announced {
         Announced {
             candidates: self.candidates.len(),
             end: self.gathered,
@@ -432,9 +429,10 @@ impl Connection {
     }
 
     fn announce(&mut self) {
-        let (Some(announced), Some(section)) = (self.announced, &self.section) else {
+        let Some(section) = &self.section else {
             return;
         };
+        let announced = self.announced;
         let known = self.known();
         if announced.candidates == known.candidates && announced.end == known.end {
             return;
@@ -450,7 +448,7 @@ impl Connection {
                 username_fragment: Some(ufrag.into()),
             }));
         }
-        self.announced = Some(known);
+        self.announced = known;
     }
 }
 

@@ -74,6 +74,8 @@
 //! - RFC 9429 (JSEP), RFC 3264, RFC 9143: by `floe-sdp`; bundle policy must-bundle, so one ICE
 //!   agent.
 //! - RFC 8445, RFC 8838, RFC 7675: by `floe-ice`; trickle or not.
+//! - A provisional answer starts no checks: the answer does. Left out of offers of the controlling
+//!   side after nomination: `remote-candidates` (RFC 8839 §4.4.1.2.2).
 //! - Not yet: ICE restart. An offer that restarts ICE is refused with [`Error::Restart`], and the
 //!   connection goes on as it was.
 
