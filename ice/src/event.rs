@@ -1,5 +1,6 @@
 //! What an agent tells its owner.
 
+use core::fmt;
 use core::net::SocketAddr;
 
 use crate::candidate::{Candidate, CandidateKind};
@@ -62,6 +63,30 @@ pub enum FailureCause {
     ConsentExpired,
     /// The allocation that the selected pair needs is gone.
     RelayLost,
+}
+
+impl fmt::Display for GatheringError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Binding(error) => error.fmt(f),
+            Self::Allocation(error) => error.fmt(f),
+            Self::TooLate => f.write_str("no answer while candidates were gathered"),
+        }
+    }
+}
+
+impl fmt::Display for FailureCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoLocalCandidates => "no candidate on this side",
+            Self::NoRemoteCandidates => "no candidate and no check from the peer",
+            Self::NoPairs => "no candidate of this side fits one of the peer",
+            Self::ChecksFailed => "no pair of candidates works",
+            Self::NominationFailed => "the pairs that worked stopped working",
+            Self::ConsentExpired => "the peer has stopped answering",
+            Self::RelayLost => "the relay is gone",
+        })
+    }
 }
 
 /// One end of a selected pair.

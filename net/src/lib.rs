@@ -1,1 +1,78 @@
-//! tokio drivers for the floe state machines.
+//! The floe state machines on real sockets, with tokio.
+//!
+//! | for | see |
+//! |---|---|
+//! | a STUN and TURN server over UDP | [`Server`] |
+//! | an ICE agent: candidates in and out, data over the path it finds | [`Agent`] |
+//! | the same with offer and answer as SDP | [`Connection`] |
+//! | any other machine that keeps the [contract](floe_sansio) | [`Driver::bind_with`] |
+//! | how to write a driver of your own | [`embedding`] |
+//!
+//! The machines know no socket, clock or random source. A driver gives them all three, and holds
+//! nothing else: one loop waits for datagrams on all its sockets and for the machine's next
+//! deadline, tells the machine, and sends what it wants sent. There is no task and no thread beside
+//! the one that awaits [`Driver::next`] or [`Server::run`].
+//!
+//! A send that the operating system refuses is the loss of that datagram and nothing more:
+//! [`Counters`] count them.
+//!
+//! # Example
+//!
+//! A server on loopback, and a client that asks it for an allocation (see `examples/` for whole
+//! programs):
+//!
+//! ```
+//! use floe_ice::{Config, Policy, Role, TurnServer};
+//! use floe_net::{Agent, Event, Server};
+//! use floe_stun::Credentials;
+//! use floe_turn::ServerConfig;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> std::io::Result<()> {
+//! let listener = "127.0.0.1:0".parse().unwrap();
+//! let config = ServerConfig::new(vec![listener], vec![listener.ip()], "example.org")
+//!     .with_user("alice", "a long password");
+//! let mut server = Server::bind(config)?;
+//!
+//! let mut config = Config::new(Role::Controlling);
+//! config.addresses = vec!["127.0.0.1:0".parse().unwrap()];
+//! config.policy = Policy::Relay;
+//! config.turn_servers = vec![TurnServer {
+//!     address: server.local_addr(),
+//!     credentials: Credentials::new("alice", "a long password"),
+//! }];
+//! let mut agent = Agent::bind(config)?;
+//! agent.command(|agent, now| agent.gather(now));
+//! let candidate = tokio::select! {
+//!     event = agent.next() => event,
+//!     () = server.run(std::future::pending(), |event| println!("{event}")) => unreachable!(),
+//! };
+//! assert!(matches!(candidate, Event::Machine(floe_ice::Event::LocalCandidate(_))));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Not yet
+//!
+//! TCP, TLS and DTLS; segmentation offload; answers from the address that was asked on a listener
+//! that is bound to all addresses; a pacer that several agents of one host share (RFC 8445 §14.2);
+//! temporary IPv6 addresses told from permanent ones (RFC 8445 §5.1.1.1).
+
+mod addresses;
+mod agent;
+mod clock;
+mod driver;
+mod io;
+mod seed;
+mod server;
+mod sockets;
+
+#[doc = include_str!("../embedding.md")]
+pub mod embedding {}
+
+pub use agent::{Agent, Connection};
+pub use clock::Clock;
+pub use driver::{Carrier, Driver, Event};
+pub use seed::seed;
+pub use server::{Server, ServerEvent};
+pub use sockets::Counters;

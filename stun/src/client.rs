@@ -1,6 +1,7 @@
 //! The Binding client: how the outside world sees a local address.
 
 use alloc::collections::VecDeque;
+use core::fmt;
 use core::net::SocketAddr;
 use core::time::Duration;
 
@@ -48,6 +49,18 @@ pub enum BindingError {
     /// The response holds no mapped address, or an attribute that must be understood and is not.
     Unusable,
 }
+
+impl fmt::Display for BindingError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Timeout => f.write_str("no response"),
+            Self::Rejected(code) => write!(f, "rejected: {code:?}"),
+            Self::Unusable => f.write_str("the response holds no address"),
+        }
+    }
+}
+
+impl core::error::Error for BindingError {}
 
 /// What a [`Client`] reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

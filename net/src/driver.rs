@@ -1,0 +1,226 @@
+use std::collections::VecDeque;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::time::Duration;
+
+use bytes::Bytes;
+use floe_ice::SendError;
+use floe_sansio::{FiveTuple, HEADROOM, Instant, Machine, Route, TAILROOM};
+
+use crate::clock::Clock;
+use crate::io::{Io, Woken};
+use crate::seed::seed;
+use crate::sockets::{Counters, Sockets};
+
+/// How long [`Driver::close`] waits for relays to confirm that they let go.
+const CLOSE_LIMIT: Duration = Duration::from_millis(500);
+
+/// A machine that carries application data between two peers.
+pub trait Carrier: Machine {
+    /// Where `buffer[range]` is to be sent; through a relay it is framed in place.
+    fn send(&mut self, buffer: &mut [u8], range: Range<usize>) -> Result<Route, SendError>;
+
+    /// Ends it. Afterwards [`poll_timeout`](Machine::poll_timeout) is `None` as soon as nothing is
+    /// left to be said.
+    fn close(&mut self, now: Instant);
+}
+
+impl Carrier for floe_ice::Agent {
+    fn send(&mut self, buffer: &mut [u8], range: Range<usize>) -> Result<Route, SendError> {
+        Self::send(self, buffer, range)
+    }
+
+    fn close(&mut self, now: Instant) {
+        Self::close(self, now);
+    }
+}
+
+impl Carrier for floe_peer::Connection {
+    fn send(&mut self, buffer: &mut [u8], range: Range<usize>) -> Result<Route, SendError> {
+        Self::send(self, buffer, range)
+    }
+
+    fn close(&mut self, now: Instant) {
+        Self::close(self, now);
+    }
+}
+
+/// What a [`Driver`] reports: what its machine says, and data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event<E> {
+    /// The machine says something.
+    Machine(E),
+    /// A datagram of the application came in.
+    Data {
+        /// Where it arrived and where it came from; what came through a relay arrived at the
+        /// relayed address.
+        path: FiveTuple,
+        /// Its bytes.
+        payload: Bytes,
+    },
+}
+
+/// One machine on real sockets: [`Agent`](crate::Agent) or [`Connection`](crate::Connection).
+///
+/// Nothing happens in the background: it runs while [`Self::next`] is awaited, and in the calls of
+/// its methods. Poll it in one branch of a `select!` and give it what signalling brings in another.
+pub struct Driver<M: Machine> {
+    /// On the heap: machines are large, and a driver moves through futures.
+    machine: Box<M>,
+    io: Io,
+    addresses: Vec<SocketAddr>,
+    /// Outgoing data, with room around it.
+    outgoing: Vec<u8>,
+    events: VecDeque<M::Event>,
+}
+
+impl<M: Machine> Driver<M> {
+    /// Binds one UDP socket to each address (port 0: any port), and hands the bound addresses, a seed
+    /// from the operating system and the time to `build`, which makes the machine.
+    ///
+    /// # Errors
+    ///
+    /// An address cannot be bound, the operating system gives no randomness, or `build` fails.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime with I/O and time enabled.
+    pub fn bind_with(
+        addresses: &[SocketAddr],
+        build: impl FnOnce(&[SocketAddr], [u8; 32], Instant) -> io::Result<M>,
+    ) -> io::Result<Self> {
+        let mut sockets = Sockets::default();
+        let addresses = (addresses.iter())
+            .map(|&address| sockets.bind(address))
+            .collect::<io::Result<Vec<_>>>()?;
+        Self::start(addresses, sockets, build)
+    }
+
+    pub(crate) fn start(
+        addresses: Vec<SocketAddr>,
+        sockets: Sockets,
+        build: impl FnOnce(&[SocketAddr], [u8; 32], Instant) -> io::Result<M>,
+    ) -> io::Result<Self> {
+        let clock = Clock::start();
+        let machine = Box::new(build(&addresses, seed()?, clock.now())?);
+        let mut driver = Self {
+            machine,
+            io: Io::new(clock, sockets),
+            addresses,
+            outgoing: Vec::new(),
+            events: VecDeque::new(),
+        };
+        driver.drain();
+        Ok(driver)
+    }
+
+    /// The addresses of its sockets.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// The machine, to look at.
+    pub fn machine(&self) -> &M {
+        &self.machine
+    }
+
+    /// What its sockets have done.
+    pub const fn counters(&self) -> Counters {
+        self.io.sockets.counters()
+    }
+
+    /// Gives the machine a command, with the time, and sends what follows from it.
+    pub fn command<R>(&mut self, command: impl FnOnce(&mut M, Instant) -> R) -> R {
+        let result = command(&mut self.machine, self.io.clock.now());
+        self.drain();
+        result
+    }
+
+    /// Runs until there is something to report.
+    ///
+    /// It can be cancelled at any time, and nothing is lost. A machine that has ended says so by an
+    /// event; after that this may wait for ever.
+    pub async fn next(&mut self) -> Event<M::Event> {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return Event::Machine(event);
+            }
+            let deadline = self.machine.poll_timeout();
+            let woken = self.io.wait(deadline).await;
+            if let Some((path, payload)) = self.handle(&woken) {
+                return Event::Data { path, payload };
+            }
+        }
+    }
+
+    /// One turn of the loop: input or timeout, then transmits and events.
+    fn handle(&mut self, woken: &Woken) -> Option<(FiveTuple, Bytes)> {
+        let now = self.io.clock.now();
+        let data = match woken {
+            Woken::Datagram(arrived) => {
+                let input = (self.machine).handle_input(now, self.io.datagram(arrived));
+                let data = self.io.carry_out(input);
+                data.map(|(path, bytes)| (path, Bytes::copy_from_slice(bytes)))
+            }
+            Woken::Timeout => {
+                self.machine.handle_timeout(now);
+                None
+            }
+        };
+        self.drain();
+        data
+    }
+
+    fn drain(&mut self) {
+        while let Some(transmit) = self.machine.poll_transmit() {
+            self.io.send(&transmit);
+        }
+        while let Some(event) = self.machine.poll_event() {
+            self.events.push_back(event);
+        }
+    }
+}
+
+impl<M: Carrier> Driver<M> {
+    /// Sends a datagram of the application to the peer.
+    ///
+    /// It may be lost on the way, and where the operating system refuses to send it, it is: see
+    /// [`Counters::refused`].
+    pub fn send(&mut self, data: &[u8]) -> Result<(), SendError> {
+        let range = HEADROOM..HEADROOM + data.len();
+        self.outgoing.clear();
+        self.outgoing.resize(range.end + TAILROOM, 0);
+        self.outgoing[range.clone()].copy_from_slice(data);
+        let route = self.machine.send(&mut self.outgoing, range)?;
+        if let Some(bytes) = self.outgoing.get(route.range()) {
+            self.io.sockets.send(route.path, bytes);
+        }
+        self.drain();
+        Ok(())
+    }
+
+    /// Ends it: relays are told to let go, and have half a second to say that they did.
+    pub async fn close(mut self) {
+        self.command(Carrier::close);
+        let limit = self.io.clock.now() + CLOSE_LIMIT;
+        while let Some(deadline) = self.machine.poll_timeout() {
+            if self.io.clock.now() >= limit {
+                break;
+            }
+            let woken = self.io.wait(Some(deadline.min(limit))).await;
+            let _ = self.handle(&woken);
+        }
+    }
+}
+
+impl<M: Machine + fmt::Debug> fmt::Debug for Driver<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Driver")
+            .field("machine", &self.machine)
+            .field("addresses", &self.addresses)
+            .field("counters", &self.counters())
+            .finish_non_exhaustive()
+    }
+}

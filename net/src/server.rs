@@ -1,0 +1,308 @@
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use floe_sansio::{FiveTuple, Input, Instant};
+use floe_stun::{MessageType, Method, Protocol};
+use floe_turn::{CloseCause, ServerConfig};
+
+use crate::addresses::{bind_named, check_host_address};
+use crate::clock::Clock;
+use crate::io::{Arrived, Io, Woken};
+use crate::seed::seed;
+use crate::sockets::{Counters, Sockets};
+
+/// How many relayed addresses are tried for one request.
+const BIND_TRIES: usize = 16;
+
+/// What a [`Server`] reports, readable as a line of a log (`Display`). No secret is in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ServerEvent {
+    /// A client has got a relayed address.
+    Allocated {
+        /// The address.
+        relayed: SocketAddr,
+        /// Where the client's requests come from.
+        client: SocketAddr,
+        /// The user that it is.
+        username: Arc<str>,
+    },
+    /// The relayed address is closed.
+    Ended {
+        /// The address.
+        relayed: SocketAddr,
+        /// Whose it was.
+        client: SocketAddr,
+        /// Why.
+        cause: CloseCause,
+    },
+    /// The operating system refused to bind a relayed address; another was tried, or the client will
+    /// ask again.
+    NotBound {
+        /// The address.
+        relayed: SocketAddr,
+        /// Why.
+        error: io::ErrorKind,
+    },
+}
+
+impl fmt::Display for ServerEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Allocated {
+                relayed,
+                client,
+                username,
+            } => write!(f, "allocated {relayed} to {client}, user {username:?}"),
+            Self::Ended {
+                relayed,
+                client,
+                cause,
+            } => {
+                let cause = match cause {
+                    CloseCause::Released => "released by the client",
+                    CloseCause::Expired => "expired",
+                    _ => "closed by the server",
+                };
+                write!(f, "ended {relayed} of {client}: {cause}")
+            }
+            Self::NotBound { relayed, error } => write!(f, "cannot bind {relayed}: {error}"),
+        }
+    }
+}
+
+/// A STUN and TURN server over UDP: one loop, no task per client.
+///
+/// Nothing happens in the background: it serves while [`Self::run`] or [`Self::next`] is awaited.
+///
+/// ```no_run
+/// use floe_net::Server;
+/// use floe_turn::ServerConfig;
+///
+/// # async fn serve(until: impl Future<Output = ()>) -> std::io::Result<()> {
+/// let address = "192.0.2.1:3478".parse().unwrap();
+/// let config = ServerConfig::new(vec![address], vec![address.ip()], "example.org")
+///     .with_user("alice", "a long password");
+/// let mut server = Server::bind(config)?;
+/// server.run(until, |event| println!("{event}")).await;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Server {
+    stun: floe_stun::Server,
+    turn: floe_turn::Server,
+    io: Io,
+    listeners: Vec<SocketAddr>,
+    events: VecDeque<ServerEvent>,
+}
+
+impl Server {
+    /// A server that listens on the listeners of `config`; port 0 stands for any port.
+    ///
+    /// An unspecified address listens on all addresses of its family, and the operating system
+    /// chooses the address that answers: on hosts with several, name them one by one.
+    ///
+    /// # Errors
+    ///
+    /// No listener is named, a listener or a relay address cannot be bound, or the operating system
+    /// gives no randomness.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime with I/O and time enabled.
+    pub fn bind(mut config: ServerConfig) -> io::Result<Self> {
+        if config.listeners.is_empty() {
+            let what = "the server has no address to listen on";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+        }
+        let mut sockets = Sockets::default();
+        for listener in &mut config.listeners {
+            *listener = bind_named(&mut sockets, *listener)?;
+        }
+        for &ip in &config.relay_ips {
+            check_relay(ip)?;
+        }
+        let clock = Clock::start();
+        let now = clock.now();
+        Ok(Self {
+            listeners: config.listeners.clone(),
+            stun: floe_stun::Server::new(seed()?, now),
+            turn: floe_turn::Server::new(config, seed()?, now),
+            io: Io::new(clock, sockets),
+            events: VecDeque::new(),
+        })
+    }
+
+    /// The first address that it listens on.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.listeners[0]
+    }
+
+    /// The addresses that it listens on.
+    pub fn listeners(&self) -> &[SocketAddr] {
+        &self.listeners
+    }
+
+    /// The TURN server, to look at.
+    pub const fn turn(&self) -> &floe_turn::Server {
+        &self.turn
+    }
+
+    /// What its sockets have done.
+    pub const fn counters(&self) -> Counters {
+        self.io.sockets.counters()
+    }
+
+    /// Serves until `shutdown` is ready, then ends all allocations.
+    pub async fn run(
+        &mut self,
+        shutdown: impl Future<Output = ()>,
+        mut on_event: impl FnMut(ServerEvent),
+    ) {
+        let mut shutdown = pin!(shutdown);
+        loop {
+            let mut next = pin!(self.next());
+            let event = poll_fn(|cx| match shutdown.as_mut().poll(cx) {
+                Poll::Ready(()) => Poll::Ready(None),
+                Poll::Pending => next.as_mut().poll(cx).map(Some),
+            });
+            match event.await {
+                Some(event) => on_event(event),
+                None => break,
+            }
+        }
+        self.close();
+        self.events.drain(..).for_each(on_event);
+    }
+
+    /// Serves until there is something to report. It can be cancelled at any time, and nothing is
+    /// lost.
+    pub async fn next(&mut self) -> ServerEvent {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return event;
+            }
+            let woken = self.io.wait(self.turn.poll_timeout()).await;
+            let now = self.io.clock.now();
+            match woken {
+                Woken::Datagram(arrived) => self.receive(now, &arrived),
+                Woken::Timeout => {
+                    self.turn.handle_timeout(now);
+                    let refused = self.follow_events();
+                    self.answer(refused);
+                }
+            }
+        }
+    }
+
+    /// Ends all allocations and closes their sockets; the listeners stay.
+    fn close(&mut self) {
+        let mut relays: Vec<SocketAddr> = (self.io.sockets.addresses())
+            .filter(|address| !self.listeners.contains(address))
+            .collect();
+        relays.sort_unstable();
+        for relayed in relays {
+            self.turn.close(relayed);
+        }
+        self.follow_events();
+    }
+
+    fn receive(&mut self, now: Instant, arrived: &Arrived) {
+        let listens = self.listeners.contains(&arrived.path().local);
+        // On a relayed address everything is data for the client, whatever it looks like.
+        if listens && is_binding(self.io.datagram(arrived).payload()) {
+            let _ = self.stun.handle_input(now, self.io.datagram(arrived));
+            while let Some(transmit) = self.stun.poll_transmit() {
+                self.io.send(&transmit);
+            }
+            return;
+        }
+        // Another program may hold the port that was chosen. Then it is as if the request had come
+        // again: another port is chosen.
+        for _ in 0..BIND_TRIES {
+            let input = self.turn.handle_input(now, self.io.datagram(arrived));
+            if let Input::Forward(_) = input {
+                self.io.carry_out(input);
+                return;
+            }
+            let refused = self.follow_events();
+            self.answer(refused);
+            if refused.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// Opens and closes sockets as the TURN server wants them; the client whose relayed address could
+    /// not be bound, if there is one.
+    fn follow_events(&mut self) -> Option<FiveTuple> {
+        let mut refused = None;
+        while let Some(event) = self.turn.poll_event() {
+            match event {
+                floe_turn::ServerEvent::RelayOpened {
+                    relayed,
+                    client,
+                    username,
+                } => self.events.push_back(match self.io.sockets.bind(relayed) {
+                    Ok(_) => ServerEvent::Allocated {
+                        relayed,
+                        client: client.remote,
+                        username,
+                    },
+                    Err(error) => {
+                        self.turn.close(relayed);
+                        refused = Some(client);
+                        ServerEvent::NotBound {
+                            relayed,
+                            error: error.kind(),
+                        }
+                    }
+                }),
+                floe_turn::ServerEvent::RelayClosed {
+                    relayed,
+                    client,
+                    cause,
+                } if self.io.sockets.close(relayed) => self.events.push_back(ServerEvent::Ended {
+                    relayed,
+                    client: client.remote,
+                    cause,
+                }),
+                // Closed because it could not be bound.
+                _ => {}
+            }
+        }
+        refused
+    }
+
+    /// Sends the responses of the TURN server, but none to a client that it promised an address that
+    /// cannot be had.
+    fn answer(&mut self, refused: Option<FiveTuple>) {
+        while let Some(transmit) = self.turn.poll_transmit() {
+            if Some(transmit.path) != refused {
+                self.io.send(&transmit);
+            }
+        }
+    }
+}
+
+/// Whether a datagram is about the Binding method, which is not TURN's business.
+fn is_binding(payload: &[u8]) -> bool {
+    Protocol::of(payload) == Protocol::Stun
+        && payload.first_chunk().is_some_and(|&kind| {
+            MessageType::from_bits(u16::from_be_bytes(kind)).method == Method::BINDING
+        })
+}
+
+/// Whether relayed addresses can be bound there: better to know before the first client asks.
+fn check_relay(ip: IpAddr) -> io::Result<()> {
+    let address = SocketAddr::new(ip, 0);
+    check_host_address(address)?;
+    bind_named(&mut Sockets::default(), address).map(drop)
+}
