@@ -8,12 +8,14 @@ use clap::{Parser, Subcommand, ValueEnum};
 use floe_sim::Preset;
 
 use crate::conditions::Conditions;
+use crate::connect::ConnectArgs;
 use crate::quantity::{self, Seeds};
+use crate::serve::ServeArgs;
 
 /// Two peers behind NATs find a path to each other: simulated, measured, explained.
 ///
-/// Everything happens in virtual time: the same arguments print the same bytes, on any machine and
-/// with any number of threads.
+/// `matrix` and `pair` happen in virtual time: the same arguments print the same bytes, on any machine
+/// and with any number of threads. `serve` and `connect` are the same machines on real sockets.
 #[derive(Debug, Parser)]
 #[command(name = "floe", version, after_help = AFTER_HELP)]
 pub(crate) struct Args {
@@ -27,6 +29,8 @@ Examples:
   floe matrix --loss 5 --seeds 1..101    the same with 5 % loss, 100 times
   floe pair full-cone symmetric          one negotiation, packet by packet
   floe nat list                          what there is
+  floe serve                             a STUN and TURN server on loopback
+  floe connect --help                    one ICE agent, signalling on stdio
 
 Exit status: 0 if all is as it must be, 1 if a verdict is not (see `floe matrix --help`),
 2 if an argument is wrong or a file cannot be written.
@@ -51,6 +55,10 @@ pub(crate) enum Command {
     /// The kinds of NAT
     #[command(subcommand)]
     Nat(NatCommand),
+    /// Serve STUN and TURN on a real socket
+    Serve(ServeArgs),
+    /// Find a path to a real peer
+    Connect(ConnectArgs),
 }
 
 /// Rows are the offering side, columns the answering side. A cell says how the two were connected,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -13,6 +14,16 @@ pub(crate) enum Error {
     Output(io::Error),
     /// The trace cannot be written.
     Trace(PathBuf, io::Error),
+    /// Arguments that cannot be meant together, or a side that cannot begin.
+    Argument(String),
+    /// The server is to relay from no address in particular.
+    RelayIp,
+    /// The server cannot listen here.
+    Bind(SocketAddr, io::Error),
+    /// The agent's sockets cannot be had.
+    Sockets(io::Error),
+    /// The operating system gives no event loop or no randomness.
+    Runtime(io::Error),
     /// The threads cannot be started.
     Threads(String),
     /// More runs than can be counted.
@@ -49,6 +60,13 @@ impl fmt::Display for Error {
             Self::Trace(path, error) => {
                 write!(f, "cannot write the trace to {}: {error}", path.display())
             }
+            Self::Argument(error) => f.write_str(error),
+            Self::RelayIp => f.write_str(
+                "relayed addresses need an address of their own: give one with --relay-ip",
+            ),
+            Self::Bind(address, error) => write!(f, "cannot listen on {address}: {error}"),
+            Self::Sockets(error) => write!(f, "cannot open a socket: {error}"),
+            Self::Runtime(error) => write!(f, "the operating system does not help: {error}"),
             Self::Threads(error) => write!(f, "cannot start the threads: {error}"),
             Self::TooManyRuns => f.write_str("more runs than can be counted: take fewer seeds"),
             Self::Session { a, b, seed, error } => {

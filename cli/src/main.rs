@@ -1,7 +1,8 @@
-//! The `floe` command: negotiations between peers behind NATs, simulated.
+//! The `floe` command: negotiations between peers behind NATs, simulated and real.
 
 mod args;
 mod conditions;
+mod connect;
 mod error;
 mod format;
 mod ladder;
@@ -10,6 +11,7 @@ mod nat;
 mod pair;
 mod quantity;
 mod run;
+mod serve;
 mod style;
 
 use std::io::{self, BufWriter, Write};
@@ -28,6 +30,8 @@ fn main() -> ExitCode {
         Some(Command::Matrix(args)) => matrix::run(&args, &mut out),
         Some(Command::Pair(args)) => pair::run(&args, &mut out),
         Some(Command::Nat(NatCommand::List(args))) => nat::list(args.format, &mut out),
+        Some(Command::Serve(args)) => serve::run(&args, &mut out),
+        Some(Command::Connect(args)) => connect::run(&args, &mut out),
         None => help(&mut out),
     };
     let result = result.and_then(|verdict| {

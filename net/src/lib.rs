@@ -67,7 +67,7 @@ mod seed;
 mod server;
 mod sockets;
 
-#[doc = include_str!("../embedding.md")]
+#[doc = include_str!("../../docs/embedding.md")]
 pub mod embedding {}
 
 pub use agent::{Agent, Connection};

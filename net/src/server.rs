@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use floe_sansio::{FiveTuple, Input, Instant};
-use floe_stun::{MessageType, Method, Protocol};
+use floe_stun::{MessageType, Method};
 use floe_turn::{CloseCause, ServerConfig};
 
 use crate::addresses::{bind_named, check_host_address};
@@ -217,7 +217,8 @@ impl Server {
     fn receive(&mut self, now: Instant, arrived: &Arrived) {
         let listens = self.listeners.contains(&arrived.path().local);
         // On a relayed address everything is data for the client, whatever it looks like.
-        if listens && is_binding(self.io.datagram(arrived).payload()) {
+        let kind = MessageType::peek(self.io.datagram(arrived).payload());
+        if listens && kind.is_some_and(|kind| kind.method == Method::BINDING) {
             let _ = self.stun.handle_input(now, self.io.datagram(arrived));
             while let Some(transmit) = self.stun.poll_transmit() {
                 self.io.send(&transmit);
@@ -290,14 +291,6 @@ impl Server {
             }
         }
     }
-}
-
-/// Whether a datagram is about the Binding method, which is not TURN's business.
-fn is_binding(payload: &[u8]) -> bool {
-    Protocol::of(payload) == Protocol::Stun
-        && payload.first_chunk().is_some_and(|&kind| {
-            MessageType::from_bits(u16::from_be_bytes(kind)).method == Method::BINDING
-        })
 }
 
 /// Whether relayed addresses can be bound there: better to know before the first client asks.

@@ -79,7 +79,7 @@ impl SessionConfig {
             trickle: true,
             relay: true,
             mislabel: None,
-            limit: Duration::from_secs(60),
+            limit: Duration::from_mins(1),
             linger: Duration::ZERO,
             record: false,
         }

@@ -148,7 +148,7 @@ fn an_agent_without_a_relay_misses_a_path() {
 fn an_idle_hour_costs_keepalives_only() {
     let mut config = SessionConfig::new(Preset::Symmetric, Preset::Symmetric);
     let before = run(&config).packets;
-    config.linger = Duration::from_secs(3600);
+    config.linger = Duration::from_hours(1);
     let report = run(&config);
     assert!(
         report.sides.iter().all(|side| side.failed.is_none()),

@@ -3,6 +3,7 @@
 use core::fmt;
 
 use crate::attribute::{Attribute, AttributeType, Attributes, Malformed, padded};
+use crate::classify::Protocol;
 use crate::{fingerprint, integrity};
 
 /// Bytes of the STUN header.
@@ -112,6 +113,14 @@ impl MessageType {
         };
         let m = self.method.0;
         (m & 0x000F) | ((m & 0x0070) << 1) | ((m & 0x0F80) << 2) | class
+    }
+
+    /// The type that the first two bytes of a datagram claim, if it may be STUN at all (RFC 7983):
+    /// for drivers that choose a machine by it. The machine then parses the message.
+    pub fn peek(datagram: &[u8]) -> Option<Self> {
+        let &bits = datagram.first_chunk()?;
+        let stun = Protocol::of(datagram) == Protocol::Stun;
+        stun.then(|| Self::from_bits(u16::from_be_bytes(bits)))
     }
 
     /// From the wire value; the two top bits, which are zero in STUN, are ignored.

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 
 use floe_peer::{Config, Connection, DescriptionKind, Error, Event, FailureCause, SelectedPair};
 use floe_sansio::{Datagram, HEADROOM, Input, Instant, TAILROOM, Transmit};
-use floe_stun::{Class, MessageType, Method, Protocol};
+use floe_stun::{Class, MessageType, Method};
 
 use super::SideReport;
 use super::signal::Signal;
@@ -219,7 +219,7 @@ impl PeerHost {
     }
 
     fn count_sent(&mut self, transmit: &Transmit) {
-        match message_type(&transmit.payload) {
+        match MessageType::peek(&transmit.payload) {
             _ if transmit.path.remote != self.server => self.report.tally.checks += 1,
             // A relayed check; application data is not counted, for it does not pass here.
             None => self.report.tally.checks += 1,
@@ -230,27 +230,21 @@ impl PeerHost {
 
     fn count_received(&mut self, datagram: &Datagram<'_>) {
         if datagram.path.remote == self.server {
-            let answer = message_type(datagram.payload())
+            let answer = MessageType::peek(datagram.payload())
                 .is_some_and(|kind| matches!(kind.class, Class::Success | Class::Error));
             self.report.tally.gathering += u32::from(answer);
         }
     }
 }
 
-fn message_type(payload: &[u8]) -> Option<MessageType> {
-    let &bits = payload.first_chunk()?;
-    (Protocol::of(payload) == Protocol::Stun)
-        .then(|| MessageType::from_bits(u16::from_be_bytes(bits)))
-}
-
 impl Endpoint for PeerHost {
     fn receive(&mut self, now: Instant, mut datagram: Datagram<'_>) -> Input {
         self.count_received(&datagram);
         let input = self.connection.handle_input(now, datagram.reborrow());
-        if let Input::Data(route) = input {
-            if let Some(data) = datagram.buffer_mut().get(route.range()) {
-                self.hear(data);
-            }
+        if let Input::Data(route) = input
+            && let Some(data) = datagram.buffer_mut().get(route.range())
+        {
+            self.hear(data);
         }
         self.drain(now);
         input

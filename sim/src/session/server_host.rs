@@ -4,7 +4,7 @@ use core::net::SocketAddr;
 
 use floe_peer::Credentials;
 use floe_sansio::{Datagram, Entropy, Input, Instant, Transmit};
-use floe_stun::{MessageType, Method, Protocol};
+use floe_stun::{MessageType, Method};
 use floe_turn::{Server, ServerConfig};
 
 use crate::Endpoint;
@@ -43,18 +43,12 @@ impl ServerHost {
     }
 }
 
-/// Whether a datagram is about the Binding method, which is not TURN's business.
-fn is_binding(payload: &[u8]) -> bool {
-    Protocol::of(payload) == Protocol::Stun
-        && payload.first_chunk().is_some_and(|&kind| {
-            MessageType::from_bits(u16::from_be_bytes(kind)).method == Method::BINDING
-        })
-}
-
 impl Endpoint for ServerHost {
     fn receive(&mut self, now: Instant, datagram: Datagram<'_>) -> Input {
         // On a relayed address everything is data for the client, whatever it looks like.
-        let for_stun = datagram.path.local == self.listener && is_binding(datagram.payload());
+        let kind = MessageType::peek(datagram.payload());
+        let for_stun = datagram.path.local == self.listener
+            && kind.is_some_and(|kind| kind.method == Method::BINDING);
         let input = if for_stun {
             self.stun.handle_input(now, datagram)
         } else {
