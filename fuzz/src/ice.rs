@@ -1,0 +1,296 @@
+//! An ICE agent, a peer that knows the passwords, a server, and strangers.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use floe_ice::{
+    Agent, Candidate, CandidateKind, Config, Event, RemoteParameters, Role, State, TurnServer,
+};
+use floe_sansio::{FiveTuple, HEADROOM, Instant, TAILROOM};
+use floe_sdp::ice::IceCredentials;
+use floe_stun::{AttributeType as Type, Credentials, Key, Protocol};
+
+use crate::driver::Driver;
+use crate::samples;
+use crate::script::{Script, Writer, xor4};
+
+const NOW: Instant = Instant::from_secs(1000);
+const PEER_PWD: &str = "0123456789abcdef012345";
+
+fn locals() -> [SocketAddr; 2] {
+    [
+        ([198, 51, 100, 5], 40000).into(),
+        ([10, 0, 0, 5], 40000).into(),
+    ]
+}
+
+fn server() -> SocketAddr {
+    ([192, 0, 2, 1], 3478).into()
+}
+
+/// Peers, the server, a relayed peer.
+fn remotes() -> [SocketAddr; 4] {
+    [
+        ([203, 0, 113, 9], 5000).into(),
+        ([203, 0, 113, 9], 5001).into(),
+        server(),
+        ([192, 0, 2, 1], 50000).into(),
+    ]
+}
+
+const CHECK: u8 = 0;
+const ANSWER: u8 = 1;
+const SERVER_ANSWER: u8 = 2;
+const RAW: u8 = 3;
+const TIMEOUT: u8 = 4;
+const WAIT: u8 = 5;
+const CANDIDATE: u8 = 6;
+const CREDENTIALS: u8 = 7;
+const END: u8 = 8;
+const SEND: u8 = 9;
+const CLOSE: u8 = 10;
+const GATHER: u8 = 11;
+
+/// Gathering, checks and nomination, and real packets.
+pub fn seeds() -> Vec<Vec<u8>> {
+    let (relayed, mapped) = (xor4([192, 0, 2, 1], 50001), xor4([198, 51, 100, 5], 40000));
+    let priority: (Type, &[u8]) = (Type::PRIORITY, &[0x6e, 0x7f, 1, 0xff]);
+    let controlling: (Type, &[u8]) = (Type::ICE_CONTROLLING, &[1; 8]);
+    let controlled: (Type, &[u8]) = (Type::ICE_CONTROLLED, &[1; 8]);
+    let seen: (Type, &[u8]) = (Type::XOR_MAPPED_ADDRESS, &mapped);
+    let allocated: [(Type, &[u8]); 3] = [
+        (Type::XOR_RELAYED_ADDRESS, &relayed),
+        seen,
+        (Type::LIFETIME, &[0, 0, 2, 88]),
+    ];
+    let challenge: [(Type, &[u8]); 3] = [
+        (Type::ERROR_CODE, b"\0\0\x04\x01"),
+        (Type::REALM, b"floe"),
+        (Type::NONCE, b"nonce"),
+    ];
+    let candidate = Writer::default()
+        .raw(&[CANDIDATE, 0, 0])
+        .raw(&0x6e7f_01ff_u32.to_be_bytes());
+    let start = Writer::default()
+        .raw(&[GATHER, CREDENTIALS, 0])
+        .raw(&candidate.end());
+    let life = |role| {
+        let checked: &[(Type, &[u8])] = &[priority, role];
+        let nominated: &[(Type, &[u8])] = &[priority, role, (Type::USE_CANDIDATE, b"")];
+        let conflict: &[(Type, &[u8])] = &[(Type::ERROR_CODE, b"\0\0\x04\x57")];
+        let mut life = start.clone();
+        life = life.raw(&[SERVER_ANSWER, 0, 0]).message(0x101, &[seen]);
+        life = life.raw(&[TIMEOUT, TIMEOUT]);
+        life = life.raw(&[SERVER_ANSWER, 0, 0]).message(0x113, &challenge);
+        life = life.raw(&[SERVER_ANSWER, 0, 1]).message(0x103, &allocated);
+        life = life.raw(&[CHECK, 0, 0, 1]).message(0x001, checked);
+        for _ in 0..4 {
+            life = life.raw(&[TIMEOUT, ANSWER, 0, 1]).message(0x101, &[seen]);
+        }
+        life = life.raw(&[CHECK, 0, 0, 1]).message(0x001, nominated);
+        life = life.raw(&[SEND]).block(b"hello");
+        life = life.raw(&[RAW, 0, 0]).block(b"hello");
+        life = life.raw(&[TIMEOUT, ANSWER, 0, 1]).message(0x111, conflict);
+        let start = life.raw(&[END, TIMEOUT, TIMEOUT, WAIT, 40, TIMEOUT, CLOSE, TIMEOUT]);
+        start.end()
+    };
+    let prefix = |role: u8| move |script: Vec<u8>| [vec![role], script].concat();
+    let mut seeds = vec![
+        prefix(0)(life(controlled)),
+        prefix(1)(life(controlling)),
+        prefix(0)(life(controlling)),
+    ];
+    for packets in samples::packets().chunks(8) {
+        let add = |script: Writer, packet: &Vec<u8>| script.raw(&[RAW, 0, 0]).block(packet);
+        seeds.push(prefix(1)(packets.iter().fold(start.clone(), add).end()));
+    }
+    seeds
+}
+
+/// What must hold of a script.
+pub fn run(data: &[u8]) {
+    play(data);
+}
+
+/// How many local candidates and selected pairs there were.
+fn play(data: &[u8]) -> [u32; 2] {
+    let mut seen = [0; 2];
+    let mut script = Script::new(data);
+    let role = script.choose(&[Role::Controlling, Role::Controlled]);
+    let mut config = Config::new(role);
+    config.addresses = locals().into();
+    config.stun_servers = vec![server()];
+    config.turn_servers = vec![TurnServer {
+        address: server(),
+        credentials: Credentials::new("alice", "password"),
+    }];
+    let limits = config.limits;
+    let mut agent = Driver::new(Agent::new(config, [1; 32], NOW), NOW);
+    let username = format!("{}:peer", agent.machine.credentials().ufrag());
+    let local = Key::short_term(agent.machine.credentials().pwd());
+    let remote = Key::short_term(PEER_PWD);
+    let relay = Key::long_term("alice", "floe", "password");
+
+    while !script.is_empty() {
+        match script.byte() {
+            CHECK => {
+                let path = FiveTuple::udp(script.choose(&locals()), script.choose(&remotes()));
+                let signed = script.byte() & 1 == 1;
+                let bytes = script.message(None, |builder| {
+                    let builder = builder.with(&floe_stun::Username(&username));
+                    if signed {
+                        builder.with_integrity(&local).with_fingerprint()
+                    } else {
+                        builder
+                    }
+                });
+                let before = agent.machine.retained();
+                let _ = agent.input(path, &bytes);
+                if !signed {
+                    assert!(agent.machine.retained() <= before, "authenticate first");
+                }
+            }
+            ANSWER => {
+                let sent = agent.last_to(script.choose(&remotes())).cloned();
+                let signed = script.byte() & 1 == 1;
+                let bytes = script.message(sent.as_ref(), |builder| {
+                    if signed {
+                        builder.with_integrity(&remote).with_fingerprint()
+                    } else {
+                        builder
+                    }
+                });
+                if let Some(sent) = sent {
+                    let _ = agent.input(sent.path, &bytes);
+                }
+            }
+            SERVER_ANSWER => {
+                let path = FiveTuple::udp(script.choose(&locals()), server());
+                let signed = script.byte() & 1 == 1;
+                let sent = agent.sent.iter().rfind(|sent| sent.path == path);
+                let bytes = script.message(sent, |builder| {
+                    if signed {
+                        builder.with_integrity(&relay)
+                    } else {
+                        builder
+                    }
+                });
+                let _ = agent.input(path, &bytes);
+            }
+            RAW => {
+                let path = FiveTuple::udp(script.choose(&locals()), script.choose(&remotes()));
+                let _ = agent.input(path, script.block());
+            }
+            TIMEOUT => agent.timeout(),
+            WAIT => {
+                agent.now += Duration::from_millis(u64::from(script.byte()) * 250);
+                agent.tell();
+            }
+            CANDIDATE => {
+                let candidate = candidate(&mut script);
+                let _ = agent.command(|agent, now| agent.add_remote_candidate(now, candidate));
+            }
+            CREDENTIALS => {
+                let lite = script.byte() & 1 == 1;
+                let credentials = IceCredentials::new("peer", PEER_PWD).expect("good credentials");
+                let parameters = RemoteParameters {
+                    credentials,
+                    pacing: None,
+                    lite,
+                };
+                let _ = agent.command(|agent, now| agent.set_remote_parameters(now, parameters));
+            }
+            END => {
+                let _ = agent.command(Agent::end_of_remote_candidates);
+            }
+            SEND => send(&mut agent, script.block()),
+            CLOSE => {
+                let now = agent.now;
+                agent.machine.close(now);
+                agent.drain();
+            }
+            GATHER => {
+                let now = agent.now;
+                agent.machine.gather(now);
+                agent.drain();
+            }
+            _ => {}
+        }
+        for event in agent.events.drain(..) {
+            seen[0] += u32::from(matches!(event, Event::LocalCandidate(_)));
+            seen[1] += u32::from(matches!(event, Event::Selected(_)));
+        }
+        if let Some(sent) = agent.last() {
+            assert!(
+                locals().contains(&sent.path.local),
+                "it owns no {:?}",
+                sent.path
+            );
+        }
+        // Pairs, checks on their way, candidates, early checks, transactions of the gatherer.
+        let most = 2 * limits.pairs + 2 * limits.remote_candidates + limits.early_checks + 256;
+        assert!(
+            agent.machine.retained() <= most,
+            "{} items",
+            agent.machine.retained()
+        );
+    }
+    // Closed and left alone, it has nothing more to do.
+    let now = agent.now;
+    agent.machine.close(now);
+    agent.drain();
+    for _ in 0..200 {
+        agent.timeout();
+    }
+    assert_eq!(agent.machine.state(), State::Closed);
+    assert_eq!(agent.machine.poll_timeout(), None);
+    seen
+}
+
+fn candidate(script: &mut Script<'_>) -> Candidate {
+    let kinds = [
+        CandidateKind::Host,
+        CandidateKind::ServerReflexive,
+        CandidateKind::Relayed,
+        CandidateKind::PeerReflexive,
+    ];
+    let kind = script.choose(&kinds);
+    let address = match script.byte() {
+        at @ 0..=3 => remotes()[usize::from(at)],
+        4 => ([0, 0, 0, 0], 1).into(),
+        5 => "[2001:db8::9]:5000".parse().expect("an address"),
+        other => ([203, 0, 113, other], script.u16()).into(),
+    };
+    Candidate {
+        kind,
+        transport: floe_sansio::Transport::Udp,
+        address,
+        base: address,
+        priority: u32::from_be_bytes([script.byte(), script.byte(), script.byte(), script.byte()]),
+        foundation: "1".into(),
+        related: None,
+    }
+}
+
+fn send(agent: &mut Driver<Agent>, payload: &[u8]) {
+    let mut buffer = vec![0; HEADROOM + payload.len() + TAILROOM];
+    let range = HEADROOM..HEADROOM + payload.len();
+    buffer[range.clone()].copy_from_slice(payload);
+    if let Ok(route) = agent.machine.send(&mut buffer, range) {
+        assert!(locals().contains(&route.path.local));
+        let sent = &buffer[route.range()];
+        let is_framed = || matches!(Protocol::of(sent), Protocol::Stun | Protocol::Channel);
+        assert!(sent == payload || (route.path.remote == server() && is_framed()));
+    }
+    agent.drain();
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_first_seeds_gather_and_select() {
+        let seeds = super::seeds();
+        assert_eq!(super::play(&seeds[0]), [3, 1]);
+        assert_eq!(super::play(&seeds[1]), [3, 1]);
+    }
+}

@@ -1,0 +1,43 @@
+//! What must hold of any input, as one function a target; libFuzzer calls them, and so do the tests.
+//!
+//! | target | input |
+//! |---|---|
+//! | [`stun`] | one datagram |
+//! | [`sdp`] | one session description |
+//! | [`candidate`] | one candidate as text |
+//! | [`turn_server`], [`turn_client`], [`ice`], [`peer`] | a script: see [`script`] |
+
+pub mod candidate;
+pub mod driver;
+pub mod ice;
+pub mod peer;
+pub mod samples;
+pub mod script;
+pub mod sdp;
+pub mod stun;
+pub mod turn_client;
+pub mod turn_server;
+
+/// A target.
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    /// As `cargo fuzz` calls it.
+    pub name: &'static str,
+    /// Panics if something that must hold does not.
+    pub run: fn(&[u8]),
+    /// Inputs to start from.
+    pub seeds: fn() -> Vec<Vec<u8>>,
+}
+
+macro_rules! targets {
+    ($($name:ident),*) => {
+        /// All targets.
+        pub const TARGETS: &[Target] = &[$(Target {
+            name: stringify!($name),
+            run: $name::run,
+            seeds: $name::seeds,
+        }),*];
+    };
+}
+
+targets!(stun, sdp, candidate, turn_server, turn_client, ice, peer);
