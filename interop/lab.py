@@ -63,7 +63,7 @@ def build():
     os.makedirs("/run/netns", exist_ok=True)
     subprocess.run(["mount", "-t", "tmpfs", "hosts", "/run/netns"], check=True, timeout=10)
     ip("link", "set", "lo", "up")
-    ip("link", "add", "hub", "type", "bridge")
+    ip("link", "add", "hub", "type", "bridge", "mcast_snooping", "0")
     for address in (FLOE_SERVER[0], COTURN[0], OTHER):
         ip("address", "add", f"{address}/24", "dev", "hub")
     for host, address in HOSTS.items():
@@ -86,6 +86,7 @@ class Program:
     """A running program, whose output is read as it comes."""
 
     running = set()
+    started = []  # since the last test
 
     @classmethod
     async def start(cls, name, argv, host=None, **more):
@@ -101,6 +102,7 @@ class Program:
             **more,
         )
         Program.running.add(self)
+        Program.started.append(self)
         self.readers = [
             asyncio.create_task(self.read(self.process.stdout, self.take_line)),
             asyncio.create_task(self.read(self.process.stderr, self.take_error)),
@@ -242,7 +244,7 @@ class Capture:
     """What goes over the bridge and inside this namespace during one test."""
 
     async def start(self, path):
-        self.path = path
+        self.path, self.messages = path, []
         argv = ["dumpcap", "-q", "-i", "hub", "-i", "lo", "-w", path, "-a", "duration:90", "-a", "filesize:20000"]
         self.program = await Program.start("dumpcap", argv)
         if not await self.program.until(lambda dumpcap: "File:" in dumpcap.log, 10):
@@ -252,6 +254,8 @@ class Capture:
         return self
 
     async def stop(self):
+        if self.program not in Program.running:
+            return
         await asyncio.sleep(0.5)  # for the kernel to hand over what it has seen
         await self.program.interrupt(10)
 
@@ -260,34 +264,49 @@ class Capture:
         "_ws.expert.message _ws.expert.severity"
     ).split()
 
-    async def read(self, hostile=False):
-        """The number of STUN messages. Fails at one that tshark finds malformed, unless malformed ones are
-        what was sent, and at a datagram to another network."""
+    async def read(self):
+        """Collects the STUN messages. Fails at one that tshark finds malformed, and at a datagram to another
+        network."""
         argv = ["tshark", "-n", "-r", self.path, "-T", "fields", "-E", "separator=|", "-E", "occurrence=a"]
         for field in self.FIELDS:
             argv += ["-e", field]
         tshark = await Program.start("tshark", argv)
         status = await tshark.ended(30)
         check(status == 0, f"tshark: {tshark.log[-300:]}")
-        messages = 0
         for line in tshark.lines:
             number, layers, source, target, payload, kind, crc, expert, severity = line.split("|")[:9]
-            if "icmp" in layers or not source:
+            if "icmp" in layers or not payload:
                 continue
             for address in (source, target):
                 inside = address.startswith(("10.99.0.", "127."))
                 check(inside, f"frame {number}: {source} to {target}, outside of the network of the tests")
             looks = payload[8:16] == "2112a442" and payload[0] in "0123"
-            if hostile or not (looks or kind):
+            if not (looks or kind):
                 continue
-            messages += 1
+            self.messages.append(bytes.fromhex(payload))
             check(kind or not looks, f"frame {number} is not taken for STUN: {payload[:80]}")
             # Warnings and errors; a note says that a request was repeated.
             bad = any(int(level or "0", 0) >= 0x600000 for level in severity.split(","))
             check(not bad, f"frame {number}: {expert}: {payload[:400]}")
             check(crc in ("", "1", "Good"), f"frame {number} has a wrong FINGERPRINT: {payload[:400]}")
             check("_ws.malformed" not in layers, f"frame {number} is malformed: {payload[:400]}")
-        return messages
+
+
+def channel_binds(messages):
+    """The channel numbers that ChannelBind requests with credentials asked for, and whether they got them."""
+    asked, answered = {}, {}
+    for message in messages:
+        kind, transaction = int.from_bytes(message[:2]), message[8:20]
+        values, at = {}, 20
+        while kind == 0x0009 and at + 4 <= len(message):
+            attribute, length = struct.unpack_from("!HH", message, at)
+            values[attribute] = message[at + 4 : at + 4 + length]
+            at += 4 + (length + 3) // 4 * 4
+        if 0x000C in values and 0x0008 in values:
+            asked[transaction] = int.from_bytes(values[0x000C][:2])
+        elif kind in (0x0109, 0x0119):
+            answered[transaction] = kind == 0x0109
+    return [(number, answered[transaction]) for transaction, number in asked.items() if transaction in answered]
 
 
 def binding_request():

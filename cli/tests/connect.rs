@@ -178,12 +178,8 @@ fn a_wrong_password_is_told_and_harms_the_relay_only() {
     let mut input = agent.stdin();
     assert!(agent.line().contains("\"params\""));
     assert!(agent.line().contains("typ host"));
-    writeln!(
-        input,
-        "{}",
-        r#"{"type":"params","ufrag":"abcd","pwd":"0123456789012345678901"}"#
-    )
-    .expect("it listens");
+    let params = r#"{"type":"params","ufrag":"abcd","pwd":"0123456789012345678901"}"#;
+    writeln!(input, "{params}").expect("it listens");
     let result: Value = loop {
         let signal: Value = serde_json::from_str(&agent.line()).expect("JSON");
         if signal["type"] == "result" {
