@@ -22,6 +22,7 @@ FLOE_SERVER = ("10.99.0.1", 3478)
 COTURN = ("10.99.0.2", 3478)
 OTHER = "10.99.0.3"
 HOSTS = {"a": "10.99.0.11", "b": "10.99.0.12"}
+HOSTS_IPV6 = {"a": "fd99::a", "b": "fd99::b"}  # only while a test asks for them
 
 USER = "alice"
 PASSWORD = "the-password-of-alice"
@@ -82,6 +83,12 @@ def block_direct_path(blocked):
         ip("link", "set", f"to-{host}", "type", "bridge_slave", "isolated", "on" if blocked else "off")
 
 
+def ipv6(wanted):
+    """Whether the two hosts have IPv6 addresses too."""
+    for host, address in HOSTS_IPV6.items():
+        ip("-n", host, "address", *(["add"] if wanted else ["del"]), f"{address}/64", "dev", "eth0", "nodad")
+
+
 class Program:
     """A running program, whose output is read as it comes."""
 
@@ -101,6 +108,7 @@ class Program:
             limit=LINE_BYTES,
             **more,
         )
+        self.kept = 0, 0  # of its lines, in the log of a test
         Program.running.add(self)
         Program.started.append(self)
         self.readers = [
@@ -256,11 +264,11 @@ class Capture:
     async def stop(self):
         if self.program not in Program.running:
             return
-        await asyncio.sleep(0.5)  # for the kernel to hand over what it has seen
+        await asyncio.sleep(0.4)  # for the kernel to hand over what it has seen
         await self.program.interrupt(10)
 
     FIELDS = (
-        "frame.number frame.protocols ip.src ip.dst udp.payload stun.type stun.att.crc32.status "
+        "frame.number frame.protocols ip.src ip.dst ipv6.src ipv6.dst udp.payload stun.type stun.att.crc32.status "
         "_ws.expert.message _ws.expert.severity"
     ).split()
 
@@ -274,11 +282,13 @@ class Capture:
         status = await tshark.ended(30)
         check(status == 0, f"tshark: {tshark.log[-300:]}")
         for line in tshark.lines:
-            number, layers, source, target, payload, kind, crc, expert, severity = line.split("|")[:9]
+            fields = line.split("|")[: len(self.FIELDS)]
+            number, layers, source, target, source6, target6, payload, kind, crc, expert, severity = fields
             if "icmp" in layers or not payload:
                 continue
+            source, target = source or source6, target or target6
             for address in (source, target):
-                inside = address.startswith(("10.99.0.", "127."))
+                inside = address.startswith(("10.99.0.", "127.", "fd99::"))
                 check(inside, f"frame {number}: {source} to {target}, outside of the network of the tests")
             looks = payload[8:16] == "2112a442" and payload[0] in "0123"
             if not (looks or kind):
