@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
 
 use floe_net::{Server, seed};
-use floe_turn::{PeerPolicy, Prefix, ServerConfig};
+use floe_turn::{PeerPolicy, Prefix, RFC5766_CHANNELS, ServerConfig};
 
 use crate::error::Error;
 use crate::run::Verdict;
@@ -90,6 +90,8 @@ async fn serve(args: &ServeArgs, out: &mut impl Write) -> Result<Verdict, Error>
     }
     let mut config = ServerConfig::new(vec![args.listen], vec![relay_ip], &args.realm);
     config.peers = peers;
+    // coturn's client, among others, still chooses from these.
+    config.channels = RFC5766_CHANNELS;
     let made_up = if args.user.is_empty() {
         let password = one_time_password().map_err(Error::Runtime)?;
         config = config.with_user("floe", &password);

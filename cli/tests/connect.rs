@@ -194,6 +194,36 @@ fn a_wrong_password_is_told_and_harms_the_relay_only() {
     assert!(stderr.contains("the credentials were refused"), "{stderr}");
 }
 
+/// Without any candidate nothing can ever arrive: it says so at once, and why.
+#[test]
+fn a_wrong_password_leaves_nothing_if_only_relays_are_wanted() {
+    let (_server, address) = server();
+    let agent = Process::start(&[
+        "connect",
+        "--address",
+        "127.0.0.1",
+        "--turn",
+        &address,
+        "--user",
+        "alice",
+        "--pass",
+        "wrong",
+        "--policy",
+        "relay",
+    ]);
+    let result: Value = loop {
+        let signal: Value = serde_json::from_str(&agent.line()).expect("JSON");
+        if signal["type"] == "result" {
+            break signal;
+        }
+    };
+    assert_eq!(result["connected"], false);
+    let error = result["error"].as_str().expect("a text");
+    assert!(error.starts_with("no candidate on this side: "), "{error}");
+    assert!(error.ends_with("the credentials were refused"), "{error}");
+    assert_eq!(agent.end().0, 1);
+}
+
 #[test]
 fn lines_that_cannot_be_read_are_told_and_the_agent_goes_on() {
     let mut agent = Process::start(&["connect", "--address", "127.0.0.1"]);

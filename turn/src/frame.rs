@@ -13,6 +13,9 @@ use floe_stun::{
 /// The channels that a client may bind (RFC 8656 §12).
 pub const CHANNELS: RangeInclusive<u16> = 0x4000..=0x4FFF;
 
+/// The channels that a client of the older RFC 5766 may bind (its §11).
+pub const RFC5766_CHANNELS: RangeInclusive<u16> = 0x4000..=0x7FFF;
+
 /// Bytes of the header of a `ChannelData` message.
 pub const CHANNEL_HEADER_LEN: usize = 4;
 
@@ -60,12 +63,15 @@ pub(crate) fn channel_data(
 }
 
 /// Reads a `ChannelData` message: the channel, and where the data lies. `None` if it is shorter than
-/// it says or its channel is reserved (§12.6). Padding behind the data is ignored.
-pub(crate) fn parse_channel_data(message: &[u8]) -> Option<(u16, Range<usize>)> {
+/// it says or its channel is none of `channels` (§12.6). Padding behind the data is ignored.
+pub(crate) fn parse_channel_data(
+    message: &[u8],
+    channels: &RangeInclusive<u16>,
+) -> Option<(u16, Range<usize>)> {
     let &[a, b, c, d] = message.first_chunk::<CHANNEL_HEADER_LEN>()?;
     let channel = u16::from_be_bytes([a, b]);
     let end = CHANNEL_HEADER_LEN + usize::from(u16::from_be_bytes([c, d]));
-    (CHANNELS.contains(&channel) && end <= message.len())
+    (channels.contains(&channel) && end <= message.len())
         .then_some((channel, CHANNEL_HEADER_LEN..end))
 }
 

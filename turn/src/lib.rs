@@ -91,7 +91,7 @@ pub mod server;
 
 #[doc(inline)]
 pub use client::{AllocateError, Client, ClientConfig, ClientEvent, CommandError, SendError};
-pub use frame::{CHANNEL_HEADER_LEN, CHANNELS};
+pub use frame::{CHANNEL_HEADER_LEN, CHANNELS, RFC5766_CHANNELS};
 pub use policy::{PeerPolicy, Prefix, PrefixError};
 #[doc(inline)]
 pub use server::{CloseCause, Limits, Server, ServerConfig, ServerEvent, Stats, Traffic};

@@ -21,7 +21,7 @@ use floe_stun::{
 };
 
 use crate::agenda::Agenda;
-use crate::frame::{self, within};
+use crate::frame::{self, RFC5766_CHANNELS, within};
 use crate::policy::canonical;
 use allocation::Allocation;
 pub use config::{CloseCause, Limits, ServerConfig, ServerEvent, Stats, Traffic};
@@ -82,6 +82,9 @@ pub struct Server {
 impl Server {
     /// A server without allocations. The seed is the secret behind nonces and ports.
     pub fn new(mut config: ServerConfig, seed: [u8; 32], now: Instant) -> Self {
+        let channels = &config.channels;
+        let first = *channels.start().max(RFC5766_CHANNELS.start());
+        config.channels = first..=*channels.end().min(RFC5766_CHANNELS.end());
         let mut entropy = Entropy::new(seed);
         let auth = LongTermServer::new(&config.realm, entropy.seed(), config.nonce_lifetime);
         let mut users = Vec::new();
@@ -225,14 +228,23 @@ impl Server {
                     _ => Err(DropReason::Unsupported),
                 }
             }
+            // Beyond what RFC 7983 leaves to TURN, if that is wanted.
+            _ if self.is_old_channel(datagram.payload()) => self.channel_data(now, datagram),
             _ => Err(DropReason::NotStun),
         }
     }
 
+    /// Whether a datagram is `ChannelData` of a client of RFC 5766, and such clients are served.
+    fn is_old_channel(&self, datagram: &[u8]) -> bool {
+        datagram
+            .first_chunk()
+            .is_some_and(|&channel| self.config.channels.contains(&u16::from_be_bytes(channel)))
+    }
+
     /// `ChannelData` from a client (RFC 8656 §12.6).
     fn channel_data(&mut self, now: Instant, datagram: &Datagram<'_>) -> Result<Input, DropReason> {
-        let (number, data) =
-            frame::parse_channel_data(datagram.payload()).ok_or(DropReason::Malformed)?;
+        let (number, data) = frame::parse_channel_data(datagram.payload(), &self.config.channels)
+            .ok_or(DropReason::Malformed)?;
         let (slot, allocation) = self.of_client(now, datagram.path)?;
         let peer = allocation.peer(now, number).ok_or(DropReason::NoChannel)?;
         if self.config.strict_permissions && !allocation.permits(now, peer.ip()) {

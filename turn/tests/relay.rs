@@ -244,6 +244,27 @@ fn channel_data_that_is_not_right_is_dropped() {
     assert!(t.server.poll_transmit().is_none());
 }
 
+/// Clients of RFC 5766, coturn's among them, choose from four times as many channels. A server that
+/// is told to serve them relays over those too, and is as strict as before about all else.
+#[test]
+fn channels_of_rfc_5766_are_served_where_that_is_wanted() {
+    let mut config = server_config();
+    config.channels = 0..=u16::MAX;
+    let mut t = Relay::with(config);
+    t.bind(0x7FFF, peer());
+    let data = channel_data(0x7FFF, b"data");
+    assert_eq!(t.out(&data), Some((t.to(peer()), b"data".to_vec())));
+    assert_eq!(
+        t.drop_out(&channel_data(0x5000, b"data")),
+        DropReason::NoChannel
+    );
+    for first in (4..=0x3F).chain(0x80..=0xFF) {
+        let mut bytes = data.clone();
+        bytes[0] = first;
+        assert_eq!(t.drop_out(&bytes), DropReason::NotStun, "{first:#x}");
+    }
+}
+
 /// req: TURN-9-5, TURN-12-9
 #[test]
 fn allocations_do_not_share_permissions_or_channels() {

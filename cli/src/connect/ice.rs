@@ -1,5 +1,7 @@
 //! The agent alone: credentials and candidates.
 
+use std::time::Duration;
+
 use floe_ice::{Candidate, Config, IceCredentials, RemoteParameters};
 use floe_net::{Agent, Event};
 use floe_sdp::ice::TrickledCandidate;
@@ -31,6 +33,7 @@ impl Side for Ice {
         let params = Signal::Params {
             ufrag: credentials.ufrag().into(),
             pwd: credentials.pwd().into(),
+            pacing: u32::try_from(self.agent.machine().pacing().as_millis()).ok(),
         };
         self.agent.command(floe_ice::Agent::gather);
         Ok(vec![params])
@@ -38,12 +41,12 @@ impl Side for Ice {
 
     fn take(&mut self, signal: Signal) -> Result<Vec<Signal>, String> {
         match signal {
-            Signal::Params { ufrag, pwd } => {
+            Signal::Params { ufrag, pwd, pacing } => {
                 let credentials =
                     IceCredentials::new(&ufrag, &pwd).map_err(|error| error.to_string())?;
                 let parameters = RemoteParameters {
                     credentials,
-                    pacing: None,
+                    pacing: pacing.map(|millis| Duration::from_millis(millis.into())),
                     lite: false,
                 };
                 self.agent

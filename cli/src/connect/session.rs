@@ -70,6 +70,8 @@ pub(crate) async fn run<S: Side>(
         ..Outcome::default()
     };
     let mut peer_known = None;
+    let mut candidates = 0_u32;
+    let mut last_log = None;
 
     for signal in side.start().map_err(Error::Argument)? {
         print(out, &signal)?;
@@ -101,11 +103,19 @@ pub(crate) async fn run<S: Side>(
                 }
             }
             happening = side.next() => match happening {
-                Happening::Signal(signal) => print(out, &signal)?,
+                Happening::Signal(signal) => {
+                    candidates += 1;
+                    print(out, &signal)?;
+                }
                 Happening::Gathered(signal) => {
                     outcome.gather_ms = Some(millis(started));
                     if let Some(signal) = signal {
                         print(out, &signal)?;
+                    }
+                    if candidates == 0 {
+                        // No check can ever arrive; nothing is worth waiting for.
+                        let why = last_log.take().unwrap_or_default();
+                        ended = Some(Err(format!("no candidate on this side: {why}")));
                     }
                 }
                 Happening::Selected(pair) => {
@@ -130,7 +140,10 @@ pub(crate) async fn run<S: Side>(
                     }
                     None => log(&format!("{} bytes of something else", data.len())),
                 },
-                Happening::Log(text) => log(&text),
+                Happening::Log(text) => {
+                    log(&text);
+                    last_log = Some(text);
+                }
             },
             () = sleep_until(wake) => {
                 let now = Instant::now();
@@ -192,8 +205,14 @@ fn print(out: &mut impl Write, signal: &Signal) -> Result<(), Error> {
     Ok(())
 }
 
+/// Characters of a line of the log at most; the peer may have written part of it.
+const LOG_MAX: usize = 300;
+
+/// For whoever watches: one line, and nothing that a terminal would obey.
 fn log(text: &str) {
-    anstream::eprintln!("floe: {text}");
+    let harmless = |c: char| if c.is_control() { '\u{FFFD}' } else { c };
+    let text: String = text.chars().map(harmless).take(LOG_MAX).collect();
+    eprintln!("floe: {text}");
 }
 
 /// Milliseconds since then, to the microsecond.

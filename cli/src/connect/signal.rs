@@ -10,6 +10,9 @@ pub(crate) enum Signal {
     Params {
         ufrag: String,
         pwd: String,
+        /// Ta in milliseconds; who does not say it counts as 50 (RFC 8445 §14.2).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pacing: Option<u32>,
     },
     Candidate {
         candidate: String,
@@ -99,6 +102,7 @@ mod tests {
                 Signal::Params {
                     ufrag: "abcd".into(),
                     pwd: "secret".into(),
+                    pacing: None,
                 },
                 r#"{"type":"params","ufrag":"abcd","pwd":"secret"}"#,
             ),

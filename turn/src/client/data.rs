@@ -65,7 +65,8 @@ impl Client {
         let State::Allocated { relayed, .. } = self.state else {
             return Input::Dropped(DropReason::NoAllocation);
         };
-        let Some((number, data)) = frame::parse_channel_data(datagram.payload()) else {
+        let Some((number, data)) = frame::parse_channel_data(datagram.payload(), &frame::CHANNELS)
+        else {
             return Input::Dropped(DropReason::Malformed);
         };
         let Some(peer) = self.channels.peer(number) else {

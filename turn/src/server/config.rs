@@ -8,6 +8,7 @@ use core::time::Duration;
 use floe_sansio::{DropReason, FiveTuple};
 use floe_stun::Credentials;
 
+use crate::frame::CHANNELS;
 use crate::policy::PeerPolicy;
 
 /// What a [`Server`](super::Server) is told at birth.
@@ -36,6 +37,10 @@ pub struct ServerConfig {
     /// Which peers are relayed to. The server's own relayed addresses always are, its listeners
     /// never.
     pub peers: PeerPolicy,
+    /// Which channels clients may bind: those of RFC 8656, or also those that clients of RFC 5766
+    /// choose from, [`RFC5766_CHANNELS`](crate::RFC5766_CHANNELS). What lies outside of the latter is
+    /// cut off.
+    pub channels: RangeInclusive<u16>,
     /// Whether `ChannelData` from the client needs a living permission. RFC 8656 §12.6 asks for a
     /// living channel only.
     pub strict_permissions: bool,
@@ -56,6 +61,7 @@ impl ServerConfig {
             nonce_lifetime: Duration::from_secs(3600),
             limits: Limits::default(),
             peers: PeerPolicy::default(),
+            channels: CHANNELS,
             strict_permissions: false,
         }
     }

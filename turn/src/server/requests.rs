@@ -16,7 +16,6 @@ use floe_stun::{
 use super::allocation::{Allocation, Origin};
 use super::config::{CloseCause, ServerEvent};
 use super::{MAX_PENDING, Server, Slot, is_listener};
-use crate::frame::CHANNELS;
 use crate::policy::{canonical, is_tunnelled, is_unicast};
 
 /// Bytes of the longest response: a challenge with a realm of 127 characters.
@@ -375,10 +374,11 @@ impl Server {
     ) -> Result<Success, Refused> {
         let (slot, relayed) = self.owned(now, path, user)?;
         let limits = self.config.limits;
+        let channels = self.config.channels.clone();
         let ChannelNumber(number) = message.get()?.ok_or(StatusCode::BAD_REQUEST)?;
         let XorPeerAddress(peer) = message.get()?.ok_or(StatusCode::BAD_REQUEST)?;
         let allocation = self.get_mut(slot).ok_or(StatusCode::SERVER_ERROR)?;
-        if !CHANNELS.contains(&number)
+        if !channels.contains(&number)
             || peer.port() == 0
             || !allocation.may_bind(now, number, peer)
         {
