@@ -36,6 +36,16 @@ impl Process {
         self.lines.recv_timeout(PATIENCE).expect("a line in time")
     }
 
+    /// Passes over what it signals until its result.
+    fn result(&self) -> Value {
+        loop {
+            let signal: Value = serde_json::from_str(&self.line()).expect("JSON");
+            if signal["type"] == "result" {
+                return signal;
+            }
+        }
+    }
+
     fn stdin(&mut self) -> ChildStdin {
         self.child.stdin.take().expect("piped, and taken once")
     }
@@ -180,12 +190,7 @@ fn a_wrong_password_is_told_and_harms_the_relay_only() {
     assert!(agent.line().contains("typ host"));
     let params = r#"{"type":"params","ufrag":"abcd","pwd":"0123456789012345678901"}"#;
     writeln!(input, "{params}").expect("it listens");
-    let result: Value = loop {
-        let signal: Value = serde_json::from_str(&agent.line()).expect("JSON");
-        if signal["type"] == "result" {
-            break signal;
-        }
-    };
+    let result = agent.result();
     assert_eq!(result["connected"], false);
     assert_eq!(result["error"], "not connected within 2 s");
     assert_eq!(result["selected_pair"], Value::Null);
@@ -211,12 +216,7 @@ fn a_wrong_password_leaves_nothing_if_only_relays_are_wanted() {
         "--policy",
         "relay",
     ]);
-    let result: Value = loop {
-        let signal: Value = serde_json::from_str(&agent.line()).expect("JSON");
-        if signal["type"] == "result" {
-            break signal;
-        }
-    };
+    let result = agent.result();
     assert_eq!(result["connected"], false);
     let error = result["error"].as_str().expect("a text");
     assert!(error.starts_with("no candidate on this side: "), "{error}");
