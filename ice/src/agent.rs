@@ -570,7 +570,7 @@ impl Agent {
         self.gathering = Gathering::Complete;
         for _ in self.gatherer.cut_off(now) {}
         self.gatherer.stop_bindings();
-        for (_, relay) in self.gatherer.relays() {
+        for relay in self.gatherer.relays() {
             let _ = relay.release(now);
         }
     }

@@ -156,17 +156,19 @@ impl Gatherer {
         self.sources.get(at)
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.sources.len()
+    /// Whether a source talks over this path.
+    pub(crate) fn has(&self, path: FiveTuple) -> bool {
+        self.sources
+            .iter()
+            .any(|source| (source.base, source.server) == (path.local, path.remote))
     }
 
-    /// The TURN clients, with their places.
-    pub(crate) fn relays(&mut self) -> impl Iterator<Item = (usize, &mut floe_turn::Client)> {
+    /// The TURN clients.
+    pub(crate) fn relays(&mut self) -> impl Iterator<Item = &mut floe_turn::Client> {
         self.sources
             .iter_mut()
-            .enumerate()
-            .filter_map(|(at, source)| match &mut source.client {
-                Client::Turn(client) => Some((at, &mut **client)),
+            .filter_map(|source| match &mut source.client {
+                Client::Turn(client) => Some(&mut **client),
                 Client::Stun(_) => None,
             })
     }
@@ -174,8 +176,7 @@ impl Gatherer {
     /// The TURN client whose relayed address is `relayed`.
     pub(crate) fn relay(&mut self, relayed: SocketAddr) -> Option<&mut floe_turn::Client> {
         self.relays()
-            .find(|(_, client)| client.relayed() == Some(relayed))
-            .map(|(_, client)| client)
+            .find(|client| client.relayed() == Some(relayed))
     }
 
     /// Bindings need not be kept alive any more.

@@ -1,5 +1,7 @@
 //! Who nominates, and what happens when both or neither want to.
 
+use crate::candidate::pair_priority;
+
 /// The role of an agent (RFC 8445 §6.1.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
@@ -16,6 +18,14 @@ impl Role {
         match self {
             Self::Controlling => Self::Controlled,
             Self::Controlled => Self::Controlling,
+        }
+    }
+
+    /// The priority of a pair, seen from an agent in this role.
+    pub(crate) const fn pair_priority(self, local: u32, remote: u32) -> u64 {
+        match self {
+            Self::Controlling => pair_priority(local, remote),
+            Self::Controlled => pair_priority(remote, local),
         }
     }
 }

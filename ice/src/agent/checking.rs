@@ -8,11 +8,10 @@ use floe_sansio::{FiveTuple, Instant, Transmit};
 use floe_stun::{Retransmission, TransactionId};
 
 use super::{Agent, AgentTimer, Gathering, Purpose, Remote, SentCheck, State};
-use crate::candidate::{Candidate, CandidateKind, candidate_priority, is_private, pair_priority};
+use crate::candidate::{Candidate, CandidateKind, candidate_priority, is_private};
 use crate::check::Check;
 use crate::check_list::{Pair, PairId, PairState, Schedule};
 use crate::event::FailureCause;
-use crate::role::Role;
 
 /// How long the answer to a check is waited for: longer than its pair can live without one.
 const ANSWER_LIFETIME: Duration = Duration::from_secs(40);
@@ -57,7 +56,7 @@ impl Agent {
             address: theirs.address,
             local,
             remote,
-            priority: self.priority_of(ours.priority, theirs.priority),
+            priority: self.role.pair_priority(ours.priority, theirs.priority),
             foundation: (
                 ours.foundation.parse().unwrap_or(0),
                 self.remotes[remote].foundation,
@@ -83,13 +82,6 @@ impl Agent {
             }
         }
         Some(id)
-    }
-
-    pub(super) fn priority_of(&self, local: u32, remote: u32) -> u64 {
-        match self.role {
-            Role::Controlling => pair_priority(local, remote),
-            Role::Controlled => pair_priority(remote, local),
-        }
     }
 
     /// Whether a remote candidate is an address on a relay. A peer-reflexive one does not say; but
@@ -151,10 +143,7 @@ impl Agent {
         let role = self.role;
         for pair in self.checks.values_mut().filter(|pair| pair.remote == at) {
             let ours = self.locals[pair.local].priority;
-            pair.priority = match role {
-                Role::Controlling => pair_priority(ours, priority),
-                Role::Controlled => pair_priority(priority, ours),
-            };
+            pair.priority = role.pair_priority(ours, priority);
             pair.foundation.1 = foundation;
             pair.relayed = relayed || self.locals[pair.local].kind == CandidateKind::Relayed;
         }
@@ -166,10 +155,7 @@ impl Agent {
         for pair in self.checks.values_mut() {
             let ours = self.locals[pair.local].priority;
             let theirs = self.remotes[pair.remote].candidate.priority;
-            pair.priority = match role {
-                Role::Controlling => pair_priority(ours, theirs),
-                Role::Controlled => pair_priority(theirs, ours),
-            };
+            pair.priority = role.pair_priority(ours, theirs);
         }
     }
 

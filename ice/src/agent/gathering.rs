@@ -249,7 +249,7 @@ impl Agent {
             .active
             .and_then(|id| self.checks.get(id))
             .map(|pair| pair.base);
-        for (_, relay) in self.gatherer.relays() {
+        for relay in self.gatherer.relays() {
             if relay.relayed().is_some() && relay.relayed() != kept {
                 let _ = relay.release(now);
             }

@@ -18,7 +18,7 @@ const MAX_PENDING: usize = 64;
 impl Agent {
     /// One datagram arrived on one of the agent's addresses.
     pub fn handle_input(&mut self, now: Instant, mut datagram: Datagram<'_>) -> Input {
-        if self.state == State::Closed && !self.is_server(datagram.path) {
+        if self.state == State::Closed && !self.gatherer.has(datagram.path) {
             return Input::Dropped(DropReason::Closed);
         }
         let path = datagram.path;
@@ -44,14 +44,6 @@ impl Agent {
             return Input::Dropped(DropReason::Forbidden);
         }
         self.handle_peer(now, &datagram)
-    }
-
-    fn is_server(&self, path: FiveTuple) -> bool {
-        (0..self.gatherer.len()).any(|at| {
-            self.gatherer
-                .get(at)
-                .is_some_and(|source| (source.base, source.server) == (path.local, path.remote))
-        })
     }
 
     /// A datagram from a peer, direct or out of a relay.

@@ -374,14 +374,11 @@ impl Server {
     ) -> Result<Success, Refused> {
         let (slot, relayed) = self.owned(now, path, user)?;
         let limits = self.config.limits;
-        let channels = self.config.channels.clone();
         let ChannelNumber(number) = message.get()?.ok_or(StatusCode::BAD_REQUEST)?;
         let XorPeerAddress(peer) = message.get()?.ok_or(StatusCode::BAD_REQUEST)?;
+        let valid = self.config.channels.contains(&number);
         let allocation = self.get_mut(slot).ok_or(StatusCode::SERVER_ERROR)?;
-        if !channels.contains(&number)
-            || peer.port() == 0
-            || !allocation.may_bind(now, number, peer)
-        {
+        if !valid || peer.port() == 0 || !allocation.may_bind(now, number, peer) {
             return Err(StatusCode::BAD_REQUEST.into());
         }
         if peer.is_ipv4() != relayed.is_ipv4() {
