@@ -151,9 +151,14 @@ impl<'b> Builder<'b> {
     /// Appends the integrity attribute that `request` was authenticated with: the rule of the
     /// short-term mechanism (RFC 8489 §9.1.3).
     pub fn with_integrity_like(self, request: &Message<'_>, key: &Key) -> Self {
-        match request.integrity() {
-            Some(Algorithm::Sha256) => self.with_integrity_sha256(key),
-            _ => self.with_integrity(key),
+        self.with_integrity_by(request.integrity().unwrap_or(Algorithm::Sha1), key)
+    }
+
+    /// Appends the integrity attribute of `algorithm`.
+    pub fn with_integrity_by(self, algorithm: Algorithm, key: &Key) -> Self {
+        match algorithm {
+            Algorithm::Sha1 => self.with_integrity(key),
+            Algorithm::Sha256 => self.with_integrity_sha256(key),
         }
     }
 

@@ -55,12 +55,12 @@ extern crate std;
 
 mod attribute;
 pub mod attributes;
+mod auth;
 mod builder;
 mod classify;
 mod client;
 mod fingerprint;
 mod integrity;
-mod long_term;
 mod message;
 mod server;
 mod transaction;
@@ -68,11 +68,15 @@ mod transaction;
 pub use attribute::{Attribute, AttributeType, Attributes, Malformed, RawAttribute, Value};
 #[doc(inline)]
 pub use attributes::*;
+pub use auth::{
+    Answer, ChallengeError, Checked, Choice, Claim, Credentials, LongTermClient, LongTermConfig,
+    LongTermServer, Query, Refusal, Seal, Secret, SecurityFeatures, ShortTermClient, StaticUsers,
+    TimeLimitedUsers, User, UserName, Users, check_short_term, lacks_algorithms,
+};
 pub use builder::{BuildError, Builder};
 pub use classify::Protocol;
 pub use client::{BindingError, Client, ClientConfig, ClientEvent, read_response};
 pub use integrity::{Algorithm, Key};
-pub use long_term::{ChallengeError, Credentials, LongTermClient, LongTermServer, Refusal, Secret};
 pub use message::{
     Class, HEADER_LEN, MAGIC_COOKIE, Message, MessageType, Method, ParseError, ParseErrorKind,
     TransactionId,

@@ -16,9 +16,9 @@ use floe_sansio::{
     impl_machine,
 };
 use floe_stun::{
-    Attribute, Builder, ChannelNumber, Class, Due, Lifetime, LongTermClient, Message, MessageType,
-    Method, Protocol, RequestedAddressFamily, RequestedTransport, TransactionId, Transactions,
-    Username, XorPeerAddress,
+    Attribute, Builder, ChannelNumber, Choice, Class, Due, Lifetime, LongTermClient, Message,
+    MessageType, Method, Protocol, RequestedAddressFamily, RequestedTransport, TransactionId,
+    Transactions, Username, XorPeerAddress,
 };
 
 use crate::agenda::Agenda;
@@ -136,7 +136,7 @@ impl Client {
     /// A client that has asked nothing yet.
     pub fn new(config: ClientConfig, seed: [u8; 32], now: Instant) -> Self {
         Self {
-            auth: LongTermClient::new(config.credentials.clone()),
+            auth: LongTermClient::new(config.credentials.clone()).with_choice(Choice::Strongest),
             config,
             clock: Clock::new(now),
             entropy: Entropy::new(seed),

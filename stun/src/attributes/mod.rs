@@ -3,9 +3,11 @@
 mod address;
 mod error_code;
 mod numbers;
+mod password_algorithm;
 mod text;
 mod turn;
 mod unknown;
+mod user_hash;
 
 pub use address::{
     AlternateServer, MappedAddress, OtherAddress, ResponseOrigin, XorMappedAddress, XorPeerAddress,
@@ -13,9 +15,11 @@ pub use address::{
 };
 pub use error_code::{ErrorCode, StatusCode};
 pub use numbers::{IceControlled, IceControlling, Lifetime, Priority, UseCandidate};
+pub use password_algorithm::{KeyDerivation, PasswordAlgorithm, PasswordAlgorithms};
 pub use text::{Nonce, Realm, Software, Username};
 pub use turn::{
     AddressFamily, ChannelNumber, Data, DontFragment, EvenPort, RequestedAddressFamily,
     RequestedTransport, ReservationToken,
 };
 pub use unknown::{UnknownAttributes, UnknownRequired};
+pub use user_hash::UserHash;
