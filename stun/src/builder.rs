@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::attribute::{Attribute, AttributeType, Value, padded};
 use crate::fingerprint;
 use crate::integrity::{Algorithm, Key, SHA1_LEN, SHA256_LEN};
-use crate::message::{HEADER_LEN, MAGIC_COOKIE, Message, MessageType, TransactionId};
+use crate::message::{Class, HEADER_LEN, MAGIC_COOKIE, Message, MessageType, TransactionId};
 
 /// Why a message could not be built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub enum BuildError {
     TooLong(AttributeType),
     /// This attribute cannot stand behind the integrity attribute or FINGERPRINT.
     Order(AttributeType),
+    /// Long-term credentials cannot protect an indication: nobody could challenge it (RFC 8489 §9.2).
+    Indication,
 }
 
 impl fmt::Display for BuildError {
@@ -29,6 +31,7 @@ impl fmt::Display for BuildError {
             Self::Order(kind) => {
                 write!(f, "{kind:?} cannot stand behind integrity or fingerprint")
             }
+            Self::Indication => f.write_str("long-term credentials cannot protect an indication"),
         }
     }
 }
@@ -72,6 +75,7 @@ enum Stage {
 pub struct Builder<'b> {
     buffer: &'b mut [u8],
     len: usize,
+    class: Class,
     id: TransactionId,
     stage: Stage,
     error: Option<BuildError>,
@@ -91,6 +95,7 @@ impl<'b> Builder<'b> {
         Self {
             buffer,
             len: HEADER_LEN,
+            class: kind.class,
             id,
             stage: Stage::Attributes,
             error,
@@ -98,11 +103,7 @@ impl<'b> Builder<'b> {
     }
 
     /// Starts the response to `request`, with its method and transaction id.
-    pub fn response(
-        buffer: &'b mut [u8],
-        request: &Message<'_>,
-        class: crate::message::Class,
-    ) -> Self {
+    pub fn response(buffer: &'b mut [u8], request: &Message<'_>, class: Class) -> Self {
         let kind = MessageType::new(class, request.method());
         Self::new(buffer, kind, request.transaction_id())
     }
@@ -200,6 +201,14 @@ impl<'b> Builder<'b> {
         }
         self.write_length();
         Ok(Bytes::copy_from_slice(&self.buffer[..self.len]))
+    }
+
+    /// Refuses what only a request can carry.
+    pub(crate) fn requests_only(mut self) -> Self {
+        if self.class == Class::Indication {
+            self.fail(BuildError::Indication);
+        }
+        self
     }
 
     fn fail(&mut self, error: BuildError) {
