@@ -59,6 +59,7 @@ mod builder;
 mod classify;
 mod client;
 mod fingerprint;
+mod hmac;
 mod integrity;
 mod long_term;
 mod message;
