@@ -60,6 +60,7 @@ mod builder;
 mod classify;
 mod client;
 mod fingerprint;
+mod hmac;
 mod integrity;
 mod message;
 mod server;
