@@ -29,7 +29,7 @@
 //!
 //! | for | see |
 //! |---|---|
-//! | reading and writing messages | [`Message`], [`Builder`], [`Attribute`], [`attributes`] |
+//! | reading and writing messages | [`Message`], [`Builder`], [`Attribute`], [`attributes`], [`SizeLimit`] |
 //! | integrity and credentials | [`Key`], [`LongTermClient`], [`LongTermServer`] |
 //! | retransmission | [`Transactions`], [`Retransmission`] |
 //! | the Binding usage | [`Client`], [`Server`] |
@@ -42,7 +42,7 @@
 //!   §9.2.4), `OpaqueString` preparation (credentials are used as they are given), ALTERNATE-SERVER,
 //!   RTO estimation.
 //! - RFC 5769, RFC 8489 appendix B: the test vectors pass.
-//! - RFC 7983: first-byte demultiplexing, without QUIC (RFC 9443).
+//! - RFC 7983, 9443, 5761: first-byte demultiplexing, with and without QUIC; RTP and RTCP apart.
 //! - RFC 8445, 8656, 5780, 6062: attributes and codes; what they mean is for the `ice` and `turn`
 //!   crates.
 //! - RFC 3489 compatibility is left out: a message without the magic cookie is not STUN here.
@@ -64,9 +64,12 @@ mod hmac;
 mod integrity;
 mod message;
 mod server;
+mod size_limit;
 mod transaction;
 
-pub use attribute::{Attribute, AttributeType, Attributes, Malformed, RawAttribute, Value};
+pub use attribute::{
+    Attribute, AttributeType, Attributes, Malformed, RawAttribute, SendRule, Value,
+};
 #[doc(inline)]
 pub use attributes::*;
 pub use auth::{
@@ -83,4 +86,5 @@ pub use message::{
     TransactionId,
 };
 pub use server::{MAX_PENDING, Server};
+pub use size_limit::SizeLimit;
 pub use transaction::{Due, Retransmission, Transaction, Transactions};
