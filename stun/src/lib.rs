@@ -31,6 +31,7 @@
 //! |---|---|
 //! | reading and writing messages | [`Message`], [`Builder`], [`Attribute`], [`attributes`] |
 //! | integrity and credentials | [`Key`], [`LongTermClient`], [`LongTermServer`] |
+//! | user names, realms and passwords in any script | [`Profile`], [`Prepared`] |
 //! | retransmission | [`Transactions`], [`Retransmission`] |
 //! | the Binding usage | [`Client`], [`Server`] |
 //! | several protocols on one port | [`Protocol`] |
@@ -43,6 +44,8 @@
 //!   RTO estimation.
 //! - RFC 5769, RFC 8489 appendix B: the test vectors pass.
 //! - RFC 7983: first-byte demultiplexing, without QUIC (RFC 9443).
+//! - RFC 8265 (`OpaqueString`) and RFC 4013 (`SASLprep`): preparation of credentials; what is not ASCII
+//!   needs the feature `unicode`, which is on by default.
 //! - RFC 8445, 8656, 5780, 6062: attributes and codes; what they mean is for the `ice` and `turn`
 //!   crates.
 //! - RFC 3489 compatibility is left out: a message without the magic cookie is not STUN here.
@@ -62,6 +65,7 @@ mod fingerprint;
 mod integrity;
 mod long_term;
 mod message;
+mod prepare;
 mod server;
 mod transaction;
 
@@ -77,5 +81,6 @@ pub use message::{
     Class, HEADER_LEN, MAGIC_COOKIE, Message, MessageType, Method, ParseError, ParseErrorKind,
     TransactionId,
 };
+pub use prepare::{PrepareError, PrepareErrorKind, Prepared, Profile};
 pub use server::{MAX_PENDING, Server};
 pub use transaction::{Due, Retransmission, Transaction, Transactions};
