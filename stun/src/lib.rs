@@ -34,6 +34,7 @@
 //! | user names, realms and passwords in any script | [`Profile`], [`Prepared`] |
 //! | retransmission | [`Transactions`], [`Retransmission`] |
 //! | the Binding usage | [`Client`], [`Server`] |
+//! | the URI of a server | [`Uri`] |
 //! | several protocols on one port | [`Protocol`] |
 //!
 //! # RFCs
@@ -46,6 +47,7 @@
 //! - RFC 7983: first-byte demultiplexing, without QUIC (RFC 9443).
 //! - RFC 8265 (`OpaqueString`) and RFC 4013 (`SASLprep`): preparation of credentials; what is not ASCII
 //!   needs the feature `unicode`, which is on by default.
+//! - RFC 7064, RFC 7065: URIs of STUN and TURN servers.
 //! - RFC 8445, 8656, 5780, 6062: attributes and codes; what they mean is for the `ice` and `turn`
 //!   crates.
 //! - RFC 3489 compatibility is left out: a message without the magic cookie is not STUN here.
@@ -68,6 +70,7 @@ mod message;
 mod prepare;
 mod server;
 mod transaction;
+mod uri;
 
 pub use attribute::{Attribute, AttributeType, Attributes, Malformed, RawAttribute, Value};
 #[doc(inline)]
@@ -84,3 +87,4 @@ pub use message::{
 pub use prepare::{PrepareError, PrepareErrorKind, Prepared, Profile};
 pub use server::{MAX_PENDING, Server};
 pub use transaction::{Due, Retransmission, Transaction, Transactions};
+pub use uri::{Host, MAX_HOST_LEN, Scheme, TransportParameter, Uri, UriError, UriErrorKind};
