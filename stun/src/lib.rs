@@ -31,8 +31,10 @@
 //! |---|---|
 //! | reading and writing messages | [`Message`], [`Builder`], [`Attribute`], [`attributes`], [`SizeLimit`] |
 //! | integrity and credentials | [`Key`], [`LongTermClient`], [`LongTermServer`] |
+//! | user names, realms and passwords in any script | [`Profile`], [`Prepared`] |
 //! | retransmission | [`Transactions`], [`Retransmission`] |
 //! | the Binding usage | [`Client`], [`Server`] |
+//! | the URI of a server | [`Uri`] |
 //! | several protocols on one port | [`Protocol`] |
 //!
 //! # RFCs
@@ -43,6 +45,9 @@
 //!   RTO estimation.
 //! - RFC 5769, RFC 8489 appendix B: the test vectors pass.
 //! - RFC 7983, 9443, 5761: first-byte demultiplexing, with and without QUIC; RTP and RTCP apart.
+//! - RFC 8265 (`OpaqueString`) and RFC 4013 (`SASLprep`): preparation of credentials; what is not ASCII
+//!   needs the feature `unicode`, which is on by default.
+//! - RFC 7064, RFC 7065: URIs of STUN and TURN servers.
 //! - RFC 8445, 8656, 5780, 6062: attributes and codes; what they mean is for the `ice` and `turn`
 //!   crates.
 //! - RFC 3489 compatibility is left out: a message without the magic cookie is not STUN here.
@@ -63,9 +68,11 @@ mod fingerprint;
 mod hmac;
 mod integrity;
 mod message;
+mod prepare;
 mod server;
 mod size_limit;
 mod transaction;
+mod uri;
 
 pub use attribute::{
     Attribute, AttributeType, Attributes, Malformed, RawAttribute, SendRule, Value,
@@ -85,6 +92,8 @@ pub use message::{
     Class, HEADER_LEN, MAGIC_COOKIE, Message, MessageType, Method, ParseError, ParseErrorKind,
     TransactionId,
 };
+pub use prepare::{PrepareError, PrepareErrorKind, Prepared, Profile};
 pub use server::{MAX_PENDING, Server};
 pub use size_limit::SizeLimit;
 pub use transaction::{Due, Retransmission, Transaction, Transactions};
+pub use uri::{Host, MAX_HOST_LEN, Scheme, TransportParameter, Uri, UriError, UriErrorKind};
