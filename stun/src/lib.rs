@@ -62,6 +62,7 @@ mod fingerprint;
 mod integrity;
 mod long_term;
 mod message;
+mod rto;
 mod server;
 mod transaction;
 
@@ -77,5 +78,6 @@ pub use message::{
     Class, HEADER_LEN, MAGIC_COOKIE, Message, MessageType, Method, ParseError, ParseErrorKind,
     TransactionId,
 };
+pub use rto::{MAX_RTO, MAX_RTO_SERVERS, RTO_LIFETIME, RtoCache, RtoEstimator};
 pub use server::{MAX_PENDING, Server};
 pub use transaction::{Due, Retransmission, Transaction, Transactions};
