@@ -80,4 +80,4 @@ pub use message::{
 };
 pub use rto::{MAX_RTO, MAX_RTO_SERVERS, RTO_LIFETIME, RtoCache, RtoEstimator};
 pub use server::{MAX_PENDING, Server};
-pub use transaction::{Due, Retransmission, Transaction, Transactions};
+pub use transaction::{Due, Limits, Retransmission, Transaction, TransactionError, Transactions};

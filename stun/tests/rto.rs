@@ -81,7 +81,7 @@ fn an_estimate_is_dropped_ten_minutes_after_the_last_transaction() {
     let mut cache = cached();
     assert!(
         cache
-            .rto(START + (minutes(10) - Duration::from_nanos(1)), SERVER)
+            .rto(START + Duration::new(599, 999_999_999), SERVER)
             .is_some()
     );
     assert_eq!(cached().rto(START + minutes(10), SERVER), None);
