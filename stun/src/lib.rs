@@ -69,6 +69,7 @@ mod hmac;
 mod integrity;
 mod message;
 mod prepare;
+mod rto;
 mod server;
 mod size_limit;
 mod transaction;
@@ -93,7 +94,8 @@ pub use message::{
     TransactionId,
 };
 pub use prepare::{PrepareError, PrepareErrorKind, Prepared, Profile};
+pub use rto::{MAX_RTO, MAX_RTO_SERVERS, RTO_LIFETIME, RtoCache, RtoEstimator};
 pub use server::{MAX_PENDING, Server};
 pub use size_limit::SizeLimit;
-pub use transaction::{Due, Retransmission, Transaction, Transactions};
+pub use transaction::{Due, Limits, Retransmission, Transaction, TransactionError, Transactions};
 pub use uri::{Host, MAX_HOST_LEN, Scheme, TransportParameter, Uri, UriError, UriErrorKind};
