@@ -30,6 +30,7 @@
 //! | for | see |
 //! |---|---|
 //! | reading and writing messages | [`Message`], [`Builder`], [`Attribute`], [`attributes`] |
+//! | showing what is no message | [`Dissection`] |
 //! | integrity and credentials | [`Key`], [`LongTermClient`], [`LongTermServer`] |
 //! | retransmission | [`Transactions`], [`Retransmission`] |
 //! | the Binding usage | [`Client`], [`Server`] |
@@ -58,6 +59,7 @@ pub mod attributes;
 mod builder;
 mod classify;
 mod client;
+mod dissect;
 mod fingerprint;
 mod integrity;
 mod long_term;
@@ -71,6 +73,7 @@ pub use attributes::*;
 pub use builder::{BuildError, Builder};
 pub use classify::Protocol;
 pub use client::{BindingError, Client, ClientConfig, ClientEvent, read_response};
+pub use dissect::{DissectedAttribute, DissectedAttributes, Dissection};
 pub use integrity::{Algorithm, Key};
 pub use long_term::{ChallengeError, Credentials, LongTermClient, LongTermServer, Refusal, Secret};
 pub use message::{
