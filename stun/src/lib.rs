@@ -30,6 +30,7 @@
 //! | for | see |
 //! |---|---|
 //! | reading and writing messages | [`Message`], [`Builder`], [`Attribute`], [`attributes`], [`SizeLimit`] |
+//! | showing what is no message | [`Dissection`] |
 //! | integrity and credentials | [`Key`], [`LongTermClient`], [`LongTermServer`] |
 //! | user names, realms and passwords in any script | [`Profile`], [`Prepared`] |
 //! | retransmission | [`Transactions`], [`Retransmission`] |
@@ -64,6 +65,7 @@ mod auth;
 mod builder;
 mod classify;
 mod client;
+mod dissect;
 mod fingerprint;
 mod hmac;
 mod integrity;
@@ -88,6 +90,7 @@ pub use auth::{
 pub use builder::{BuildError, Builder};
 pub use classify::Protocol;
 pub use client::{BindingError, Client, ClientConfig, ClientEvent, read_response};
+pub use dissect::{DissectedAttribute, DissectedAttributes, Dissection};
 pub use integrity::{Algorithm, Key};
 pub use message::{
     Class, HEADER_LEN, MAGIC_COOKIE, Message, MessageType, Method, ParseError, ParseErrorKind,
