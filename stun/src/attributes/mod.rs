@@ -1,6 +1,7 @@
 //! The typed attributes.
 
 mod address;
+mod behavior;
 mod error_code;
 mod numbers;
 mod password_algorithm;
@@ -13,6 +14,7 @@ pub use address::{
     AlternateServer, MappedAddress, OtherAddress, ResponseOrigin, XorMappedAddress, XorPeerAddress,
     XorRelayedAddress,
 };
+pub use behavior::{ChangeRequest, Padding, ResponsePort};
 pub use error_code::{ErrorCode, StatusCode};
 pub use numbers::{IceControlled, IceControlling, Lifetime, Priority, UseCandidate};
 pub use password_algorithm::{KeyDerivation, PasswordAlgorithm, PasswordAlgorithms};
