@@ -59,6 +59,7 @@ mod auth;
 mod builder;
 mod classify;
 mod client;
+
 mod fingerprint;
 mod integrity;
 mod message;
@@ -81,5 +82,7 @@ pub use message::{
     Class, HEADER_LEN, MAGIC_COOKIE, Message, MessageType, Method, ParseError, ParseErrorKind,
     TransactionId,
 };
-pub use server::{MAX_PENDING, Server};
+pub use server::{
+    AddressGrid, BehaviourService, Budget, MAX_PENDING, Server, ServerConfig, ServerConfigError,
+};
 pub use transaction::{Due, Retransmission, Transaction, Transactions};
