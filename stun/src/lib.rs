@@ -59,7 +59,6 @@ mod auth;
 mod builder;
 mod classify;
 mod client;
-
 mod fingerprint;
 mod integrity;
 mod message;
@@ -83,6 +82,7 @@ pub use message::{
     TransactionId,
 };
 pub use server::{
-    AddressGrid, BehaviourService, Budget, MAX_PENDING, Server, ServerConfig, ServerConfigError,
+    Access, AddressGrid, BehaviourService, Budget, MAX_PENDING, Redirect, Server, ServerConfig,
+    ServerConfigError,
 };
 pub use transaction::{Due, Retransmission, Transaction, Transactions};

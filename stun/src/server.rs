@@ -1,31 +1,36 @@
 //! The Binding server: it tells everyone where their packets come from, and remembers nothing.
 
+mod access;
 mod budget;
 mod classic;
 mod config;
 
 use alloc::collections::VecDeque;
 use alloc::vec;
-use alloc::vec::Vec;
 use core::convert::Infallible;
 use core::net::SocketAddr;
 
 use bytes::Bytes;
 use floe_sansio::{
-    Datagram, DropReason, Entropy, FiveTuple, Input, Instant, Transmit, Transport, impl_machine,
+    Clock, Datagram, DropReason, Entropy, FiveTuple, Input, Instant, Transmit, Transport,
+    impl_machine,
 };
 
+pub use access::Access;
 pub use budget::Budget;
-pub use config::{AddressGrid, BehaviourService, ServerConfig, ServerConfigError};
+pub use config::{AddressGrid, BehaviourService, Redirect, ServerConfig, ServerConfigError};
 
+use self::access::{Guard, Pass};
 use self::budget::Answers;
 use self::classic::Classic;
 use crate::attribute::AttributeType;
 use crate::attributes::{
-    ChangeRequest, ErrorCode, MappedAddress, OtherAddress, Padding, ResponseOrigin, ResponsePort,
-    Software, StatusCode, UnknownRequired, XorMappedAddress,
+    AlternateServer, ChangeRequest, ErrorCode, MappedAddress, OtherAddress, Padding,
+    ResponseOrigin, ResponsePort, Software, StatusCode, UnknownRequired, XorMappedAddress,
 };
+use crate::auth::{Refusal, Seal};
 use crate::builder::{BuildError, Builder};
+use crate::integrity::Algorithm;
 use crate::message::{Class, Message, Method, ParseErrorKind};
 
 /// Responses that wait for `poll_transmit` at most; a driver drains after every call, so only a
@@ -35,8 +40,9 @@ pub const MAX_PENDING: usize = 64;
 /// Bytes of the longest response of a basic server: a 420 with [`UnknownRequired::MAX`] types and a
 /// fingerprint.
 const BASIC_MAX: usize = 128;
-/// What SOFTWARE and the addresses of RFC 5780 may add to it.
-const MORE_MAX: usize = 1024;
+/// Bytes of the longest response of any other, without PADDING: SOFTWARE and REALM are the largest
+/// parts, of 508 bytes each.
+const RESPONSE_MAX: usize = 2048;
 
 /// What a Binding request may carry that must be understood, by what is served. Credentials are
 /// tolerated and not checked: the basic server has no users (RFC 8489 §12).
@@ -68,39 +74,58 @@ const KNOWN_TWO_ADDRESSES: &[AttributeType] = known!(PADDING, RESPONSE_PORT, CHA
 #[derive(Clone, Debug)]
 pub struct Server {
     config: ServerConfig,
+    clock: Clock,
+    guard: Guard,
     answers: Option<Answers>,
-    /// Where responses are built.
-    scratch: Vec<u8>,
+    /// Whether [`BASIC_MAX`] bytes are enough for every response.
+    is_basic: bool,
     transmits: VecDeque<Transmit>,
 }
 
 /// What a request is answered with.
 struct Plan {
+    now: Instant,
     /// From where, and to where.
     path: FiveTuple,
+    /// Where the request came from.
+    source: SocketAddr,
+    /// What signs the response.
+    seal: Option<Seal>,
     outcome: Outcome,
 }
 
 enum Outcome {
     Success {
-        /// XOR-MAPPED-ADDRESS.
-        seen: SocketAddr,
         /// OTHER-ADDRESS, where there is one.
         other: Option<SocketAddr>,
         padded: bool,
     },
     Error(StatusCode),
     Unknown(UnknownRequired),
+    Refused(Refusal),
+    Redirected {
+        /// Of the family of the source.
+        first: SocketAddr,
+        second: Option<SocketAddr>,
+        /// Whether ALTERNATE-DOMAIN is told, where there is one.
+        domain: bool,
+    },
+}
+
+impl Outcome {
+    const BAD: Self = Self::Error(StatusCode::BAD_REQUEST);
 }
 
 impl Server {
     /// A basic server without a budget, for owners that bound themselves what they answer. It needs
     /// neither randomness nor time; the arguments are those of every machine.
-    pub fn new(_seed: [u8; 32], _now: Instant) -> Self {
+    pub fn new(_seed: [u8; 32], now: Instant) -> Self {
         Self {
             config: ServerConfig::BASIC,
+            clock: Clock::new(now),
+            guard: Guard::Open,
             answers: None,
-            scratch: vec![0; BASIC_MAX],
+            is_basic: true,
             transmits: VecDeque::new(),
         }
     }
@@ -117,12 +142,13 @@ impl Server {
     ) -> Result<Self, ServerConfigError> {
         config.check()?;
         let mut entropy = Entropy::new(seed);
+        let answers = config.budget;
         Ok(Self {
-            answers: config
-                .budget
-                .map(|budget| Answers::new(budget, &mut entropy, now)),
+            answers: answers.map(|budget| Answers::new(budget, &mut entropy)),
+            guard: Guard::new(&config.access, entropy.seed(), now),
             config,
-            scratch: vec![0; BASIC_MAX + MORE_MAX],
+            clock: Clock::new(now),
+            is_basic: false,
             transmits: VecDeque::new(),
         })
     }
@@ -130,6 +156,7 @@ impl Server {
     /// One datagram arrived.
     #[allow(clippy::needless_pass_by_value)] // the signature of every machine
     pub fn handle_input(&mut self, now: Instant, datagram: Datagram<'_>) -> Input {
+        let now = self.clock.advance(now);
         let path = datagram.path;
         match Message::parse(datagram.payload()) {
             Ok(message) => self.handle_message(now, path, &message),
@@ -162,21 +189,33 @@ impl Server {
             Class::Indication => return Input::Handled,
             Class::Success | Class::Error => return Input::Dropped(DropReason::NoTransaction),
         }
-        if let Some(reason) = self.refuses(now, path) {
+        let (seal, refusal) = match self.guard.check(now, path.remote, message) {
+            Pass::Anyone => (None, None),
+            Pass::User(seal) => (Some(seal), None),
+            Pass::Refused(refusal) => (None, Some(refusal)),
+            Pass::Dropped(reason) => return Input::Dropped(reason),
+        };
+        if let Some(reason) = self.refuses(now, path, seal.is_some()) {
             return Input::Dropped(reason);
         }
-        let plan = match unknown {
-            Some(unknown) => Plan {
-                path,
-                outcome: Outcome::Unknown(unknown),
-            },
-            None => self.plan(path, message).unwrap_or_else(|code| Plan {
-                path,
-                outcome: Outcome::Error(code),
-            }),
+        let outcome = match (refusal, unknown) {
+            (Some(refusal), _) => Err(Outcome::Refused(refusal)),
+            (None, Some(unknown)) => Err(Outcome::Unknown(unknown)),
+            (None, None) => self.plan(path, message),
+        };
+        let source = path.remote;
+        let (path, outcome) = match outcome {
+            Ok((path, success)) => (path, self.redirected(path, seal.as_ref(), success)),
+            Err(error) => (path, error),
+        };
+        let plan = Plan {
+            now,
+            path,
+            source,
+            seal,
+            outcome,
         };
         if let Ok(payload) = self.respond(message, &plan) {
-            let path = plan.path;
             self.transmits.push_back(Transmit { path, payload });
         }
         Input::Handled
@@ -192,7 +231,7 @@ impl Server {
         let Some(classic) = served.then(|| Classic::read(datagram)).flatten() else {
             return Input::Dropped(DropReason::NotStun);
         };
-        if let Some(reason) = self.refuses(now, path) {
+        if let Some(reason) = self.refuses(now, path, false) {
             return Input::Dropped(reason);
         }
         let answer = match path.transport {
@@ -205,7 +244,7 @@ impl Server {
     }
 
     /// Why a request is not answered at all; if it is, that is taken from the budget.
-    fn refuses(&mut self, now: Instant, path: FiveTuple) -> Option<DropReason> {
+    fn refuses(&mut self, now: Instant, path: FiveTuple, signed: bool) -> Option<DropReason> {
         // Port 0 cannot be answered.
         if path.remote.port() == 0 {
             return Some(DropReason::Forbidden);
@@ -214,8 +253,8 @@ impl Server {
             return Some(DropReason::Capacity);
         }
         let within = match &mut self.answers {
-            Some(answers) => answers.take(now, path.remote.ip()),
-            None => true,
+            Some(answers) if !signed => answers.take(now, path.remote.ip()),
+            _ => true,
         };
         (!within).then_some(DropReason::Capacity)
     }
@@ -236,18 +275,20 @@ impl Server {
         }
     }
 
-    /// How a request is answered that is all understood (RFC 5780 §6.1).
-    fn plan(&self, mut path: FiveTuple, request: &Message<'_>) -> Result<Plan, StatusCode> {
-        let seen = path.remote;
+    /// How a request is answered that is all understood, from where and to where (RFC 5780 §6.1).
+    fn plan(
+        &self,
+        mut path: FiveTuple,
+        request: &Message<'_>,
+    ) -> Result<(FiveTuple, Outcome), Outcome> {
         let mut other = None;
         let mut padded = false;
         if self.config.behaviour.is_some() {
-            let malformed = |_| StatusCode::BAD_REQUEST;
-            let change = request.get::<ChangeRequest>().map_err(malformed)?;
-            let port = request.get::<ResponsePort>().map_err(malformed)?;
-            padded = request.get::<Padding<'_>>().map_err(malformed)?.is_some();
+            let change = request.get::<ChangeRequest>().map_err(|_| Outcome::BAD)?;
+            let port = request.get::<ResponsePort>().map_err(|_| Outcome::BAD)?;
+            padded = matches!(request.get::<Padding<'_>>(), Ok(Some(_)));
             if padded && port.is_some() {
-                return Err(StatusCode::BAD_REQUEST);
+                return Err(Outcome::BAD);
             }
             if let Some(grid) = self.grid(path) {
                 let both = ChangeRequest {
@@ -255,46 +296,54 @@ impl Server {
                     port: true,
                 };
                 other = grid.origin(path.local, both);
-                if let Some(origin) = grid.origin(path.local, change.unwrap_or_default()) {
-                    path.local = origin;
-                }
+                let origin = grid.origin(path.local, change.unwrap_or_default());
+                path.local = origin.unwrap_or(path.local);
             }
             match port {
-                Some(ResponsePort(0)) => return Err(StatusCode::BAD_REQUEST),
+                Some(ResponsePort(0)) => return Err(Outcome::BAD),
                 Some(ResponsePort(port)) => path.remote.set_port(port),
                 None => {}
             }
         }
-        Ok(Plan {
-            path,
-            outcome: Outcome::Success {
-                seen,
-                other,
-                padded,
-            },
-        })
+        Ok((path, Outcome::Success { other, padded }))
     }
 
-    fn respond(&mut self, request: &Message<'_>, plan: &Plan) -> Result<Bytes, BuildError> {
-        let mut scratch = core::mem::take(&mut self.scratch);
-        let response = self.build(&mut scratch, request, plan, None);
-        let response = match (response, &plan.outcome) {
-            (Ok(len), Outcome::Success { padded: true, .. }) => {
-                // PADDING must be in the response, and the response must not outgrow the request
-                // unless it does so without.
-                let size = request.as_bytes().len();
-                let room = size.saturating_sub(len + 4) & !3;
-                let mut buffer = vec![0; len + 4 + room];
-                let zeros = vec![0; room];
-                let len = self.build(&mut buffer, request, plan, Some(Padding(&zeros)));
-                buffer.truncate(len.unwrap_or(0));
-                len.map(|_| Bytes::from(buffer))
-            }
-            (Ok(len), _) => Ok(Bytes::copy_from_slice(&scratch[..len])),
-            (Err(error), _) => Err(error),
+    /// What would be a success, if there is no other server for this user.
+    fn redirected(&self, path: FiveTuple, seal: Option<&Seal>, success: Outcome) -> Outcome {
+        let (Some(redirect), Some(seal)) = (&self.config.redirect, seal) else {
+            return success;
         };
-        self.scratch = scratch;
-        response
+        let (Some(first), second) = redirect.addresses(path.remote) else {
+            return success;
+        };
+        // Only there the client can trust the name (RFC 8489 §10).
+        let secure = matches!(path.transport, Transport::Tls | Transport::Dtls);
+        Outcome::Redirected {
+            first,
+            second,
+            domain: secure && seal.algorithm() == Algorithm::Sha256,
+        }
+    }
+
+    fn respond(&self, request: &Message<'_>, plan: &Plan) -> Result<Bytes, BuildError> {
+        if self.is_basic {
+            let mut buffer = [0; BASIC_MAX];
+            let len = self.build(&mut buffer, request, plan, None)?;
+            return Ok(Bytes::copy_from_slice(&buffer[..len]));
+        }
+        let mut buffer = [0; RESPONSE_MAX];
+        let len = self.build(&mut buffer, request, plan, None)?;
+        if !matches!(plan.outcome, Outcome::Success { padded: true, .. }) {
+            return Ok(Bytes::copy_from_slice(&buffer[..len]));
+        }
+        // PADDING must be in the response (RFC 5780 §6.1), and the response must not outgrow the
+        // request if it does not so anyhow.
+        let room = request.as_bytes().len().saturating_sub(len + 4) & !3;
+        let zeros = vec![0; room];
+        let mut buffer = vec![0; len + 4 + room];
+        let len = self.build(&mut buffer, request, plan, Some(Padding(&zeros)))?;
+        buffer.truncate(len);
+        Ok(buffer.into())
     }
 
     fn build(
@@ -308,32 +357,55 @@ impl Server {
             Outcome::Success { .. } => Class::Success,
             _ => Class::Error,
         };
-        let builder = Builder::response(buffer, request, class);
-        let builder = match &plan.outcome {
-            Outcome::Success { seen, other, .. } => {
-                let builder = builder.with(&XorMappedAddress(*seen));
+        let mut builder = Builder::response(buffer, request, class);
+        match &plan.outcome {
+            Outcome::Success { other, .. } => {
+                builder = builder.with(&XorMappedAddress(plan.source));
                 if self.config.behaviour.is_some() {
-                    builder
-                        .with(&MappedAddress(*seen))
+                    builder = builder
+                        .with(&MappedAddress(plan.source))
                         .with(&ResponseOrigin(plan.path.local))
                         .with_some(other.map(OtherAddress).as_ref())
-                        .with_some(padding.as_ref())
-                } else {
-                    builder
+                        .with_some(padding.as_ref());
                 }
             }
-            Outcome::Error(code) => builder.with(&ErrorCode::of(*code)),
-            Outcome::Unknown(unknown) => builder
-                .with(&ErrorCode::of(StatusCode::UNKNOWN_ATTRIBUTE))
-                .with(&unknown.attribute()),
-        };
-        let builder = builder.with_some(self.config.software.as_deref().map(Software).as_ref());
+            Outcome::Error(code) => builder = builder.with(&ErrorCode::of(*code)),
+            Outcome::Unknown(unknown) => {
+                builder = builder
+                    .with(&ErrorCode::of(StatusCode::UNKNOWN_ATTRIBUTE))
+                    .with(&unknown.attribute());
+            }
+            Outcome::Refused(refusal) => {
+                builder = builder.with(&ErrorCode::of(refusal.code()));
+                if let Some(machine) = self.guard.challenger().filter(|_| refusal.has_challenge()) {
+                    builder = machine.with_challenge(builder, plan.now, plan.source);
+                }
+            }
+            Outcome::Redirected {
+                first,
+                second,
+                domain,
+            } => {
+                builder = builder
+                    .with(&ErrorCode::of(StatusCode::TRY_ALTERNATE))
+                    .with(&AlternateServer(*first))
+                    .with_some(second.map(AlternateServer).as_ref());
+                let redirect = self.config.redirect.as_ref().filter(|_| *domain);
+                if let Some(name) = redirect.and_then(|redirect| redirect.domain.as_deref()) {
+                    builder = builder.with_raw(AttributeType::ALTERNATE_DOMAIN, name.as_bytes());
+                }
+            }
+        }
+        let software = self.config.software.as_deref().map(Software);
+        builder = builder.with_some(software.as_ref());
+        if let Some(seal) = &plan.seal {
+            builder = seal.append(builder);
+        }
         // Echoed, and with a shared port always there (RFC 8489 §7, §12).
         if request.has_fingerprint() {
-            builder.with_fingerprint().finish()
-        } else {
-            builder.finish()
+            builder = builder.with_fingerprint();
         }
+        builder.finish()
     }
 
     /// Nothing ever becomes due.

@@ -5,7 +5,7 @@ use core::fmt;
 use core::net::IpAddr;
 use core::time::Duration;
 
-use floe_sansio::{Clock, Entropy, Instant};
+use floe_sansio::{Entropy, Instant};
 
 /// How often a server answers requests that nobody has signed.
 ///
@@ -46,7 +46,6 @@ const ROWS: usize = 2;
 /// A counter is the time at which all that was answered would have been due at the steady rate.
 #[derive(Clone)]
 pub(super) struct Answers {
-    clock: Clock,
     interval: u64,
     burst: u64,
     rows: [Row; ROWS],
@@ -63,7 +62,7 @@ struct Row {
 }
 
 impl Answers {
-    pub(super) fn new(budget: Budget, entropy: &mut Entropy, now: Instant) -> Self {
+    pub(super) fn new(budget: Budget, entropy: &mut Entropy) -> Self {
         let cells = budget.cells.clamp(2, 1 << 20).next_power_of_two() as usize;
         let interval = Duration::from_secs(1) / budget.rate.max(1);
         let interval = u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX);
@@ -73,7 +72,6 @@ impl Answers {
             due: alloc::vec![0; cells].into_boxed_slice(),
         };
         Self {
-            clock: Clock::new(now),
             interval,
             burst: interval.saturating_mul(u64::from(budget.burst.max(1) - 1)),
             rows: [row(), row()],
@@ -82,7 +80,7 @@ impl Answers {
 
     /// Takes one answer from the budget of a network; `false`, and nothing changes, if it is used up.
     pub(super) fn take(&mut self, now: Instant, source: IpAddr) -> bool {
-        let now = self.clock.advance(now).as_nanos();
+        let now = now.as_nanos();
         let network = network(source);
         let mut cells = self.rows.each_mut().map(|row| row.cell(network));
         let due = cells

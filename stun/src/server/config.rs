@@ -2,11 +2,11 @@
 
 use alloc::string::String;
 use core::fmt;
-use core::net::SocketAddr;
+use core::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
 
 use floe_sansio::Transport;
 
-use super::Budget;
+use super::{Access, Budget};
 use crate::attribute::Attribute;
 use crate::attributes::{ChangeRequest, Software};
 
@@ -27,6 +27,34 @@ pub struct ServerConfig {
     pub dtls: bool,
     /// How often requests that nobody has signed are answered; `None` is without end.
     pub budget: Option<Budget>,
+    /// Whom it answers.
+    pub access: Access,
+    /// Where users are sent instead (RFC 8489 §10); never strangers, so that there must be users.
+    pub redirect: Option<Redirect>,
+}
+
+/// Another server (RFC 8489 §10). Users whose address family it lacks are answered here.
+#[derive(Clone, Debug, Default)]
+pub struct Redirect {
+    /// Its IPv4 address.
+    pub ipv4: Option<SocketAddrV4>,
+    /// Its IPv6 address.
+    pub ipv6: Option<SocketAddrV6>,
+    /// The name in its certificate, if that is not the one of this server: a DNS name of up to 255
+    /// ASCII characters.
+    pub domain: Option<String>,
+}
+
+impl Redirect {
+    /// Its address of the family of `source`, and the other one.
+    pub(super) fn addresses(&self, source: SocketAddr) -> (Option<SocketAddr>, Option<SocketAddr>) {
+        let ipv4 = self.ipv4.map(SocketAddr::V4);
+        let ipv6 = self.ipv6.map(SocketAddr::V6);
+        match source {
+            SocketAddr::V4(_) => (ipv4, ipv6),
+            SocketAddr::V6(_) => (ipv6, ipv4),
+        }
+    }
 }
 
 /// Nothing but §12, and the answers under [`Budget::DEFAULT`].
@@ -48,6 +76,8 @@ impl ServerConfig {
         multiplexed: false,
         dtls: false,
         budget: None,
+        access: Access::Open,
+        redirect: None,
     };
 
     /// Whether there can be such a server.
@@ -62,11 +92,26 @@ impl ServerConfig {
             if self.behaviour.is_some() {
                 return Err(ServerConfigError::ClassicBehaviour);
             }
+            if !self.access.is_open() {
+                return Err(ServerConfigError::ClassicUsers);
+            }
         }
         if let Some(software) = &self.software
             && !Software(software).is_sendable()
         {
             return Err(ServerConfigError::Software);
+        }
+        if let Some(redirect) = &self.redirect {
+            if self.access.is_open() {
+                return Err(ServerConfigError::RedirectOpen);
+            }
+            if self.behaviour.is_some() {
+                return Err(ServerConfigError::RedirectBehaviour);
+            }
+            let fits = |name: &String| matches!(name.len(), 1..=255) && name.is_ascii();
+            if !redirect.domain.as_ref().is_none_or(fits) {
+                return Err(ServerConfigError::Domain);
+            }
         }
         self.behaviour.map_or(Ok(()), |service| service.check())
     }
@@ -202,6 +247,14 @@ pub enum ServerConfigError {
     ClassicDtls,
     /// RFC 3489 with behaviour discovery (RFC 5780 §3).
     ClassicBehaviour,
+    /// RFC 3489 where users are wanted: its clients cannot say who they are.
+    ClassicUsers,
+    /// A redirection of everyone (RFC 8489 §14.8).
+    RedirectOpen,
+    /// A redirection with behaviour discovery (RFC 5780 §6.1).
+    RedirectBehaviour,
+    /// The domain of a redirection is no DNS name (RFC 8489 §14.16).
+    Domain,
     /// SOFTWARE of 128 characters or more (RFC 8489 §14.14).
     Software,
     /// An [`AddressGrid`] needs two IP addresses of one family and two ports.
@@ -218,6 +271,10 @@ impl fmt::Display for ServerConfigError {
             Self::ClassicMultiplexed => "RFC 3489 clients cannot share a port with other protocols",
             Self::ClassicDtls => "RFC 3489 clients cannot be served over DTLS",
             Self::ClassicBehaviour => "RFC 3489 clients and behaviour discovery exclude each other",
+            Self::ClassicUsers => "RFC 3489 clients cannot say who they are",
+            Self::RedirectOpen => "only users can be sent to another server",
+            Self::RedirectBehaviour => "redirection and behaviour discovery exclude each other",
+            Self::Domain => "the domain of the other server is no DNS name",
             Self::Software => "SOFTWARE has 128 characters or more",
             Self::Grid => "behaviour discovery needs two IP addresses and two ports",
             Self::SharedPort => "TCP and TLS need different ports",
