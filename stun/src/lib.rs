@@ -98,7 +98,10 @@ pub use message::{
 };
 pub use prepare::{PrepareError, PrepareErrorKind, Prepared, Profile};
 pub use rto::{MAX_RTO, MAX_RTO_SERVERS, RTO_LIFETIME, RtoCache, RtoEstimator};
-pub use server::{MAX_PENDING, Server};
+pub use server::{
+    Access, AddressGrid, BehaviourService, Budget, MAX_PENDING, Redirect, Server, ServerConfig,
+    ServerConfigError,
+};
 pub use size_limit::SizeLimit;
 pub use transaction::{Due, Limits, Retransmission, Transaction, TransactionError, Transactions};
 pub use uri::{Host, MAX_HOST_LEN, Scheme, TransportParameter, Uri, UriError, UriErrorKind};
