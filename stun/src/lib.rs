@@ -84,8 +84,9 @@ pub use attribute::{
 pub use attributes::*;
 pub use auth::{
     Answer, ChallengeError, Checked, Choice, Claim, Credentials, LongTermClient, LongTermConfig,
-    LongTermServer, Query, Refusal, Seal, Secret, SecurityFeatures, ShortTermClient, StaticUsers,
-    TimeLimitedUsers, User, UserName, Users, check_short_term, lacks_algorithms,
+    LongTermServer, MAX_PARKED, Parking, Query, Refusal, Seal, Secret, SecurityFeatures,
+    ShortTermClient, StaticUsers, TimeLimitedUsers, User, UserName, UserWanted, Users,
+    check_short_term, lacks_algorithms,
 };
 pub use builder::{BuildError, Builder};
 pub use classify::Protocol;
