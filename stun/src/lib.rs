@@ -34,7 +34,7 @@
 //! | user names, realms and passwords in any script | [`Profile`], [`Prepared`] |
 //! | retransmission | [`Transactions`], [`Retransmission`] |
 //! | the Binding usage | [`Client`], [`Server`] |
-//! | the URI of a server | [`Uri`] |
+//! | from the URI of a server to its addresses | [`Uri`], [`Resolution`] |
 //! | several protocols on one port | [`Protocol`] |
 //!
 //! # RFCs
@@ -47,7 +47,8 @@
 //! - RFC 7983: first-byte demultiplexing, without QUIC (RFC 9443).
 //! - RFC 8265 (`OpaqueString`) and RFC 4013 (`SASLprep`): preparation of credentials; what is not ASCII
 //!   needs the feature `unicode`, which is on by default.
-//! - RFC 7064, RFC 7065: URIs of STUN and TURN servers.
+//! - RFC 7064, RFC 7065: URIs of STUN and TURN servers; RFC 2782, 5928, 8305: the DNS steps, as requests
+//!   to the owner.
 //! - RFC 8445, 8656, 5780, 6062: attributes and codes; what they mean is for the `ice` and `turn`
 //!   crates.
 //! - RFC 3489 compatibility is left out: a message without the magic cookie is not STUN here.
@@ -68,6 +69,7 @@ mod integrity;
 mod long_term;
 mod message;
 mod prepare;
+mod resolve;
 mod server;
 mod transaction;
 mod uri;
@@ -85,6 +87,11 @@ pub use message::{
     TransactionId,
 };
 pub use prepare::{PrepareError, PrepareErrorKind, Prepared, Profile};
+pub use resolve::{
+    Answer, AnswerError, Families, MAX_QUERIES, MAX_RECORDS, MAX_SERVERS, NaptrRecord, NextServer,
+    Query, QueryId, QueryKind, Resolution, ResolveConfig, ResolveError, ServerAddress, SrvRecord,
+    Usage,
+};
 pub use server::{MAX_PENDING, Server};
 pub use transaction::{Due, Retransmission, Transaction, Transactions};
 pub use uri::{Host, MAX_HOST_LEN, Scheme, TransportParameter, Uri, UriError, UriErrorKind};
