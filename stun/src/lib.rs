@@ -34,6 +34,7 @@
 //! | retransmission | [`Transactions`], [`Retransmission`] |
 //! | the Binding usage | [`Client`], [`Server`] |
 //! | several protocols on one port | [`Protocol`] |
+//! | strategies for property tests | `testing`, with the feature of that name |
 //!
 //! # RFCs
 //!
@@ -64,6 +65,8 @@ mod long_term;
 mod message;
 mod server;
 mod size_limit;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod transaction;
 
 pub use attribute::{
