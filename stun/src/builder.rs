@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::attribute::{Attribute, AttributeType, SendRule, Value, padded};
 use crate::fingerprint;
 use crate::integrity::{Algorithm, Key, SHA1_LEN, SHA256_LEN};
-use crate::message::{HEADER_LEN, MAGIC_COOKIE, Message, MessageType, TransactionId};
+use crate::message::{Class, HEADER_LEN, MAGIC_COOKIE, Message, MessageType, TransactionId};
 use crate::size_limit::SizeLimit;
 
 /// Why a message could not be built.
@@ -22,6 +22,8 @@ pub enum BuildError {
     TooLarge(SizeLimit),
     /// This attribute cannot stand behind the integrity attribute or FINGERPRINT.
     Order(AttributeType),
+    /// Long-term credentials cannot protect an indication: nobody could challenge it (RFC 8489 §9.2).
+    Indication,
 }
 
 impl fmt::Display for BuildError {
@@ -35,6 +37,7 @@ impl fmt::Display for BuildError {
             Self::Order(kind) => {
                 write!(f, "{kind:?} cannot stand behind integrity or fingerprint")
             }
+            Self::Indication => f.write_str("long-term credentials cannot protect an indication"),
         }
     }
 }
@@ -78,6 +81,7 @@ enum Stage {
 pub struct Builder<'b> {
     buffer: &'b mut [u8],
     len: usize,
+    class: Class,
     id: TransactionId,
     stage: Stage,
     limit: SizeLimit,
@@ -100,6 +104,7 @@ impl<'b> Builder<'b> {
         Self {
             buffer,
             len: HEADER_LEN,
+            class: kind.class,
             id,
             stage: Stage::Attributes,
             limit: SizeLimit::NONE,
@@ -109,11 +114,7 @@ impl<'b> Builder<'b> {
     }
 
     /// Starts the response to `request`, with its method and transaction id.
-    pub fn response(
-        buffer: &'b mut [u8],
-        request: &Message<'_>,
-        class: crate::message::Class,
-    ) -> Self {
+    pub fn response(buffer: &'b mut [u8], request: &Message<'_>, class: Class) -> Self {
         let kind = MessageType::new(class, request.method());
         Self::new(buffer, kind, request.transaction_id())
     }
@@ -169,9 +170,14 @@ impl<'b> Builder<'b> {
     /// Appends the integrity attribute that `request` was authenticated with: the rule of the
     /// short-term mechanism (RFC 8489 §9.1.3).
     pub fn with_integrity_like(self, request: &Message<'_>, key: &Key) -> Self {
-        match request.integrity() {
-            Some(Algorithm::Sha256) => self.with_integrity_sha256(key),
-            _ => self.with_integrity(key),
+        self.with_integrity_by(request.integrity().unwrap_or(Algorithm::Sha1), key)
+    }
+
+    /// Appends the integrity attribute of `algorithm`.
+    pub fn with_integrity_by(self, algorithm: Algorithm, key: &Key) -> Self {
+        match algorithm {
+            Algorithm::Sha1 => self.with_integrity(key),
+            Algorithm::Sha256 => self.with_integrity_sha256(key),
         }
     }
 
@@ -222,6 +228,14 @@ impl<'b> Builder<'b> {
         }
         self.write_length();
         Ok(self.len)
+    }
+
+    /// Refuses what only a request can carry.
+    pub(crate) fn requests_only(mut self) -> Self {
+        if self.class == Class::Indication {
+            self.fail(BuildError::Indication);
+        }
+        self
     }
 
     fn fail(&mut self, error: BuildError) {

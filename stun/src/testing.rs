@@ -35,10 +35,11 @@ use crate::{
     AdditionalAddressFamily, AddressErrorCode, AddressFamily, AlternateDomain, AlternateServer,
     Attribute, AttributeType, Builder, ChangeRequest, ChannelNumber, Class, ConnectionId, Data,
     DontFragment, ErrorCode, EvenPort, IceControlled, IceControlling, Icmp, Key, Lifetime,
-    MappedAddress, Message, MessageType, Method, Nonce, OtherAddress, Padding, Priority,
-    RawAttribute, Realm, RequestedAddressFamily, RequestedTransport, ReservationToken,
-    ResponseOrigin, ResponsePort, Software, StatusCode, TransactionId, UnknownAttributes,
-    UseCandidate, Username, XorMappedAddress, XorPeerAddress, XorRelayedAddress,
+    MappedAddress, Message, MessageType, Method, Nonce, OtherAddress, Padding, PasswordAlgorithm,
+    PasswordAlgorithms, Priority, RawAttribute, Realm, RequestedAddressFamily, RequestedTransport,
+    ReservationToken, ResponseOrigin, ResponsePort, Software, StatusCode, TransactionId,
+    UnknownAttributes, UseCandidate, UserHash, Username, XorMappedAddress, XorPeerAddress,
+    XorRelayedAddress,
 };
 
 /// Declares [`AnyAttribute`] and what is done with it. Two kinds of lines: attributes that are values
@@ -157,6 +158,7 @@ attributes! {
         RequestedTransport = any::<u8>().prop_map(RequestedTransport);
         DontFragment = Just(DontFragment);
         ReservationToken = any::<[u8; 8]>().prop_map(ReservationToken);
+        UserHash = any::<[u8; 32]>().prop_map(UserHash);
         Icmp = any::<(u8, u8, u32)>().prop_map(|(kind, code, data)| Icmp { kind, code, data });
     }
     borrowed {
@@ -180,6 +182,12 @@ attributes! {
         UnknownAttributes(Vec<AttributeType>) =
             collection::vec(any::<u16>().prop_map(AttributeType), 0..20),
             list => UnknownAttributes(&wire(list)), list => list.iter().collect();
+        PasswordAlgorithm((u16, Vec<u8>)) = password_algorithm(),
+            entry => PasswordAlgorithm { number: entry.0, parameters: &entry.1 },
+            entry => (entry.number, entry.parameters.into());
+        PasswordAlgorithms(Vec<u8>) = password_algorithms(),
+            list => PasswordAlgorithms::from_bytes(list).expect("a list"),
+            list => list.as_bytes().into();
     }
 }
 
@@ -218,6 +226,26 @@ fn text() -> impl Strategy<Value = String> {
 /// Fewer than 128 characters of `qdtext` and `quoted-pair`.
 fn quotable() -> impl Strategy<Value = String> {
     r"([ !#-\[\]-~é€𝄞]|\\[ -~]){0,63}"
+}
+
+/// MD5, SHA-256, or one that nobody knows, with parameters.
+fn password_algorithm() -> impl Strategy<Value = (u16, Vec<u8>)> {
+    let unknown = (any::<u16>(), collection::vec(any::<u8>(), 0..10));
+    prop_oneof![Just((1, Vec::new())), Just((2, Vec::new())), unknown]
+}
+
+/// Up to four algorithms, as they lie in the message.
+fn password_algorithms() -> impl Strategy<Value = Vec<u8>> {
+    collection::vec(password_algorithm(), 0..4).prop_map(|list| {
+        let mut bytes = Vec::new();
+        for (number, parameters) in list {
+            bytes.extend(number.to_be_bytes());
+            bytes.extend((parameters.len() as u16).to_be_bytes());
+            bytes.extend(&parameters);
+            bytes.resize(bytes.len().next_multiple_of(4), 0);
+        }
+        bytes
+    })
 }
 
 fn domain() -> impl Strategy<Value = String> {
