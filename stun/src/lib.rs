@@ -37,6 +37,7 @@
 //! | the Binding usage | [`Client`], [`Server`] |
 //! | from the URI of a server to its addresses | [`Uri`], [`Resolution`] |
 //! | several protocols on one port | [`Protocol`] |
+//! | strategies for property tests | `testing`, with the feature of that name |
 //!
 //! # RFCs
 //!
@@ -76,6 +77,8 @@ mod resolve;
 mod rto;
 mod server;
 mod size_limit;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod transaction;
 mod uri;
 
