@@ -74,6 +74,7 @@ mod prepare;
 mod rto;
 mod server;
 mod size_limit;
+mod stream;
 mod transaction;
 mod uri;
 
@@ -103,5 +104,8 @@ pub use server::{
     ServerConfigError,
 };
 pub use size_limit::SizeLimit;
+pub use stream::{
+    CHANNEL_HEADER_LEN, Deframer, Framing, MAX_FRAME, StreamError, StreamErrorKind, channel_header,
+};
 pub use transaction::{Due, Limits, Retransmission, Transaction, TransactionError, Transactions};
 pub use uri::{Host, MAX_HOST_LEN, Scheme, TransportParameter, Uri, UriError, UriErrorKind};
