@@ -77,6 +77,7 @@ mod resolve;
 mod rto;
 mod server;
 mod size_limit;
+mod stream;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod transaction;
@@ -114,5 +115,8 @@ pub use server::{
     ServerConfigError,
 };
 pub use size_limit::SizeLimit;
+pub use stream::{
+    CHANNEL_HEADER_LEN, Deframer, Framing, MAX_FRAME, StreamError, StreamErrorKind, channel_header,
+};
 pub use transaction::{Due, Limits, Retransmission, Transaction, TransactionError, Transactions};
 pub use uri::{Host, MAX_HOST_LEN, Scheme, TransportParameter, Uri, UriError, UriErrorKind};
