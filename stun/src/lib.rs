@@ -32,7 +32,8 @@
 //! | reading and writing messages | [`Message`], [`Builder`], [`Attribute`], [`attributes`] |
 //! | integrity and credentials | [`Key`], [`LongTermClient`], [`LongTermServer`] |
 //! | retransmission | [`Transactions`], [`Retransmission`] |
-//! | the Binding usage | [`Client`], [`Server`] |
+//! | the Binding usage | [`Client`], [`Server`], [`ServerConfig`] |
+//! | what kind of NAT there is | [`Discovery`], [`discovery`] |
 //! | several protocols on one port | [`Protocol`] |
 //!
 //! # RFCs
@@ -43,9 +44,11 @@
 //!   RTO estimation.
 //! - RFC 5769, RFC 8489 appendix B: the test vectors pass.
 //! - RFC 7983: first-byte demultiplexing, without QUIC (RFC 9443).
-//! - RFC 8445, 8656, 5780, 6062: attributes and codes; what they mean is for the `ice` and `turn`
+//! - RFC 8445, 8656, 6062: attributes and codes; what they mean is for the `ice` and `turn`
 //!   crates.
-//! - RFC 3489 compatibility is left out: a message without the magic cookie is not STUN here.
+//! - RFC 5780: behaviour discovery over UDP, both sides ([`Discovery`], [`BehaviourService`]).
+//! - RFC 3489: clients are answered where [`ServerConfig::classic`] says so; elsewhere a message without
+//!   the magic cookie is not STUN.
 
 #![no_std]
 
@@ -59,6 +62,7 @@ mod auth;
 mod builder;
 mod classify;
 mod client;
+pub mod discovery;
 mod fingerprint;
 mod integrity;
 mod message;
@@ -76,6 +80,8 @@ pub use auth::{
 pub use builder::{BuildError, Builder};
 pub use classify::Protocol;
 pub use client::{BindingError, Client, ClientConfig, ClientEvent, read_response};
+#[doc(inline)]
+pub use discovery::{Discovery, DiscoveryConfig, DiscoveryEvent};
 pub use integrity::{Algorithm, Key};
 pub use message::{
     Class, HEADER_LEN, MAGIC_COOKIE, Message, MessageType, Method, ParseError, ParseErrorKind,
