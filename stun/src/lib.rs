@@ -30,6 +30,7 @@
 //! | for | see |
 //! |---|---|
 //! | reading and writing messages | [`Message`], [`Builder`], [`Attribute`], [`attributes`], [`SizeLimit`] |
+//! | showing what is no message | [`Dissection`] |
 //! | integrity and credentials | [`Key`], [`LongTermClient`], [`LongTermServer`] |
 //! | user names, realms and passwords in any script | [`Profile`], [`Prepared`] |
 //! | retransmission | [`Transactions`], [`Retransmission`] |
@@ -64,6 +65,7 @@ mod auth;
 mod builder;
 mod classify;
 mod client;
+mod dissect;
 mod fingerprint;
 mod hmac;
 mod integrity;
@@ -82,12 +84,14 @@ pub use attribute::{
 pub use attributes::*;
 pub use auth::{
     Answer, ChallengeError, Checked, Choice, Claim, Credentials, LongTermClient, LongTermConfig,
-    LongTermServer, Query, Refusal, Seal, Secret, SecurityFeatures, ShortTermClient, StaticUsers,
-    TimeLimitedUsers, User, UserName, Users, check_short_term, lacks_algorithms,
+    LongTermServer, MAX_PARKED, Parking, Query, Refusal, Seal, Secret, SecurityFeatures,
+    ShortTermClient, StaticUsers, TimeLimitedUsers, User, UserName, UserWanted, Users,
+    check_short_term, lacks_algorithms,
 };
 pub use builder::{BuildError, Builder};
 pub use classify::Protocol;
 pub use client::{BindingError, Client, ClientConfig, ClientEvent, read_response};
+pub use dissect::{DissectedAttribute, DissectedAttributes, Dissection};
 pub use integrity::{Algorithm, Key};
 pub use message::{
     Class, HEADER_LEN, MAGIC_COOKIE, Message, MessageType, Method, ParseError, ParseErrorKind,
@@ -95,7 +99,10 @@ pub use message::{
 };
 pub use prepare::{PrepareError, PrepareErrorKind, Prepared, Profile};
 pub use rto::{MAX_RTO, MAX_RTO_SERVERS, RTO_LIFETIME, RtoCache, RtoEstimator};
-pub use server::{MAX_PENDING, Server};
+pub use server::{
+    Access, AddressGrid, BehaviourService, Budget, MAX_PENDING, Redirect, Server, ServerConfig,
+    ServerConfigError,
+};
 pub use size_limit::SizeLimit;
 pub use transaction::{Due, Limits, Retransmission, Transaction, TransactionError, Transactions};
 pub use uri::{Host, MAX_HOST_LEN, Scheme, TransportParameter, Uri, UriError, UriErrorKind};

@@ -1,12 +1,14 @@
 //! Where servers find the keys of their users.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use floe_sansio::Instant;
+use floe_sansio::{Datagram, DropReason, FiveTuple, Input, Instant, Transport};
 use floe_stun::{
-    Answer, Builder, Checked, Class, Credentials, ErrorCode, KeyDerivation, LongTermClient,
-    LongTermConfig, LongTermServer, Message, MessageType, Method, Query, Refusal, StaticUsers,
-    StatusCode, TimeLimitedUsers, TransactionId, User, UserHash, UserName, Users,
+    Access, Answer, Builder, Checked, Class, Credentials, ErrorCode, KeyDerivation, LongTermClient,
+    LongTermConfig, LongTermServer, MAX_PARKED, Message, MessageType, Method, Query, Refusal,
+    Server, ServerConfig, StaticUsers, StatusCode, TimeLimitedUsers, TransactionId, User, UserHash,
+    UserName, UserWanted, Users,
 };
 
 const NOW: Instant = Instant::from_secs(100);
@@ -14,6 +16,15 @@ const NOW: Instant = Instant::from_secs(100);
 const EPOCH: Duration = Duration::from_secs(1_800_000_000);
 const ID: TransactionId = TransactionId([7; 12]);
 const REALM: &str = "floe.test";
+
+/// Does not know its users itself.
+struct Elsewhere;
+
+impl Users for Elsewhere {
+    fn find(&self, _: &Query<'_>) -> Answer {
+        Answer::Later
+    }
+}
 
 fn query(name: UserName<'_>, derivation: KeyDerivation) -> Query<'_> {
     Query {
@@ -105,12 +116,6 @@ fn a_list_finds_users_by_name_and_by_hash() {
 
 #[test]
 fn the_owner_may_answer_later() {
-    struct Elsewhere;
-    impl Users for Elsewhere {
-        fn find(&self, _: &Query<'_>) -> Answer {
-            Answer::Later
-        }
-    }
     let alice = Credentials::new("alice", "wonderland");
     assert_eq!(id(authenticate(&Elsewhere, alice)), Ok(0));
     for wrong in [
@@ -120,6 +125,122 @@ fn the_owner_may_answer_later() {
         let checked = id(authenticate(&Elsewhere, wrong));
         assert_eq!(checked, Err(Refusal::Unauthenticated));
     }
+}
+
+/// A server that does not know its users itself, and a client that it has challenged.
+struct Exchange {
+    server: Server,
+    client: LongTermClient,
+    path: FiveTuple,
+}
+
+impl Exchange {
+    fn new(transport: Transport, credentials: Credentials) -> Self {
+        let config = ServerConfig {
+            access: Access::LongTerm(LongTermConfig::new(REALM), Arc::new(Elsewhere)),
+            ..ServerConfig::default()
+        };
+        let path = FiveTuple {
+            transport,
+            local: "192.0.2.2:3478".parse().unwrap(),
+            remote: "192.0.2.1:5000".parse().unwrap(),
+        };
+        let mut exchange = Self {
+            server: Server::with_config(config, [3; 32], NOW).unwrap(),
+            client: LongTermClient::new(credentials),
+            path,
+        };
+        let first = exchange.request(0);
+        assert_eq!(exchange.send(&first), Input::Handled);
+        let challenge = exchange.server.poll_transmit().unwrap().payload;
+        let challenge = Message::parse(&challenge).unwrap();
+        exchange.client.challenge(&challenge, false).unwrap();
+        exchange
+    }
+
+    fn request(&self, number: u8) -> Vec<u8> {
+        let mut buffer = vec![0; 512];
+        let request = MessageType::new(Class::Request, Method::BINDING);
+        let builder = Builder::new(&mut buffer, request, TransactionId([number; 12]));
+        let len = self.client.authenticate(builder).finish().unwrap();
+        buffer.truncate(len);
+        buffer
+    }
+
+    fn send(&mut self, request: &[u8]) -> Input {
+        let mut buffer = request.to_vec();
+        let datagram = Datagram::whole(self.path, &mut buffer);
+        self.server.handle_input(NOW, datagram)
+    }
+}
+
+fn alice_found(wanted: &UserWanted) -> Option<User> {
+    let users = StaticUsers::new(REALM, &[Credentials::new("alice", "wonderland")]);
+    let name = match &wanted.name {
+        Ok(name) => UserName::Plain(name),
+        Err(hash) => UserName::Hash(*hash),
+    };
+    match users.find(&query(name, wanted.derivation)) {
+        Answer::Known(user) => Some(user),
+        _ => None,
+    }
+}
+
+#[test]
+fn a_request_waits_until_its_user_is_found() {
+    for transport in [Transport::Udp, Transport::Tcp] {
+        for (name, class) in [("alice", Class::Success), ("bob", Class::Error)] {
+            let mut exchange = Exchange::new(transport, Credentials::new(name, "wonderland"));
+            let request = exchange.request(1);
+            assert_eq!(exchange.send(&request), Input::Handled);
+            assert!(exchange.server.poll_transmit().is_none());
+            // The retransmission waits for the same answer.
+            let again = exchange.send(&request);
+            assert_eq!(again, Input::Dropped(DropReason::Capacity));
+            let wanted = exchange.server.poll_event().unwrap();
+            assert_eq!(wanted.name.as_deref(), Ok(name));
+            assert_eq!(exchange.server.poll_event(), None);
+
+            let found = alice_found(&wanted);
+            exchange.server.answer_user(NOW, wanted.ticket, found);
+            let response = exchange.server.poll_transmit().unwrap();
+            assert_eq!(response.path, exchange.path);
+            let response = Message::parse(&response.payload).unwrap();
+            assert_eq!(response.class(), class);
+            assert_eq!(
+                exchange.client.verify(&response),
+                class == Class::Success,
+                "{name}"
+            );
+            // A ticket is good once.
+            let found = alice_found(&wanted);
+            exchange.server.answer_user(NOW, wanted.ticket, found);
+            assert!(exchange.server.poll_transmit().is_none());
+        }
+    }
+}
+
+#[test]
+fn few_requests_wait_and_not_for_ever() {
+    let mut exchange = Exchange::new(Transport::Udp, Credentials::new("alice", "wonderland"));
+    for number in 0..MAX_PARKED {
+        let request = exchange.request(number as u8 + 1);
+        assert_eq!(exchange.send(&request), Input::Handled);
+        exchange.server.poll_event().unwrap();
+    }
+    let one_more = exchange.request(200);
+    let full = Input::Dropped(DropReason::Capacity);
+    assert_eq!(exchange.send(&one_more), full);
+    let later = NOW + Duration::from_millis(39_500);
+    let mut buffer = one_more;
+    let datagram = Datagram::whole(exchange.path, &mut buffer);
+    assert_eq!(
+        exchange.server.handle_input(later, datagram),
+        Input::Handled
+    );
+    let wanted = exchange.server.poll_event().unwrap();
+    exchange.server.answer_user(later, 1, alice_found(&wanted));
+    assert!(exchange.server.poll_transmit().is_none(), "long gone");
 }
 
 /// The password is the one that every REST credential service computes; this one with
