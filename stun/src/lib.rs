@@ -35,8 +35,9 @@
 //! | user names, realms and passwords in any script | [`Profile`], [`Prepared`] |
 //! | retransmission | [`Transactions`], [`Retransmission`] |
 //! | the Binding usage | [`Client`], [`Server`] |
-//! | the URI of a server | [`Uri`] |
+//! | from the URI of a server to its addresses | [`Uri`], [`Resolution`] |
 //! | several protocols on one port | [`Protocol`] |
+//! | strategies for property tests | `testing`, with the feature of that name |
 //!
 //! # RFCs
 //!
@@ -48,7 +49,8 @@
 //! - RFC 7983, 9443, 5761: first-byte demultiplexing, with and without QUIC; RTP and RTCP apart.
 //! - RFC 8265 (`OpaqueString`) and RFC 4013 (`SASLprep`): preparation of credentials; what is not ASCII
 //!   needs the feature `unicode`, which is on by default.
-//! - RFC 7064, RFC 7065: URIs of STUN and TURN servers.
+//! - RFC 7064, RFC 7065: URIs of STUN and TURN servers; RFC 2782, 5928, 8305: the DNS steps, as requests
+//!   to the owner.
 //! - RFC 8445, 8656, 5780, 6062: attributes and codes; what they mean is for the `ice` and `turn`
 //!   crates.
 //! - RFC 3489 compatibility is left out: a message without the magic cookie is not STUN here.
@@ -71,9 +73,13 @@ mod hmac;
 mod integrity;
 mod message;
 mod prepare;
+mod resolve;
 mod rto;
 mod server;
 mod size_limit;
+mod stream;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod transaction;
 mod uri;
 
@@ -83,9 +89,9 @@ pub use attribute::{
 #[doc(inline)]
 pub use attributes::*;
 pub use auth::{
-    Answer, ChallengeError, Checked, Choice, Claim, Credentials, LongTermClient, LongTermConfig,
-    LongTermServer, MAX_PARKED, Parking, Query, Refusal, Seal, Secret, SecurityFeatures,
-    ShortTermClient, StaticUsers, TimeLimitedUsers, User, UserName, UserWanted, Users,
+    ChallengeError, Checked, Choice, Claim, Credentials, LongTermClient, LongTermConfig,
+    LongTermServer, MAX_PARKED, Parking, Refusal, Seal, Secret, SecurityFeatures, ShortTermClient,
+    StaticUsers, TimeLimitedUsers, User, UserAnswer, UserName, UserQuery, UserWanted, Users,
     check_short_term, lacks_algorithms,
 };
 pub use builder::{BuildError, Builder};
@@ -98,11 +104,19 @@ pub use message::{
     TransactionId,
 };
 pub use prepare::{PrepareError, PrepareErrorKind, Prepared, Profile};
+pub use resolve::{
+    Answer, AnswerError, Families, MAX_QUERIES, MAX_RECORDS, MAX_SERVERS, NaptrRecord, NextServer,
+    Query, QueryId, QueryKind, Resolution, ResolveConfig, ResolveError, ServerAddress, SrvRecord,
+    Usage,
+};
 pub use rto::{MAX_RTO, MAX_RTO_SERVERS, RTO_LIFETIME, RtoCache, RtoEstimator};
 pub use server::{
     Access, AddressGrid, BehaviourService, Budget, MAX_PENDING, Redirect, Server, ServerConfig,
     ServerConfigError,
 };
 pub use size_limit::SizeLimit;
+pub use stream::{
+    CHANNEL_HEADER_LEN, Deframer, Framing, MAX_FRAME, StreamError, StreamErrorKind, channel_header,
+};
 pub use transaction::{Due, Limits, Retransmission, Transaction, TransactionError, Transactions};
 pub use uri::{Host, MAX_HOST_LEN, Scheme, TransportParameter, Uri, UriError, UriErrorKind};

@@ -27,7 +27,7 @@ use crate::attributes::{
     AlternateServer, ChangeRequest, ErrorCode, MappedAddress, OtherAddress, Padding,
     ResponseOrigin, ResponsePort, Software, StatusCode, UnknownRequired, XorMappedAddress,
 };
-use crate::auth::{Answer, MAX_PARKED, Parking, Refusal, Seal, User, UserWanted};
+use crate::auth::{MAX_PARKED, Parking, Refusal, Seal, User, UserAnswer, UserWanted};
 use crate::builder::{BuildError, Builder};
 use crate::integrity::Algorithm;
 use crate::message::{Class, Message, Method, ParseErrorKind};
@@ -173,14 +173,14 @@ impl Server {
         }
     }
 
-    /// The user of a request that waited is found, or is nobody; see [`Answer::Later`]. A ticket that is too old
+    /// The user of a request that waited is found, or is nobody; see [`UserAnswer::Later`]. A ticket that is too old
     /// does nothing.
     pub fn answer_user(&mut self, now: Instant, ticket: u64, user: Option<User>) {
         let now = self.clock.advance(now);
         let Some((path, bytes)) = self.parking.take(ticket) else {
             return;
         };
-        let found = user.map_or(Answer::Unknown, Answer::Known);
+        let found = user.map_or(UserAnswer::Unknown, UserAnswer::Known);
         if let Ok(message) = Message::parse(&bytes) {
             let _ = self.handle_message(now, path, &message, Some(found));
         }
@@ -191,7 +191,7 @@ impl Server {
         now: Instant,
         path: FiveTuple,
         message: &Message<'_>,
-        found: Option<Answer>,
+        found: Option<UserAnswer>,
     ) -> Input {
         if message.method() != Method::BINDING {
             return Input::Dropped(DropReason::Unsupported);

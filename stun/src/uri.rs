@@ -159,13 +159,14 @@ impl Uri {
     /// Whether this transport may be used: TLS and DTLS with `stuns` and `turns`, UDP and TCP with the
     /// others, and what `?transport=` says (RFC 7064 §3.2, RFC 7065 §3.2, RFC 7350).
     pub fn admits(&self, transport: Transport) -> bool {
-        let secure = matches!(transport, Transport::Tls | Transport::Dtls);
-        let named = match self.transport {
-            None => true,
-            Some(TransportParameter::Udp) => !transport.is_reliable(),
-            Some(TransportParameter::Tcp) => transport.is_reliable(),
-            Some(TransportParameter::Other(_)) => false,
+        let (secure, parameter) = match transport {
+            Transport::Udp => (false, TransportParameter::Udp),
+            Transport::Tcp => (false, TransportParameter::Tcp),
+            Transport::Dtls => (true, TransportParameter::Udp),
+            Transport::Tls => (true, TransportParameter::Tcp),
+            _ => return false,
         };
+        let named = self.transport.as_ref().is_none_or(|it| *it == parameter);
         secure == self.scheme.is_secure() && named
     }
 }

@@ -52,6 +52,17 @@ fn prepared_text_does_not_print() {
     assert_eq!(format!("{prepared:?}"), "Prepared(..)");
 }
 
+#[test]
+fn nothing_is_allocated_for_ascii_nor_to_refuse_a_character() {
+    let info = allocation_counter::measure(|| {
+        for profile in PROFILES {
+            assert!(profile.prepare("correct horse battery staple").is_ok());
+            assert!(profile.prepare("e\u{301}\u{E000}").is_err());
+        }
+    });
+    assert_eq!(info.count_total, 0);
+}
+
 #[cfg(not(feature = "unicode"))]
 #[test]
 fn without_tables_what_is_not_ascii_is_refused_and_the_error_says_so() {
@@ -185,6 +196,12 @@ mod unicode {
             ("\u{212B}\u{2126}", "ÅΩ"),
             ("e\u{301}\u{327}", "\u{229}\u{301}"),
             ("\u{AA}\u{2168}\u{FB01}", "\u{AA}\u{2168}\u{FB01}"),
+            (
+                "e\u{301}\u{AA}\u{2168}\u{FB01}",
+                "\u{E9}\u{AA}\u{2168}\u{FB01}",
+            ),
+            // All of it also where something changes.
+            ("\u{FF21}ÄE\u{301}", "\u{FF21}Ä\u{C9}"),
             // No rule of direction.
             ("\u{627}1", "\u{627}1"),
             ("a\u{5D0}b", "a\u{5D0}b"),

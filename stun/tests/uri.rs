@@ -205,6 +205,20 @@ fn a_turn_uri_may_name_a_transport() {
     refused("turn:?transport=udp", UriErrorKind::Host, 5);
 }
 
+#[test]
+fn nothing_is_allocated_to_refuse_a_uri() {
+    let info = allocation_counter::measure(|| {
+        for text in [
+            "http:x",
+            "stun:example.org/",
+            "turn:example.org:80?transport=udp#",
+        ] {
+            assert!(Uri::parse(text).is_err());
+        }
+    });
+    assert_eq!(info.count_total, 0);
+}
+
 /// req: STUN-8.1-6, TURN-4.1-2
 #[test]
 fn schemes_have_their_default_ports() {

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use floe_sansio::{Datagram, DropReason, FiveTuple, Input, Instant, Transport};
 use floe_stun::{
-    Access, Answer, Builder, Checked, Class, Credentials, ErrorCode, KeyDerivation, LongTermClient,
-    LongTermConfig, LongTermServer, MAX_PARKED, Message, MessageType, Method, Query, Refusal,
-    Server, ServerConfig, StaticUsers, StatusCode, TimeLimitedUsers, TransactionId, User, UserHash,
-    UserName, UserWanted, Users,
+    Access, Builder, Checked, Class, Credentials, ErrorCode, KeyDerivation, LongTermClient,
+    LongTermConfig, LongTermServer, MAX_PARKED, Message, MessageType, Method, Refusal, Server,
+    ServerConfig, StaticUsers, StatusCode, TimeLimitedUsers, TransactionId, User, UserAnswer,
+    UserHash, UserName, UserQuery, UserWanted, Users,
 };
 
 const NOW: Instant = Instant::from_secs(100);
@@ -21,13 +21,13 @@ const REALM: &str = "floe.test";
 struct Elsewhere;
 
 impl Users for Elsewhere {
-    fn find(&self, _: &Query<'_>) -> Answer {
-        Answer::Later
+    fn find(&self, _: &UserQuery<'_>) -> UserAnswer {
+        UserAnswer::Later
     }
 }
 
-fn query(name: UserName<'_>, derivation: KeyDerivation) -> Query<'_> {
-    Query {
+fn query(name: UserName<'_>, derivation: KeyDerivation) -> UserQuery<'_> {
+    UserQuery {
         now: NOW,
         realm: REALM,
         name,
@@ -37,7 +37,7 @@ fn query(name: UserName<'_>, derivation: KeyDerivation) -> Query<'_> {
 
 fn found(users: &impl Users, name: &str) -> Option<u64> {
     match users.find(&query(UserName::Plain(name), KeyDerivation::Sha256)) {
-        Answer::Known(User { id, .. }) => Some(id),
+        UserAnswer::Known(User { id, .. }) => Some(id),
         _ => None,
     }
 }
@@ -76,7 +76,7 @@ fn authenticate(users: &impl Users, credentials: Credentials) -> Result<Checked<
             // The owner finds the user in the end, or not.
             assert_eq!(claim.derivation, KeyDerivation::Sha256);
             let users = StaticUsers::new(REALM, &[Credentials::new("alice", "wonderland")]);
-            let Answer::Known(user) = users.find(&query(claim.name, claim.derivation)) else {
+            let UserAnswer::Known(user) = users.find(&query(claim.name, claim.derivation)) else {
                 return Err(server.verify(&request, &claim, None).unwrap_err());
             };
             let (id, seal) = server.verify(&request, &claim, Some(user))?;
@@ -103,14 +103,14 @@ fn a_list_finds_users_by_name_and_by_hash() {
         let by_hash = query(UserName::Hash(UserHash::of("bob", REALM)), derivation);
         assert!(matches!(
             users.find(&by_hash),
-            Answer::Known(User { id: 1, .. })
+            UserAnswer::Known(User { id: 1, .. })
         ));
     }
     let other_realm = query(
         UserName::Hash(UserHash::of("bob", "other")),
         KeyDerivation::Md5,
     );
-    assert!(matches!(users.find(&other_realm), Answer::Unknown));
+    assert!(matches!(users.find(&other_realm), UserAnswer::Unknown));
     assert!(!format!("{users:?}").contains("alice"));
 }
 
@@ -181,7 +181,7 @@ fn alice_found(wanted: &UserWanted) -> Option<User> {
         Err(hash) => UserName::Hash(*hash),
     };
     match users.find(&query(name, wanted.derivation)) {
-        Answer::Known(user) => Some(user),
+        UserAnswer::Known(user) => Some(user),
         _ => None,
     }
 }
@@ -305,5 +305,5 @@ fn user_names_that_have_ended_or_would_last_too_long_or_are_no_time_are_nobody()
     }
     let hash = UserName::Hash(UserHash::of("1800000200:a", REALM));
     let answer = users.find(&query(hash, KeyDerivation::Md5));
-    assert!(matches!(answer, Answer::Unknown));
+    assert!(matches!(answer, UserAnswer::Unknown));
 }

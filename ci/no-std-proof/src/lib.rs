@@ -44,7 +44,7 @@ pub extern "C" fn proof_sansio() -> u64 {
     Entropy::new([1; 32]).u64()
 }
 
-/// `floe-stun`: a Binding client and a Binding server, with integrity; text in any script.
+/// `floe-stun`: a Binding client and a Binding server, with integrity; text in any script; a URI resolved.
 #[unsafe(no_mangle)]
 pub extern "C" fn proof_stun() -> usize {
     use floe_stun::{
@@ -72,7 +72,33 @@ pub extern "C" fn proof_stun() -> usize {
         text.map_or_else(|error| error.offset, |text| text.as_str().len())
     };
     let text = prepared(Profile::OpaqueString) + prepared(Profile::SaslPrepStored);
-    sent + drive(&mut server) + text
+    sent + drive(&mut server) + text + resolve()
+}
+
+/// Servers found for a URI when DNS knows addresses only.
+fn resolve() -> usize {
+    use floe_stun::{Answer, NextServer, QueryKind, Resolution, ResolveConfig, Uri};
+
+    let uri = Uri::parse("stun:example.org");
+    let resolution = uri.map(|uri| Resolution::new(&uri, ResolveConfig::default(), [3; 32]));
+    let Ok(Ok(mut resolution)) = resolution else {
+        return 0;
+    };
+    let mut servers = 0;
+    loop {
+        while let Some((id, query)) = resolution.poll_query() {
+            let answer = match query.kind {
+                QueryKind::A => Answer::Addresses(&[address(3, 0).ip()]),
+                _ => Answer::Failed,
+            };
+            let _ = resolution.answer(id, answer);
+        }
+        match resolution.next_server() {
+            NextServer::Try(_) => servers += 1,
+            NextServer::Waiting => {}
+            NextServer::Exhausted => return servers,
+        }
+    }
 }
 
 /// `floe-turn`: a client and a server.

@@ -16,4 +16,4 @@ pub use nonce::SecurityFeatures;
 pub use parking::{MAX_PARKED, Parking, UserWanted};
 pub use refusal::{Refusal, Seal};
 pub use short_term::{ShortTermClient, check_short_term};
-pub use users::{Answer, Query, StaticUsers, TimeLimitedUsers, User, UserName, Users};
+pub use users::{StaticUsers, TimeLimitedUsers, User, UserAnswer, UserName, UserQuery, Users};

@@ -1,4 +1,4 @@
-//! Requests that wait until their owner knows the user ([`Answer::Later`](super::Answer::Later)).
+//! Requests that wait until their owner knows the user ([`UserAnswer::Later`](super::UserAnswer::Later)).
 
 use alloc::string::String;
 use alloc::vec::Vec;

@@ -11,8 +11,8 @@ use core::net::SocketAddr;
 use floe_sansio::Instant;
 
 use crate::auth::{
-    Answer, Checked, Claim, Credentials, LongTermConfig, LongTermServer, Query, Refusal, Seal,
-    Users, check_short_term,
+    Checked, Claim, Credentials, LongTermConfig, LongTermServer, Refusal, Seal, UserAnswer,
+    UserQuery, Users, check_short_term,
 };
 use crate::integrity::Key;
 use crate::message::Message;
@@ -26,7 +26,7 @@ pub enum Access {
     Open,
     /// Who has one of these short-term credentials (RFC 8489 §9.1).
     ShortTerm(Vec<Credentials>),
-    /// Who is one of these users (RFC 8489 §9.2). Where they say [`Answer::Later`], the request waits for
+    /// Who is one of these users (RFC 8489 §9.2). Where they say [`UserAnswer::Later`], the request waits for
     /// [`Server::answer_user`](crate::Server::answer_user).
     LongTerm(LongTermConfig, Arc<dyn Users + Send + Sync>),
 }
@@ -60,16 +60,16 @@ pub(super) enum Guard {
 pub(super) struct Shared(Arc<dyn Users + Send + Sync>);
 
 impl Users for Shared {
-    fn find(&self, query: &Query<'_>) -> Answer {
+    fn find(&self, query: &UserQuery<'_>) -> UserAnswer {
         self.0.find(query)
     }
 }
 
 /// The one user of a request that has waited.
-struct Found(Answer);
+struct Found(UserAnswer);
 
 impl Users for Found {
-    fn find(&self, _: &Query<'_>) -> Answer {
+    fn find(&self, _: &UserQuery<'_>) -> UserAnswer {
         self.0.clone()
     }
 }
@@ -111,7 +111,7 @@ impl Guard {
         now: Instant,
         source: SocketAddr,
         request: &Message<'m>,
-        found: Option<Answer>,
+        found: Option<UserAnswer>,
     ) -> Pass<'m> {
         match self {
             Self::Open => Pass::Anyone,
