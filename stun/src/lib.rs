@@ -29,10 +29,13 @@
 //!
 //! | for | see |
 //! |---|---|
-//! | reading and writing messages | [`Message`], [`Builder`], [`Attribute`], [`attributes`] |
+//! | reading and writing messages | [`Message`], [`Builder`], [`Attribute`], [`attributes`], [`SizeLimit`] |
+//! | showing what is no message | [`Dissection`] |
 //! | integrity and credentials | [`Key`], [`LongTermClient`], [`LongTermServer`] |
+//! | user names, realms and passwords in any script | [`Profile`], [`Prepared`] |
 //! | retransmission | [`Transactions`], [`Retransmission`] |
 //! | the Binding usage | [`Client`], [`Server`] |
+//! | the URI of a server | [`Uri`] |
 //! | several protocols on one port | [`Protocol`] |
 //!
 //! # RFCs
@@ -42,7 +45,10 @@
 //!   §9.2.4), `OpaqueString` preparation (credentials are used as they are given), ALTERNATE-SERVER,
 //!   RTO estimation.
 //! - RFC 5769, RFC 8489 appendix B: the test vectors pass.
-//! - RFC 7983: first-byte demultiplexing, without QUIC (RFC 9443).
+//! - RFC 7983, 9443, 5761: first-byte demultiplexing, with and without QUIC; RTP and RTCP apart.
+//! - RFC 8265 (`OpaqueString`) and RFC 4013 (`SASLprep`): preparation of credentials; what is not ASCII
+//!   needs the feature `unicode`, which is on by default.
+//! - RFC 7064, RFC 7065: URIs of STUN and TURN servers.
 //! - RFC 8445, 8656, 5780, 6062: attributes and codes; what they mean is for the `ice` and `turn`
 //!   crates.
 //! - RFC 3489 compatibility is left out: a message without the magic cookie is not STUN here.
@@ -55,28 +61,47 @@ extern crate std;
 
 mod attribute;
 pub mod attributes;
+mod auth;
 mod builder;
 mod classify;
 mod client;
+mod dissect;
 mod fingerprint;
 mod hmac;
 mod integrity;
-mod long_term;
 mod message;
+mod prepare;
+mod rto;
 mod server;
+mod size_limit;
 mod transaction;
+mod uri;
 
-pub use attribute::{Attribute, AttributeType, Attributes, Malformed, RawAttribute, Value};
+pub use attribute::{
+    Attribute, AttributeType, Attributes, Malformed, RawAttribute, SendRule, Value,
+};
 #[doc(inline)]
 pub use attributes::*;
+pub use auth::{
+    Answer, ChallengeError, Checked, Choice, Claim, Credentials, LongTermClient, LongTermConfig,
+    LongTermServer, Query, Refusal, Seal, Secret, SecurityFeatures, ShortTermClient, StaticUsers,
+    TimeLimitedUsers, User, UserName, Users, check_short_term, lacks_algorithms,
+};
 pub use builder::{BuildError, Builder};
 pub use classify::Protocol;
 pub use client::{BindingError, Client, ClientConfig, ClientEvent, read_response};
+pub use dissect::{DissectedAttribute, DissectedAttributes, Dissection};
 pub use integrity::{Algorithm, Key};
-pub use long_term::{ChallengeError, Credentials, LongTermClient, LongTermServer, Refusal, Secret};
 pub use message::{
     Class, HEADER_LEN, MAGIC_COOKIE, Message, MessageType, Method, ParseError, ParseErrorKind,
     TransactionId,
 };
-pub use server::{MAX_PENDING, Server};
-pub use transaction::{Due, Retransmission, Transaction, Transactions};
+pub use prepare::{PrepareError, PrepareErrorKind, Prepared, Profile};
+pub use rto::{MAX_RTO, MAX_RTO_SERVERS, RTO_LIFETIME, RtoCache, RtoEstimator};
+pub use server::{
+    Access, AddressGrid, BehaviourService, Budget, MAX_PENDING, Redirect, Server, ServerConfig,
+    ServerConfigError,
+};
+pub use size_limit::SizeLimit;
+pub use transaction::{Due, Limits, Retransmission, Transaction, TransactionError, Transactions};
+pub use uri::{Host, MAX_HOST_LEN, Scheme, TransportParameter, Uri, UriError, UriErrorKind};

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 
 use floe_stun::{
     Algorithm, AttributeType, Builder, Class, ErrorCode, IceControlled, Key, LongTermServer,
-    Message, MessageType, Method, Nonce, ParseErrorKind, Priority, Realm, Retransmission, Software,
-    StatusCode, TransactionId, Username, XorMappedAddress,
+    Message, MessageType, Method, Nonce, ParseErrorKind, Priority, Realm, Retransmission,
+    SecurityFeatures, Software, StatusCode, TransactionId, Username, XorMappedAddress,
 };
 use serde_json::Value;
 
@@ -122,8 +122,7 @@ fn compare(message: &Message<'_>, name: &str, expected: &str) {
     }
 }
 
-/// req: VEC-1-1, VEC-1-4, VEC-1-5, STUN-5-3, STUN-14-4, STUN-9.1.1-1
-/// req: STUN-14.5-1, STUN-14.6-2, STUN-14.7-2, STUN-14.2-1
+/// req: VEC-1-1, VEC-1-5, STUN-14.5-1, STUN-14.6-2, STUN-14.7-2, STUN-14-4
 #[test]
 fn genuine_messages_decode_and_verify() {
     for vector in Vector::genuine() {
@@ -403,24 +402,45 @@ fn error_codes_of_the_table() {
     }
 }
 
-/// The server offers neither password algorithms nor anonymity.
-///
-/// req: STUN-9.2-2, STUN-9.2-3
+/// req: STUN-9.2-2, STUN-9.2-3, STUN-9.2.4-6, STUN-9.2.4-8
 #[test]
-fn the_nonce_of_a_server_starts_with_the_cookie_without_features() {
-    let file = numeric();
-    let row = &file["nonce_cookie"][0];
-    assert_eq!(row["bits"].as_array().unwrap().len(), 0);
-    let server = LongTermServer::new("realm", [1; 32], std::time::Duration::from_secs(60));
-    let mut buffer = [0; 256];
-    let kind = MessageType::new(Class::Error, Method::BINDING);
-    let builder = Builder::new(&mut buffer, kind, TransactionId([3; 12]));
-    let now = floe_sansio::Instant::from_secs(1);
-    let len = server
-        .with_challenge(builder, now, "192.0.2.1:1000".parse().unwrap())
-        .finish()
-        .unwrap();
-    let message = Message::parse(&buffer[..len]).unwrap();
-    let Nonce(nonce) = message.get().unwrap().unwrap();
-    assert!(nonce.starts_with(row["cookie"].as_str().unwrap()));
+fn the_nonce_of_a_server_starts_with_the_cookie_and_its_features() {
+    for row in numeric()["nonce_cookie"].as_array().unwrap() {
+        let has = |bit| row["bits"].as_array().unwrap().contains(&bit);
+        let (algorithms, anonymity) = (has(0.into()), has(1.into()));
+        let mut config = floe_stun::LongTermConfig::new("realm");
+        config.anonymity = anonymity;
+        if !algorithms {
+            config.algorithms.clear();
+        }
+        let now = floe_sansio::Instant::from_secs(1);
+        let server = LongTermServer::new(&config, [1; 32], now);
+        let mut buffer = [0; 256];
+        let kind = MessageType::new(Class::Error, Method::BINDING);
+        let builder = Builder::new(&mut buffer, kind, TransactionId([3; 12]));
+        let len = server
+            .with_challenge(builder, now, "192.0.2.1:1000".parse().unwrap())
+            .finish()
+            .unwrap();
+        let message = Message::parse(&buffer[..len]).unwrap();
+        let Nonce(nonce) = message.get().unwrap().unwrap();
+        assert!(nonce.starts_with(row["cookie"].as_str().unwrap()), "{row}");
+        let announced = SecurityFeatures::of(nonce).unwrap();
+        assert_eq!(announced.password_algorithms, algorithms);
+        assert_eq!(announced.username_anonymity, anonymity);
+    }
+}
+
+/// What `*.hex` is for: programs that read one message.
+#[test]
+fn the_hex_files_hold_the_bytes_of_the_messages() {
+    for vector in Vector::all() {
+        let path = format!(
+            "{}/tests/data/{}.hex",
+            env!("CARGO_MANIFEST_DIR"),
+            vector.id
+        );
+        let text = std::fs::read_to_string(path).unwrap();
+        assert_eq!(hex::bytes(&text), vector.bytes, "{}", vector.id);
+    }
 }

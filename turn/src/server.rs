@@ -17,7 +17,8 @@ use floe_sansio::{
     impl_machine,
 };
 use floe_stun::{
-    Class, Key, LongTermServer, Message, Method, ParseErrorKind, Protocol, TransactionId,
+    Class, LongTermConfig, LongTermServer, Message, Method, ParseErrorKind, Protocol, StaticUsers,
+    TransactionId,
 };
 
 use crate::agenda::Agenda;
@@ -38,7 +39,6 @@ const REAP_PAUSE: Duration = Duration::from_millis(1);
 #[derive(Clone)]
 struct User {
     name: Arc<str>,
-    key: Key,
     allocations: usize,
 }
 
@@ -63,7 +63,7 @@ pub struct Server {
     entropy: Entropy,
     auth: LongTermServer,
     users: Vec<User>,
-    names: BTreeMap<Arc<str>, usize>,
+    keys: StaticUsers,
     relays: Vec<Ports>,
     allocations: Vec<Option<Allocation>>,
     vacant: Vec<Slot>,
@@ -86,19 +86,20 @@ impl Server {
         let first = *channels.start().max(RFC5766_CHANNELS.start());
         config.channels = first..=*channels.end().min(RFC5766_CHANNELS.end());
         let mut entropy = Entropy::new(seed);
-        let auth = LongTermServer::new(&config.realm, entropy.seed(), config.nonce_lifetime);
-        let mut users = Vec::new();
-        let mut names = BTreeMap::new();
-        for credentials in core::mem::take(&mut config.users) {
-            let name: Arc<str> = credentials.username.as_str().into();
-            let password = credentials.password.expose();
-            names.insert(Arc::clone(&name), users.len());
-            users.push(User {
-                key: Key::long_term(&name, &config.realm, password),
-                name,
+        let auth = {
+            let mut long_term = LongTermConfig::new(&config.realm);
+            long_term.nonce_lifetime = config.nonce_lifetime;
+            long_term.anonymity = true;
+            LongTermServer::new(&long_term, entropy.seed(), now)
+        };
+        let credentials = core::mem::take(&mut config.users);
+        let keys = StaticUsers::new(&config.realm, &credentials);
+        let users = (credentials.iter())
+            .map(|credentials| User {
+                name: credentials.username.as_str().into(),
                 allocations: 0,
-            });
-        }
+            })
+            .collect();
         let relays = (config.relay_ips.iter())
             .map(|&ip| {
                 let is_taken = |port| is_listener(&config.listeners, SocketAddr::new(ip, port));
@@ -111,7 +112,7 @@ impl Server {
             entropy,
             auth,
             users,
-            names,
+            keys,
             relays,
             allocations: Vec::new(),
             vacant: Vec::new(),

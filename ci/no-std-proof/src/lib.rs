@@ -44,10 +44,12 @@ pub extern "C" fn proof_sansio() -> u64 {
     Entropy::new([1; 32]).u64()
 }
 
-/// `floe-stun`: a Binding client and a Binding server, with integrity.
+/// `floe-stun`: a Binding client and a Binding server, with integrity; text in any script.
 #[unsafe(no_mangle)]
 pub extern "C" fn proof_stun() -> usize {
-    use floe_stun::{Builder, Class, Client, ClientConfig, Key, MessageType, Method, Server};
+    use floe_stun::{
+        Builder, Class, Client, ClientConfig, Key, MessageType, Method, Profile, Server,
+    };
 
     let path = FiveTuple::udp(address(1, 5000), address(2, 3478));
     let mut client = Client::new(ClientConfig::new(path), [1; 32], NOW);
@@ -65,7 +67,12 @@ pub extern "C" fn proof_stun() -> usize {
     let mut server = Server::new([2; 32], NOW);
     let datagram = Datagram::new(path.mirrored(), &mut buffer, 0..length);
     let _ = server.handle_input(NOW, datagram);
-    sent + drive(&mut server)
+    let prepared = |profile: Profile| {
+        let text = profile.prepare("l\u{B7}l e\u{301} \u{200C}");
+        text.map_or_else(|error| error.offset, |text| text.as_str().len())
+    };
+    let text = prepared(Profile::OpaqueString) + prepared(Profile::SaslPrepStored);
+    sent + drive(&mut server) + text
 }
 
 /// `floe-turn`: a client and a server.

@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use floe_sansio::{DropReason, FiveTuple, Input, Instant, Transmit};
 use floe_stun::{
-    AddressFamily, Attribute, AttributeType, Builder, ChannelNumber, Class, DontFragment,
+    AddressFamily, Attribute, AttributeType, Builder, ChannelNumber, Checked, Class, DontFragment,
     ErrorCode, EvenPort, Lifetime, Malformed, Message, Method, RequestedAddressFamily,
     RequestedTransport, ReservationToken, StatusCode, UnknownRequired, XorMappedAddress,
     XorPeerAddress, XorRelayedAddress,
@@ -95,13 +95,11 @@ impl Server {
         if self.transmits.len() >= MAX_PENDING {
             return Err(DropReason::Capacity);
         }
-        let users = &self.users;
-        let user = self.auth.check(now, source, message, |name| {
-            let index = self.names.get(name)?;
-            users.get(*index).map(|user| &user.key)
-        });
-        let user = match user {
-            Ok((name, _)) => self.names.get(name).copied().unwrap_or(usize::MAX),
+        self.auth.advance(now);
+        let (user, seal) = match self.auth.check(now, source, message, &self.keys) {
+            Ok(Checked::Authenticated { id, seal }) => (id as usize, seal),
+            // A list of users knows at once.
+            Ok(Checked::Later(_)) => return Err(DropReason::Unauthenticated),
             Err(refusal) => {
                 let mut buffer = [0; RESPONSE_MAX];
                 let mut builder = Builder::response(&mut buffer, message, Class::Error)
@@ -160,11 +158,7 @@ impl Server {
                     .with_raw(AttributeType::UNKNOWN_ATTRIBUTES, &list)
             }
         };
-        let builder = match self.users.get(user) {
-            Some(user) => builder.with_integrity(&user.key),
-            None => builder,
-        };
-        self.respond(path, message, builder);
+        self.respond(path, message, seal.append(builder));
         Ok(Input::Handled)
     }
 

@@ -1,0 +1,141 @@
+//! Who is answered.
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+
+use floe_sansio::{DropReason, Instant};
+
+use crate::auth::{
+    Answer, Checked, Credentials, LongTermConfig, LongTermServer, Query, Refusal, Seal, Users,
+    check_short_term,
+};
+use crate::integrity::Key;
+use crate::message::Message;
+
+/// Whom a [`Server`](crate::Server) answers.
+#[derive(Clone, Default)]
+#[non_exhaustive]
+pub enum Access {
+    /// Everyone, as RFC 8489 §12 recommends for Binding.
+    #[default]
+    Open,
+    /// Who has one of these short-term credentials (RFC 8489 §9.1).
+    ShortTerm(Vec<Credentials>),
+    /// Who is one of these users (RFC 8489 §9.2). Where users say [`Answer::Later`], the request is
+    /// dropped: it will come again, and nothing needs to be kept for it.
+    LongTerm(LongTermConfig, Arc<dyn Users + Send + Sync>),
+}
+
+impl Access {
+    /// Whether there are no users.
+    pub const fn is_open(&self) -> bool {
+        matches!(self, Self::Open)
+    }
+}
+
+impl fmt::Debug for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Open => "Open",
+            Self::ShortTerm(_) => "ShortTerm(..)",
+            Self::LongTerm(..) => "LongTerm(..)",
+        })
+    }
+}
+
+/// Checks requests.
+#[derive(Clone)]
+pub(super) enum Guard {
+    Open,
+    ShortTerm(BTreeMap<String, Key>),
+    LongTerm(Box<LongTermServer>, Shared),
+}
+
+#[derive(Clone)]
+pub(super) struct Shared(Arc<dyn Users + Send + Sync>);
+
+impl Users for Shared {
+    fn find(&self, query: &Query<'_>) -> Answer {
+        self.0.find(query)
+    }
+}
+
+/// What is said of a request.
+#[allow(clippy::large_enum_variant)] // it lives for a moment, on the stack
+pub(super) enum Pass {
+    /// Whoever it is.
+    Anyone,
+    /// A user; the response is signed.
+    User(Seal),
+    /// Nobody who is answered otherwise.
+    Refused(Refusal),
+    /// It is not answered.
+    Dropped(DropReason),
+}
+
+impl Guard {
+    pub(super) fn new(access: &Access, seed: [u8; 32], now: Instant) -> Self {
+        match access {
+            Access::Open => Self::Open,
+            Access::ShortTerm(users) => {
+                let key = |user: &Credentials| {
+                    let key = Key::short_term(user.password.expose());
+                    (user.username.clone(), key)
+                };
+                Self::ShortTerm(users.iter().map(key).collect())
+            }
+            Access::LongTerm(config, users) => {
+                let machine = LongTermServer::new(config, seed, now);
+                Self::LongTerm(Box::new(machine), Shared(users.clone()))
+            }
+        }
+    }
+
+    pub(super) fn check(
+        &mut self,
+        now: Instant,
+        source: core::net::SocketAddr,
+        request: &Message<'_>,
+    ) -> Pass {
+        match self {
+            Self::Open => Pass::Anyone,
+            Self::ShortTerm(users) => {
+                match check_short_term(request, |name| users.get(name).cloned()) {
+                    Ok(seal) => Pass::User(seal),
+                    Err(refusal) => Pass::Refused(refusal),
+                }
+            }
+            Self::LongTerm(machine, users) => {
+                machine.advance(now);
+                match machine.check(now, source, request, users) {
+                    Ok(Checked::Authenticated { seal, .. }) => Pass::User(seal),
+                    Ok(Checked::Later(_)) => Pass::Dropped(DropReason::Unauthenticated),
+                    Err(refusal) => Pass::Refused(refusal),
+                }
+            }
+        }
+    }
+
+    /// The machine that challenges, where there is one.
+    pub(super) fn challenger(&self) -> Option<&LongTermServer> {
+        match self {
+            Self::LongTerm(machine, _) => Some(machine),
+            _ => None,
+        }
+    }
+}
+
+/// Which mechanism, and nothing else.
+impl fmt::Debug for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Open => "Open",
+            Self::ShortTerm(_) => "ShortTerm(..)",
+            Self::LongTerm(..) => "LongTerm(..)",
+        })
+    }
+}
