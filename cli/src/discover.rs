@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use comfy_table::{Table, presets};
 use floe_sim::{Preset, Probability, Survey, SurveyConfig};
-use floe_stun::discovery::{Answer, Finding, Report};
+use floe_stun::discovery::{Answer, Dependence, Finding, Hairpinning, Report};
 use serde::Serialize;
 
 use crate::args::nat_parser;
@@ -134,12 +134,15 @@ fn findings(report: &Report) -> [(&'static str, String); 8] {
 }
 
 fn heading(args: &DiscoverArgs) -> String {
-    let mut text = format!("seed {}, round trip {} ms", args.seed, Millis(args.rtt));
-    text += &match args.loss {
-        Probability::NEVER => ", no loss".to_owned(),
-        loss => format!(", {} % loss", Percent(loss)),
+    let loss = match args.loss {
+        Probability::NEVER => "no loss".to_owned(),
+        loss => format!("{} % loss", Percent(loss)),
     };
-    text
+    format!(
+        "seed {}, round trip {} ms, {loss}",
+        args.seed,
+        Millis(args.rtt)
+    )
 }
 
 fn text(args: &DiscoverArgs, nat: Preset, survey: &Survey, out: &mut impl Write) -> io::Result<()> {
@@ -312,9 +315,9 @@ fn json(args: &DiscoverArgs, surveys: &[(Preset, Survey)], out: &mut impl Write)
             mapped: part(report.mapped, |address| address.to_string()),
             translated: part(report.nat, |is| is),
             port_preserved: part(report.port_preserved, |is| is),
-            mapping: part(report.mapping, |kind| kind.name()),
-            filtering: part(report.filtering, |kind| kind.name()),
-            hairpinning: part(report.hairpinning, |kind| kind.name()),
+            mapping: part(report.mapping, Dependence::name),
+            filtering: part(report.filtering, Dependence::name),
+            hairpinning: part(report.hairpinning, Hairpinning::name),
             lifetime: part(report.lifetime, |found| LifetimeRecord {
                 at_least_s: found.at_least.as_secs_f32(),
                 less_than_s: found.less_than.map(|time| time.as_secs_f32()),
