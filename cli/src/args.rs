@@ -12,6 +12,7 @@ use crate::connect::ConnectArgs;
 use crate::discover::DiscoverArgs;
 use crate::quantity::{self, Seeds};
 use crate::serve::ServeArgs;
+use crate::stun::StunCommand;
 
 /// Two peers behind NATs find a path to each other: simulated, measured, explained.
 ///
@@ -33,6 +34,7 @@ Examples:
   floe nat list                          what there is
   floe serve                             a STUN and TURN server on loopback
   floe connect --help                    one ICE agent, signalling on stdio
+  floe stun decode --help                a STUN message, byte by byte
 
 Exit status: 0 if all is as it must be, 1 if a verdict is not (see `floe matrix --help`),
 2 if an argument is wrong or a file cannot be written.
@@ -63,6 +65,9 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Find a path to a real peer
     Connect(ConnectArgs),
+    /// What is in a STUN message
+    #[command(subcommand)]
+    Stun(StunCommand),
 }
 
 /// Rows are the offering side, columns the answering side. A cell says how the two were connected,

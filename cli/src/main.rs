@@ -13,6 +13,7 @@ mod pair;
 mod quantity;
 mod run;
 mod serve;
+mod stun;
 mod style;
 
 use std::io::{self, BufWriter, Write};
@@ -23,6 +24,7 @@ use clap::{CommandFactory, Parser};
 use crate::args::{Args, Command, NatCommand};
 use crate::error::Error;
 use crate::run::Verdict;
+use crate::stun::StunCommand;
 
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
         Some(Command::Nat(NatCommand::List(args))) => nat::list(args.format, &mut out),
         Some(Command::Serve(args)) => serve::run(&args, &mut out),
         Some(Command::Connect(args)) => connect::run(&args, &mut out),
+        Some(Command::Stun(StunCommand::Decode(args))) => stun::decode(&args, &mut out),
         None => help(&mut out),
     };
     let result = result.and_then(|verdict| {

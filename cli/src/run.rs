@@ -98,6 +98,8 @@ fn millis(duration: Duration) -> f64 {
 pub(crate) enum Verdict {
     Passed,
     Failed,
+    /// All is well but what was to be proven: see `floe stun decode --help`.
+    Unproven,
 }
 
 impl Verdict {
@@ -117,7 +119,11 @@ impl Verdict {
 
 impl From<Verdict> for ExitCode {
     fn from(verdict: Verdict) -> Self {
-        Self::from(u8::from(verdict == Verdict::Failed))
+        Self::from(match verdict {
+            Verdict::Passed => 0,
+            Verdict::Failed => 1,
+            Verdict::Unproven => 3,
+        })
     }
 }
 

@@ -5,11 +5,11 @@ use std::fmt::Display;
 use anstyle::{AnsiColor, Style};
 use floe_sim::{Judgement, Path};
 
-#[cfg(test)]
 pub(crate) const PLAIN: Style = Style::new();
 pub(crate) const HEADING: Style = Style::new().bold();
 pub(crate) const DETAIL: Style = Style::new().dimmed();
 pub(crate) const ERROR: Style = AnsiColor::Red.on_default().bold();
+pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
 pub(crate) const DROPPED: Style = AnsiColor::Red.on_default();
 pub(crate) const SIGNAL: Style = AnsiColor::Magenta.on_default();
 pub(crate) const GATHERING: Style = AnsiColor::Blue.on_default();

@@ -17,7 +17,7 @@ use core::time::Duration;
 use floe_sansio::{
     Clock, Entropy, FiveTuple, Instant, Route, Timer, Timers, Transmit, impl_machine,
 };
-use floe_stun::{Key, Transactions};
+use floe_stun::{Key, Limits, Transactions};
 
 use crate::candidate::{Candidate, CandidateKind, Foundations};
 use crate::check::Session;
@@ -280,7 +280,8 @@ impl Agent {
             remote_end: false,
             checks: CheckList::default(),
             early: Vec::new(),
-            transactions: Transactions::default(),
+            // Pacing limits them (RFC 8445 §14.2).
+            transactions: Transactions::new(Limits::UNLIMITED),
             last_slot: None,
             heard: false,
             proven: BTreeSet::new(),
@@ -562,7 +563,7 @@ impl Agent {
     /// Stops checking for good; allocations are released.
     fn stop(&mut self, now: Instant) {
         self.checks = CheckList::default();
-        self.transactions = Transactions::default();
+        self.transactions.clear();
         self.early.clear();
         self.nomination = None;
         self.active = None;

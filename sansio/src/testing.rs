@@ -22,6 +22,8 @@
 //! All of it is virtual: no clock, no socket, no thread. A failure names the promise, the seed, the
 //! step and the machine; [`check`] with that one seed and as many steps shows it again.
 //!
+//! For parsers there is less: [`fuzz`] runs a fuzz body over inputs and their mutations.
+//!
 //! A crate asks for it with `floe-sansio = { workspace = true, features = ["testing"] }` among its
 //! `dev-dependencies`.
 //!
@@ -95,6 +97,7 @@
 mod failure;
 mod live;
 mod log;
+mod mutate;
 mod replay;
 mod run;
 mod world;
@@ -103,6 +106,7 @@ use core::ops::Range;
 
 pub use failure::{Failure, Promise};
 pub use log::Tally;
+pub use mutate::{fuzz, mutate};
 pub use world::{AnyMachine, Command, World};
 
 use crate::Entropy;

@@ -62,6 +62,7 @@ attribute_types! {
     ICMP = 0x8004, "ICMP", "8656";
     SOFTWARE = 0x8022, "SOFTWARE", "8489";
     ALTERNATE_SERVER = 0x8023, "ALTERNATE-SERVER", "8489";
+    CACHE_TIMEOUT = 0x8027, "CACHE-TIMEOUT", "5780";
     FINGERPRINT = 0x8028, "FINGERPRINT", "8489";
     ICE_CONTROLLED = 0x8029, "ICE-CONTROLLED", "8445";
     ICE_CONTROLLING = 0x802A, "ICE-CONTROLLING", "8445";
@@ -172,9 +173,42 @@ pub trait Attribute<'a>: Sized {
     /// Writes the value (without padding).
     fn encode(&self, value: &mut Value<'_>, id: TransactionId);
 
-    /// Whether the RFC permits to send this value; receivers are more tolerant.
+    /// The rule that forbids to send this value, if there is one; receivers are more tolerant.
+    fn check(&self) -> Result<(), SendRule> {
+        Ok(())
+    }
+
+    /// Whether the RFC permits to send this value: short for [`Self::check`].
     fn is_sendable(&self) -> bool {
-        true
+        self.check().is_ok()
+    }
+}
+
+/// What a value to be sent must keep to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SendRule {
+    /// USERNAME is shorter than 509 bytes; REALM, NONCE, SOFTWARE and reason phrases are shorter
+    /// than 128 characters (RFC 8489 §14.3, §14.8 to §14.10, §14.14).
+    Length,
+    /// REALM and NONCE consist of `qdtext` and `quoted-pair` (RFC 8489 §14.9, §14.10; RFC 3261
+    /// §25.1): no control characters, no bare quote, no backslash that quotes nothing.
+    Characters,
+    /// ALTERNATE-DOMAIN is a DNS name of at most 255 ASCII characters (RFC 8489 §14.16).
+    DomainName,
+    /// The family is IPv4 or IPv6; in ADDITIONAL-ADDRESS-FAMILY it is IPv6 (RFC 8656 §18.6, §18.11,
+    /// §18.12).
+    AddressFamily,
+}
+
+impl fmt::Display for SendRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Length => "it is too long",
+            Self::Characters => "it is no sequence of qdtext or quoted-pair",
+            Self::DomainName => "it is no DNS name of up to 255 ASCII characters",
+            Self::AddressFamily => "the address family is not permitted there",
+        })
     }
 }
 

@@ -4,10 +4,11 @@ use core::fmt;
 
 use bytes::Bytes;
 
-use crate::attribute::{Attribute, AttributeType, Value, padded};
+use crate::attribute::{Attribute, AttributeType, SendRule, Value, padded};
 use crate::fingerprint;
 use crate::integrity::{Algorithm, Key, SHA1_LEN, SHA256_LEN};
-use crate::message::{HEADER_LEN, MAGIC_COOKIE, Message, MessageType, TransactionId};
+use crate::message::{Class, HEADER_LEN, MAGIC_COOKIE, Message, MessageType, TransactionId};
+use crate::size_limit::SizeLimit;
 
 /// Why a message could not be built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,20 +16,28 @@ use crate::message::{HEADER_LEN, MAGIC_COOKIE, Message, MessageType, Transaction
 pub enum BuildError {
     /// The buffer is too small.
     NoRoom,
-    /// The value of this attribute must not be sent: it is longer than its RFC allows.
-    TooLong(AttributeType),
+    /// The value of this attribute must not be sent: it breaks this rule of its RFC.
+    Value(AttributeType, SendRule),
+    /// The message is not below its [`SizeLimit`], in bytes.
+    TooLarge(SizeLimit),
     /// This attribute cannot stand behind the integrity attribute or FINGERPRINT.
     Order(AttributeType),
+    /// Long-term credentials cannot protect an indication: nobody could challenge it (RFC 8489 §9.2).
+    Indication,
 }
 
 impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoRoom => f.write_str("the buffer is too small for the message"),
-            Self::TooLong(kind) => write!(f, "the value of {kind:?} is too long to be sent"),
+            Self::Value(kind, rule) => write!(f, "{kind:?} cannot be sent: {rule}"),
+            Self::TooLarge(limit) => {
+                write!(f, "the message is not shorter than {} bytes", limit.bytes())
+            }
             Self::Order(kind) => {
                 write!(f, "{kind:?} cannot stand behind integrity or fingerprint")
             }
+            Self::Indication => f.write_str("long-term credentials cannot protect an indication"),
         }
     }
 }
@@ -72,8 +81,12 @@ enum Stage {
 pub struct Builder<'b> {
     buffer: &'b mut [u8],
     len: usize,
+    class: Class,
     id: TransactionId,
     stage: Stage,
+    limit: SizeLimit,
+    /// PADDING has been written, which lifts the limit to that of a datagram.
+    has_padding: bool,
     error: Option<BuildError>,
 }
 
@@ -91,26 +104,32 @@ impl<'b> Builder<'b> {
         Self {
             buffer,
             len: HEADER_LEN,
+            class: kind.class,
             id,
             stage: Stage::Attributes,
+            limit: SizeLimit::NONE,
+            has_padding: false,
             error,
         }
     }
 
     /// Starts the response to `request`, with its method and transaction id.
-    pub fn response(
-        buffer: &'b mut [u8],
-        request: &Message<'_>,
-        class: crate::message::Class,
-    ) -> Self {
+    pub fn response(buffer: &'b mut [u8], request: &Message<'_>, class: Class) -> Self {
         let kind = MessageType::new(class, request.method());
         Self::new(buffer, kind, request.transaction_id())
     }
 
+    /// Refuses to finish a message that is not below `limit`, unless it has PADDING (RFC 8489 §6.1,
+    /// RFC 5780 §7.6). Without this call a message has no limit.
+    pub fn with_limit(mut self, limit: SizeLimit) -> Self {
+        self.limit = limit;
+        self
+    }
+
     /// Appends an attribute.
     pub fn with<'a, A: Attribute<'a>>(mut self, attribute: &A) -> Self {
-        if !attribute.is_sendable() {
-            self.fail(BuildError::TooLong(A::TYPE));
+        if let Err(rule) = attribute.check() {
+            self.fail(BuildError::Value(A::TYPE, rule));
         }
         if self.stage != Stage::Attributes {
             self.fail(BuildError::Order(A::TYPE));
@@ -186,20 +205,37 @@ impl<'b> Builder<'b> {
 
     /// Completes the message; it fills the first bytes of the buffer, as many as returned.
     pub fn finish(mut self) -> Result<usize, BuildError> {
+        self.complete()
+    }
+
+    /// Completes the message, in bytes of its own.
+    pub fn finish_bytes(mut self) -> Result<Bytes, BuildError> {
+        let len = self.complete()?;
+        Ok(Bytes::copy_from_slice(&self.buffer[..len]))
+    }
+
+    fn complete(&mut self) -> Result<usize, BuildError> {
         if let Some(error) = self.error {
             return Err(error);
+        }
+        let limit = if self.has_padding {
+            SizeLimit::DATAGRAM
+        } else {
+            self.limit
+        };
+        if !limit.permits(self.len) {
+            return Err(BuildError::TooLarge(limit));
         }
         self.write_length();
         Ok(self.len)
     }
 
-    /// Completes the message, in bytes of its own.
-    pub fn finish_bytes(mut self) -> Result<Bytes, BuildError> {
-        if let Some(error) = self.error {
-            return Err(error);
+    /// Refuses what only a request can carry.
+    pub(crate) fn requests_only(mut self) -> Self {
+        if self.class == Class::Indication {
+            self.fail(BuildError::Indication);
         }
-        self.write_length();
-        Ok(Bytes::copy_from_slice(&self.buffer[..self.len]))
+        self
     }
 
     fn fail(&mut self, error: BuildError) {
@@ -235,6 +271,7 @@ impl<'b> Builder<'b> {
         self.buffer[at..at + 2].copy_from_slice(&kind.0.to_be_bytes());
         self.buffer[at + 2..at + 4].copy_from_slice(&(len as u16).to_be_bytes());
         self.buffer[at + 4 + len..end].fill(0);
+        self.has_padding |= kind == AttributeType::PADDING;
         self.len = end;
     }
 

@@ -145,20 +145,17 @@ impl Client {
         else {
             return;
         };
-        let transmit = self.transactions.start(
-            now,
-            self.config.path,
-            id,
-            payload,
-            self.config.retransmission,
-            (),
-        );
-        self.transmits.push_back(transmit);
+        let path = self.config.path;
+        let schedule = self.config.retransmission;
+        let started = self
+            .transactions
+            .start(now, path, id, payload, schedule, ());
+        self.transmits.extend(started.ok().flatten());
     }
 
     /// Stops asking and forgets what is under way.
     pub fn stop(&mut self) {
-        self.transactions = Transactions::default();
+        self.transactions.clear();
         self.keepalive_at = None;
     }
 
@@ -202,8 +199,8 @@ impl Client {
         let now = self.clock.advance(now);
         while let Some(due) = self.transactions.handle_timeout(now) {
             match due {
-                Due::Retransmit(transmit) => self.transmits.push_back(transmit),
-                Due::TimedOut(..) => self.finish(now, ClientEvent::Failed(BindingError::Timeout)),
+                Due::Transmit(transmit) => self.transmits.push_back(transmit),
+                Due::Failed(..) => self.finish(now, ClientEvent::Failed(BindingError::Timeout)),
             }
         }
         if self.keepalive_at.is_some_and(|at| at <= now) {

@@ -336,13 +336,13 @@ impl Discovery {
         let now = self.clock.advance(now);
         while let Some(due) = self.transactions.handle_timeout(now) {
             match due {
-                Due::Retransmit(transmit) => {
+                Due::Transmit(transmit) => {
                     if self.stage == Stage::Asking(Test::Hairpin) {
                         self.open_filter();
                     }
                     self.transmits.push_back(transmit);
                 }
-                Due::TimedOut(_, transaction) => {
+                Due::Failed(_, transaction, _) => {
                     let test = transaction.context.test;
                     let answer = match test {
                         Test::Probe => Answer::Expired(self.wait),
@@ -461,6 +461,7 @@ impl Discovery {
             test,
             authenticated,
         };
+        // One test at a time, and few transactions in one: none has to wait for another.
         let transmit = self.transactions.start(
             now,
             FiveTuple::udp(local, remote),
@@ -469,7 +470,7 @@ impl Discovery {
             schedule.with_rto(rto),
             context,
         );
-        self.transmits.push_back(transmit);
+        self.transmits.extend(transmit.ok().flatten());
         self.ready_at = now + PACE + self.random(PACE_JITTER);
         self.stage = Stage::Asking(test);
     }

@@ -2,12 +2,11 @@
 
 use core::fmt;
 
-use hmac::{Hmac, KeyInit, Mac};
 use md5::{Digest, Md5};
-use sha1::Sha1;
-use sha2::Sha256;
+use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
 
+use crate::hmac::{self, BLOCK_LEN, Hmac, State};
 use crate::message::HEADER_LEN;
 
 /// Bytes of an HMAC-SHA1 code.
@@ -24,19 +23,20 @@ pub enum Algorithm {
     Sha256,
 }
 
-/// A key for message integrity, ready to use: the HMAC key schedules are computed once and kept.
+/// A key for message integrity, ready to use: the HMAC key schedules are computed once and kept, and
+/// wiped at the end.
 #[derive(Clone)]
 pub struct Key {
-    sha1: Hmac<Sha1>,
-    sha256: Hmac<Sha256>,
+    sha1: Hmac<hmac::Sha1>,
+    sha256: Hmac<hmac::Sha256>,
 }
 
 impl Key {
     /// The key whose bytes these are.
     pub fn new(bytes: &[u8]) -> Self {
         Self {
-            sha1: Hmac::new_from_slice(bytes).expect("HMAC takes keys of any length"),
-            sha256: Hmac::new_from_slice(bytes).expect("HMAC takes keys of any length"),
+            sha1: Hmac::new(bytes),
+            sha256: Hmac::new(bytes),
         }
     }
 
@@ -63,7 +63,7 @@ impl Key {
     /// The SHA-256 key of the long-term mechanism: `SHA-256(username ":" realm ":" password)`
     /// (RFC 8489 §18.5.1.2).
     pub fn long_term_sha256(username: &str, realm: &str, password: &str) -> Self {
-        let mut sha256 = Sha256::new();
+        let mut sha256 = sha2::Sha256::new();
         for part in [username, ":", realm, ":", password] {
             sha256.update(part);
         }
@@ -75,41 +75,34 @@ impl Key {
 
     /// HMAC-SHA1 of `parts`, one after the other: for tokens of the owner's own, such as nonces.
     pub(crate) fn sha1_of(&self, parts: &[&[u8]]) -> [u8; SHA1_LEN] {
-        let mut mac = self.sha1.clone();
-        for part in parts {
-            mac.update(part);
-        }
-        mac.finalize().into_bytes().into()
+        self.sha1.code(parts)
     }
 
     /// The code of a message whose integrity attribute of `code_len` bytes stands at `at`: the
     /// header's length field counts up to the end of that attribute.
     pub(crate) fn sha1(&self, message: &[u8], at: usize) -> [u8; SHA1_LEN] {
-        let mac = feed(self.sha1.clone(), message, at, SHA1_LEN);
-        mac.finalize().into_bytes().into()
+        code(&self.sha1, message, at, SHA1_LEN)
     }
 
     /// As [`Self::sha1`], for a full SHA-256 code.
     pub(crate) fn sha256(&self, message: &[u8], at: usize) -> [u8; SHA256_LEN] {
-        let mac = feed(self.sha256.clone(), message, at, SHA256_LEN);
-        mac.finalize().into_bytes().into()
+        code(&self.sha256, message, at, SHA256_LEN)
     }
 
-    /// Compares in constant time.
+    /// Compares in constant time; a SHA-256 code may be truncated to the `claimed` one's length.
     pub(crate) fn verify(
         &self,
         algorithm: Algorithm,
         message: &[u8],
         at: usize,
-        code: &[u8],
+        claimed: &[u8],
     ) -> bool {
+        let is = |code: &[u8]| same(code, claimed);
         match algorithm {
-            Algorithm::Sha1 => feed(self.sha1.clone(), message, at, code.len())
-                .verify_slice(code)
-                .is_ok(),
-            Algorithm::Sha256 => feed(self.sha256.clone(), message, at, code.len())
-                .verify_truncated_left(code)
-                .is_ok(),
+            Algorithm::Sha1 => is(&self.sha1(message, at)),
+            Algorithm::Sha256 => code(&self.sha256, message, at, claimed.len())
+                .get(..claimed.len())
+                .is_some_and(is),
         }
     }
 }
@@ -123,14 +116,23 @@ fn unquoted(text: &str) -> &str {
     inside.unwrap_or(text)
 }
 
-fn feed<M: Mac>(mut mac: M, message: &[u8], at: usize, code_len: usize) -> M {
-    let mut header = [0; HEADER_LEN];
-    header.copy_from_slice(&message[..HEADER_LEN]);
+fn code<S: State>(hmac: &Hmac<S>, message: &[u8], at: usize, code_len: usize) -> S::Code {
+    // The first block is copied, to put the length right.
+    let mut first = [0; BLOCK_LEN];
+    let len = at.min(BLOCK_LEN);
+    first[..len].copy_from_slice(&message[..len]);
     let length = (at + 4 + code_len - HEADER_LEN) as u16;
-    header[2..4].copy_from_slice(&length.to_be_bytes());
-    mac.update(&header);
-    mac.update(&message[HEADER_LEN..at]);
-    mac
+    first[2..4].copy_from_slice(&length.to_be_bytes());
+    hmac.code(&[&first[..len], &message[len..at]])
+}
+
+/// Whether two codes are the same; takes as long if they are not.
+fn same(one: &[u8], two: &[u8]) -> bool {
+    let difference = one
+        .iter()
+        .zip(two)
+        .fold(0, |all, (one, two)| all | (one ^ two));
+    one.len() == two.len() && difference.ct_eq(&0).into()
 }
 
 /// Never prints the key.

@@ -29,12 +29,16 @@
 //!
 //! | for | see |
 //! |---|---|
-//! | reading and writing messages | [`Message`], [`Builder`], [`Attribute`], [`attributes`] |
+//! | reading and writing messages | [`Message`], [`Builder`], [`Attribute`], [`attributes`], [`SizeLimit`] |
+//! | showing what is no message | [`Dissection`] |
 //! | integrity and credentials | [`Key`], [`LongTermClient`], [`LongTermServer`] |
+//! | user names, realms and passwords in any script | [`Profile`], [`Prepared`] |
 //! | retransmission | [`Transactions`], [`Retransmission`] |
+//! | from the URI of a server to its addresses | [`Uri`], [`Resolution`] |
 //! | the Binding usage | [`Client`], [`Server`], [`ServerConfig`] |
 //! | what kind of NAT there is | [`Discovery`], [`discovery`] |
 //! | several protocols on one port | [`Protocol`] |
+//! | strategies for property tests | `testing`, with the feature of that name |
 //!
 //! # RFCs
 //!
@@ -43,7 +47,11 @@
 //!   §9.2.4), `OpaqueString` preparation (credentials are used as they are given), ALTERNATE-SERVER,
 //!   RTO estimation.
 //! - RFC 5769, RFC 8489 appendix B: the test vectors pass.
-//! - RFC 7983: first-byte demultiplexing, without QUIC (RFC 9443).
+//! - RFC 7983, 9443, 5761: first-byte demultiplexing, with and without QUIC; RTP and RTCP apart.
+//! - RFC 8265 (`OpaqueString`) and RFC 4013 (`SASLprep`): preparation of credentials; what is not ASCII
+//!   needs the feature `unicode`, which is on by default.
+//! - RFC 7064, RFC 7065: URIs of STUN and TURN servers; RFC 2782, 5928, 8305: the DNS steps, as requests
+//!   to the owner.
 //! - RFC 8445, 8656, 6062: attributes and codes; what they mean is for the `ice` and `turn`
 //!   crates.
 //! - RFC 5780: behaviour discovery over UDP, both sides ([`Discovery`], [`BehaviourService`]).
@@ -63,32 +71,55 @@ mod builder;
 mod classify;
 mod client;
 pub mod discovery;
+mod dissect;
 mod fingerprint;
+mod hmac;
 mod integrity;
 mod message;
+mod prepare;
+pub mod resolve;
+mod rto;
 mod server;
+mod size_limit;
+mod stream;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod transaction;
+mod uri;
 
-pub use attribute::{Attribute, AttributeType, Attributes, Malformed, RawAttribute, Value};
+pub use attribute::{
+    Attribute, AttributeType, Attributes, Malformed, RawAttribute, SendRule, Value,
+};
 #[doc(inline)]
 pub use attributes::*;
 pub use auth::{
-    Answer, ChallengeError, Checked, Choice, Claim, Credentials, LongTermClient, LongTermConfig,
-    LongTermServer, Query, Refusal, Seal, Secret, SecurityFeatures, ShortTermClient, StaticUsers,
-    TimeLimitedUsers, User, UserName, Users, check_short_term, lacks_algorithms,
+    ChallengeError, Checked, Choice, Claim, Credentials, LongTermClient, LongTermConfig,
+    LongTermServer, MAX_PARKED, Parking, Refusal, Seal, Secret, SecurityFeatures, ShortTermClient,
+    StaticUsers, TimeLimitedUsers, User, UserAnswer, UserName, UserQuery, UserWanted, Users,
+    check_short_term, lacks_algorithms,
 };
 pub use builder::{BuildError, Builder};
 pub use classify::Protocol;
 pub use client::{BindingError, Client, ClientConfig, ClientEvent, read_response};
 #[doc(inline)]
 pub use discovery::{Discovery, DiscoveryConfig, DiscoveryEvent};
+pub use dissect::{DissectedAttribute, DissectedAttributes, Dissection};
 pub use integrity::{Algorithm, Key};
 pub use message::{
     Class, HEADER_LEN, MAGIC_COOKIE, Message, MessageType, Method, ParseError, ParseErrorKind,
     TransactionId,
 };
+pub use prepare::{PrepareError, PrepareErrorKind, Prepared, Profile};
+#[doc(inline)]
+pub use resolve::{Resolution, ResolveConfig};
+pub use rto::{MAX_RTO, MAX_RTO_SERVERS, RTO_LIFETIME, RtoCache, RtoEstimator};
 pub use server::{
     Access, AddressGrid, BehaviourService, Budget, MAX_PENDING, Redirect, Server, ServerConfig,
     ServerConfigError,
 };
-pub use transaction::{Due, Retransmission, Transaction, Transactions};
+pub use size_limit::SizeLimit;
+pub use stream::{
+    CHANNEL_HEADER_LEN, Deframer, Framing, MAX_FRAME, StreamError, StreamErrorKind, channel_header,
+};
+pub use transaction::{Due, Limits, Retransmission, Transaction, TransactionError, Transactions};
+pub use uri::{Host, MAX_HOST_LEN, Scheme, TransportParameter, Uri, UriError, UriErrorKind};

@@ -77,6 +77,17 @@ impl Method {
             _ => return None,
         })
     }
+
+    /// Whether the RFC that defines the method permits messages of this class (RFC 8489 §5, §18.2);
+    /// `false` for a method without a name here, of which nothing is known.
+    pub const fn permits(self, class: Class) -> bool {
+        let is_indication = matches!(class, Class::Indication);
+        match self {
+            Self::BINDING => true,
+            Self::SEND | Self::DATA | Self::CONNECTION_ATTEMPT => is_indication,
+            _ => self.name().is_some() && !is_indication,
+        }
+    }
 }
 
 impl fmt::Debug for Method {

@@ -7,7 +7,6 @@ mod config;
 
 use alloc::collections::VecDeque;
 use alloc::vec;
-use core::convert::Infallible;
 use core::net::SocketAddr;
 
 use bytes::Bytes;
@@ -28,7 +27,7 @@ use crate::attributes::{
     AlternateServer, ChangeRequest, ErrorCode, MappedAddress, OtherAddress, Padding,
     ResponseOrigin, ResponsePort, Software, StatusCode, UnknownRequired, XorMappedAddress,
 };
-use crate::auth::{Refusal, Seal};
+use crate::auth::{MAX_PARKED, Parking, Refusal, Seal, User, UserAnswer, UserWanted};
 use crate::builder::{BuildError, Builder};
 use crate::integrity::Algorithm;
 use crate::message::{Class, Message, Method, ParseErrorKind};
@@ -80,6 +79,8 @@ pub struct Server {
     /// Whether [`BASIC_MAX`] bytes are enough for every response.
     is_basic: bool,
     transmits: VecDeque<Transmit>,
+    parking: Parking,
+    events: VecDeque<UserWanted>,
 }
 
 /// What a request is answered with.
@@ -127,6 +128,8 @@ impl Server {
             answers: None,
             is_basic: true,
             transmits: VecDeque::new(),
+            parking: Parking::default(),
+            events: VecDeque::new(),
         }
     }
 
@@ -150,6 +153,8 @@ impl Server {
             clock: Clock::new(now),
             is_basic: false,
             transmits: VecDeque::new(),
+            parking: Parking::default(),
+            events: VecDeque::new(),
         })
     }
 
@@ -159,7 +164,7 @@ impl Server {
         let now = self.clock.advance(now);
         let path = datagram.path;
         match Message::parse(datagram.payload()) {
-            Ok(message) => self.handle_message(now, path, &message),
+            Ok(message) => self.handle_message(now, path, &message, None),
             Err(error) if error.kind == ParseErrorKind::Cookie => {
                 self.handle_classic(now, path, datagram.payload())
             }
@@ -168,7 +173,26 @@ impl Server {
         }
     }
 
-    fn handle_message(&mut self, now: Instant, path: FiveTuple, message: &Message<'_>) -> Input {
+    /// The user of a request that waited is found, or is nobody; see [`UserAnswer::Later`]. A ticket that is too old
+    /// does nothing.
+    pub fn answer_user(&mut self, now: Instant, ticket: u64, user: Option<User>) {
+        let now = self.clock.advance(now);
+        let Some((path, bytes)) = self.parking.take(ticket) else {
+            return;
+        };
+        let found = user.map_or(UserAnswer::Unknown, UserAnswer::Known);
+        if let Ok(message) = Message::parse(&bytes) {
+            let _ = self.handle_message(now, path, &message, Some(found));
+        }
+    }
+
+    fn handle_message(
+        &mut self,
+        now: Instant,
+        path: FiveTuple,
+        message: &Message<'_>,
+        found: Option<UserAnswer>,
+    ) -> Input {
         if message.method() != Method::BINDING {
             return Input::Dropped(DropReason::Unsupported);
         }
@@ -189,11 +213,22 @@ impl Server {
             Class::Indication => return Input::Handled,
             Class::Success | Class::Error => return Input::Dropped(DropReason::NoTransaction),
         }
-        let (seal, refusal) = match self.guard.check(now, path.remote, message) {
+        let (seal, refusal) = match self.guard.check(now, path.remote, message, found) {
             Pass::Anyone => (None, None),
             Pass::User(seal) => (Some(seal), None),
             Pass::Refused(refusal) => (None, Some(refusal)),
-            Pass::Dropped(reason) => return Input::Dropped(reason),
+            Pass::Later(claim) => {
+                // A driver drains after every call; one that does not is none to keep more for.
+                let room = self.events.len() < MAX_PARKED;
+                let parked = room.then(|| self.parking.park(now, path, message, &claim));
+                return match parked.flatten() {
+                    Some(wanted) => {
+                        self.events.push_back(wanted);
+                        Input::Handled
+                    }
+                    None => Input::Dropped(DropReason::Capacity),
+                };
+            }
         };
         if let Some(reason) = self.refuses(now, path, seal.is_some()) {
             return Input::Dropped(reason);
@@ -416,9 +451,9 @@ impl Server {
         self.transmits.pop_front()
     }
 
-    /// There is nothing to tell.
-    pub fn poll_event(&mut self) -> Option<Infallible> {
-        None
+    /// The next user that the owner is to find.
+    pub fn poll_event(&mut self) -> Option<UserWanted> {
+        self.events.pop_front()
     }
 
     /// Never.
@@ -427,4 +462,4 @@ impl Server {
     }
 }
 
-impl_machine!(Server, Infallible);
+impl_machine!(Server, UserWanted);

@@ -1,6 +1,10 @@
-//! Client transactions: retransmission, time-out, and the match of a response to its request.
+//! Client transactions: their schedule, their number, the match of a response to its request, and
+//! the ways they fail.
 
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+use core::fmt;
+use core::net::SocketAddr;
 use core::time::Duration;
 
 use bytes::Bytes;
@@ -52,23 +56,93 @@ impl Retransmission {
     }
 }
 
+/// How many transactions there may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Outstanding ones with the same server, told by its transport address; at least 1.
+    pub outstanding: usize,
+    /// Those that wait until one of these ends, with all servers together.
+    pub waiting: usize,
+}
+
+impl Limits {
+    /// For those whose transactions something else limits, such as the pacing of ICE.
+    pub const UNLIMITED: Self = Self {
+        outstanding: usize::MAX,
+        waiting: 0,
+    };
+}
+
+/// 10 outstanding with a server (RFC 8489 §6.2), 128 waiting.
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            outstanding: 10,
+            waiting: 128,
+        }
+    }
+}
+
+/// Why a transaction failed, or was not begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TransactionError {
+    /// Too many wait already; nothing was begun.
+    QueueFull,
+    /// No response came (RFC 8489 §6.2.1, §6.2.2).
+    TimedOut,
+    /// Responses came, but none with the right integrity (RFC 8489 §9.1.4, §9.2.5): somebody on the
+    /// way may be up to something, or the password is wrong.
+    IntegrityViolated,
+    /// The network says that the server cannot be reached: a hard ICMP error (RFC 8489 §6.2.1).
+    Unreachable,
+    /// The connection could not be established, was reset or closed (RFC 8489 §6.2.2).
+    Disconnected,
+}
+
+impl fmt::Display for TransactionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::QueueFull => "too many requests wait for their turn",
+            Self::TimedOut => "no response",
+            Self::IntegrityViolated => "no response had the right message integrity",
+            Self::Unreachable => "the server cannot be reached",
+            Self::Disconnected => "the connection is gone",
+        })
+    }
+}
+
+impl core::error::Error for TransactionError {}
+
+/// Where a transaction stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// In the queue of its server, by the number drawn.
+    Waiting(u64),
+    /// Counted among the outstanding ones of its server.
+    Outstanding,
+}
+
 /// One request that waits for its response.
 #[derive(Clone, Debug)]
 pub struct Transaction<T> {
-    /// The path the request took; the response must come back on it.
+    /// The path the request takes; the response must come back on it.
     pub path: FiveTuple,
     /// When it was first sent.
     pub started: Instant,
-    /// How often it was sent.
+    /// How often it was sent; 0 while it waits for its turn.
     pub sends: u32,
     /// What the owner wants to know when it ends.
     pub context: T,
     payload: Bytes,
-    rto: Duration,
+    schedule: Retransmission,
     /// Sends that are left.
     left: u32,
-    last: u32,
-    deadline: Instant,
+    /// When to act next; `None` while it waits for its turn.
+    deadline: Option<Instant>,
+    /// What it fails of, if it does.
+    error: TransactionError,
+    place: Place,
 }
 
 impl<T> Transaction<T> {
@@ -77,59 +151,92 @@ impl<T> Transaction<T> {
         (self.sends == 1).then(|| now - self.started)
     }
 
-    /// The request as it was sent.
+    /// The request as it is sent.
     pub const fn request(&self) -> &Bytes {
         &self.payload
     }
 
-    /// After a transmission at `now`: when to act next.
-    fn schedule(&mut self, now: Instant) {
-        let wait = if self.left > 0 {
-            self.rto
-                .saturating_mul(1u32.checked_shl(self.sends - 1).unwrap_or(u32::MAX))
+    /// Counts a transmission at `now`; how long to wait after it.
+    fn sent(&mut self, now: Instant) -> Duration {
+        if self.sends == 0 {
+            self.started = now;
+        }
+        self.sends += 1;
+        self.left -= 1;
+        let schedule = &self.schedule;
+        let wait = if self.path.transport.is_reliable() {
+            schedule.reliable
+        } else if self.left > 0 {
+            let doubled = 1u32.checked_shl(self.sends - 1).unwrap_or(u32::MAX);
+            schedule.rto.saturating_mul(doubled)
         } else {
-            self.rto.saturating_mul(self.last)
+            schedule.rto.saturating_mul(schedule.last)
         };
-        self.wait(now, wait);
-    }
-
-    /// Acts next after `wait`; a zero wait must not make a loop without time.
-    fn wait(&mut self, now: Instant, wait: Duration) {
-        self.deadline = now + wait.max(Duration::from_millis(1));
+        // A zero wait must not make a loop without time.
+        wait.max(Duration::from_millis(1))
     }
 }
 
 /// What became due.
 #[derive(Debug)]
 pub enum Due<T> {
-    /// Send this again.
-    Retransmit(Transmit),
-    /// No response came; the transaction is gone.
-    TimedOut(TransactionId, Transaction<T>),
+    /// Send this: again, or for the first time after it has waited for its turn.
+    Transmit(Transmit),
+    /// The transaction failed, and is gone.
+    Failed(TransactionId, Transaction<T>, TransactionError),
 }
 
 /// The transactions of one machine, by id.
 ///
-/// Starting, ending and finding one costs O(log n) of those outstanding.
+/// At most so many are outstanding with one server as the [`Limits`] say; others wait for their turn
+/// in the order they were started. What can be sent or has failed without time passing (a turn has
+/// come, a path is gone) is due at once: call [`Self::handle_timeout`] after [`Self::remove`],
+/// [`Self::distrust`] and [`Self::fail`] too.
+///
+/// Starting, ending and finding one costs O(log n) of those there are.
 #[derive(Clone, Debug)]
 pub struct Transactions<T> {
+    limits: Limits,
     by_id: BTreeMap<TransactionId, Transaction<T>>,
+    by_path: BTreeSet<(FiveTuple, TransactionId)>,
     deadlines: BTreeSet<(Instant, TransactionId)>,
+    /// How many are outstanding with each server.
+    outstanding: BTreeMap<SocketAddr, usize>,
+    /// Whose turn it is next, for each server.
+    waiting: BTreeSet<(SocketAddr, u64, TransactionId)>,
+    /// The number that the next in a queue draws.
+    next_number: u64,
 }
 
+/// None, with the default [`Limits`].
 impl<T> Default for Transactions<T> {
     fn default() -> Self {
-        Self {
-            by_id: BTreeMap::new(),
-            deadlines: BTreeSet::new(),
-        }
+        Self::new(Limits::default())
     }
 }
 
 impl<T> Transactions<T> {
-    /// Sends `payload`, a request with this `id`, and waits for its response. Returns what to send.
+    /// None yet.
+    pub const fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            by_id: BTreeMap::new(),
+            by_path: BTreeSet::new(),
+            deadlines: BTreeSet::new(),
+            outstanding: BTreeMap::new(),
+            waiting: BTreeSet::new(),
+            next_number: 0,
+        }
+    }
+
+    /// Begins a transaction: `payload`, a request with this `id`, is to be answered on `path`.
     ///
-    /// A transaction that has the id already is replaced.
+    /// Returns what to send now; `None` if it has to wait until another one with the same server
+    /// ends. A transaction that has the id already is replaced.
+    ///
+    /// # Errors
+    ///
+    /// [`TransactionError::QueueFull`]; then all is as before.
     pub fn start(
         &mut self,
         now: Instant,
@@ -138,34 +245,42 @@ impl<T> Transactions<T> {
         payload: Bytes,
         schedule: Retransmission,
         context: T,
-    ) -> Transmit {
-        let mut transaction = Transaction {
+    ) -> Result<Option<Transmit>, TransactionError> {
+        let outstanding = self.outstanding.get(&path.remote).copied();
+        let waits = outstanding.is_some_and(|count| count >= self.limits.outstanding);
+        if waits && self.waiting.len() >= self.limits.waiting {
+            return Err(TransactionError::QueueFull);
+        }
+        self.remove(id);
+        let reliable = path.transport.is_reliable();
+        let transaction = Transaction {
             path,
             started: now,
-            sends: 1,
+            sends: 0,
             context,
-            payload: payload.clone(),
-            rto: schedule.rto,
-            left: schedule.count.saturating_sub(1),
-            last: schedule.last,
-            deadline: now,
+            payload,
+            schedule,
+            left: if reliable { 1 } else { schedule.count.max(1) },
+            deadline: None,
+            error: TransactionError::TimedOut,
+            place: Place::Waiting(self.next_number),
         };
-        if path.transport.is_reliable() {
-            transaction.left = 0;
-            transaction.wait(now, schedule.reliable);
-        } else {
-            transaction.schedule(now);
-        }
-        // Before the new deadline goes in: it may be the same.
-        self.remove(id);
-        self.deadlines.insert((transaction.deadline, id));
+        self.by_path.insert((path, id));
+        self.waiting.insert((path.remote, self.next_number, id));
         self.by_id.insert(id, transaction);
-        Transmit { path, payload }
+        self.next_number += 1;
+        self.give_turn(path.remote);
+        let has_turn = self
+            .by_id
+            .get(&id)
+            .is_some_and(|new| new.place == Place::Outstanding);
+        Ok(if has_turn { self.send(now, id) } else { None })
     }
 
     /// The transaction that a response with this `id`, which arrived on `path`, may answer.
     pub fn find(&self, id: TransactionId, path: FiveTuple) -> Option<&Transaction<T>> {
-        self.by_id.get(&id).filter(|found| found.path == path)
+        let found = self.by_id.get(&id)?;
+        (found.path == path && found.sends > 0).then_some(found)
     }
 
     /// The transaction with this `id`, whatever path.
@@ -176,49 +291,92 @@ impl<T> Transactions<T> {
     /// Ends a transaction.
     pub fn remove(&mut self, id: TransactionId) -> Option<Transaction<T>> {
         let transaction = self.by_id.remove(&id)?;
-        self.deadlines.remove(&(transaction.deadline, id));
+        let server = transaction.path.remote;
+        self.by_path.remove(&(transaction.path, id));
+        if let Some(deadline) = transaction.deadline {
+            self.deadlines.remove(&(deadline, id));
+        }
+        match transaction.place {
+            Place::Waiting(number) => {
+                self.waiting.remove(&(server, number, id));
+            }
+            Place::Outstanding => {
+                if let Some(count) = self.outstanding.get_mut(&server) {
+                    *count -= 1;
+                    if *count == 0 {
+                        self.outstanding.remove(&server);
+                    }
+                }
+                self.give_turn(server);
+            }
+        }
         Some(transaction)
+    }
+
+    /// A response came whose integrity is missing or wrong.
+    ///
+    /// Over an unreliable transport it counts as never received, but if no better one comes, the
+    /// transaction fails with [`TransactionError::IntegrityViolated`]; over a reliable one it fails
+    /// at once (RFC 8489 §9.1.4, §9.2.5).
+    pub fn distrust(&mut self, id: TransactionId) {
+        if let Some(transaction) = self.by_id.get_mut(&id) {
+            transaction.error = TransactionError::IntegrityViolated;
+            if transaction.path.transport.is_reliable() {
+                self.end_at(id, Instant::ZERO);
+            }
+        }
+    }
+
+    /// All transactions on `path` fail at once: [`TransactionError::Unreachable`] after a hard ICMP
+    /// error, [`TransactionError::Disconnected`] where a connection is gone.
+    pub fn fail(&mut self, path: FiveTuple, error: TransactionError) {
+        let (first, last) = (TransactionId([0; 12]), TransactionId([0xFF; 12]));
+        let on_path = self.by_path.range((path, first)..=(path, last));
+        let ids: Vec<_> = on_path.map(|&(_, id)| id).collect();
+        for id in ids {
+            if let Some(transaction) = self.by_id.get_mut(&id) {
+                transaction.error = error;
+                self.end_at(id, Instant::ZERO);
+            }
+        }
     }
 
     /// Sends a request no more, but still takes its response until it would have timed out
     /// (RFC 8445 §7.3.1.4: a cancelled check).
     pub fn silence(&mut self, id: TransactionId, until: Instant) {
-        if let Some(transaction) = self.by_id.get_mut(&id) {
-            self.deadlines.remove(&(transaction.deadline, id));
-            transaction.left = 0;
-            transaction.deadline = until;
-            self.deadlines.insert((until, id));
-        }
+        self.end_at(id, until);
     }
 
     /// Ends all transactions whose context is not to be kept.
     pub fn retain(&mut self, mut keep: impl FnMut(&T) -> bool) {
-        let deadlines = &mut self.deadlines;
-        self.by_id.retain(|&id, transaction| {
-            let kept = keep(&transaction.context);
-            if !kept {
-                deadlines.remove(&(transaction.deadline, id));
-            }
-            kept
-        });
+        let unwanted = self.by_id.iter().filter(|(_, t)| !keep(&t.context));
+        let unwanted: Vec<_> = unwanted.map(|(&id, _)| id).collect();
+        for id in unwanted {
+            self.remove(id);
+        }
     }
 
-    /// The outstanding transactions, in the order of their ids.
+    /// Ends all transactions.
+    pub fn clear(&mut self) {
+        *self = Self::new(self.limits);
+    }
+
+    /// The transactions there are, in the order of their ids.
     pub fn iter(&self) -> impl Iterator<Item = (&TransactionId, &Transaction<T>)> {
         self.by_id.iter()
     }
 
-    /// How many are outstanding.
+    /// How many there are, those that wait for their turn included.
     pub fn len(&self) -> usize {
         self.by_id.len()
     }
 
-    /// Whether none is outstanding.
+    /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.by_id.is_empty()
     }
 
-    /// When the next one is due.
+    /// When the next one is due; the epoch if that is at once.
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.deadlines.first().map(|&(at, _)| at)
     }
@@ -231,19 +389,63 @@ impl<T> Transactions<T> {
         if at > now {
             return None;
         }
-        self.deadlines.pop_first();
-        let transaction = self.by_id.get_mut(&id)?;
-        if transaction.left == 0 {
-            let transaction = self.by_id.remove(&id)?;
-            return Some(Due::TimedOut(id, transaction));
+        if let Some(transmit) = self.send(now, id) {
+            return Some(Due::Transmit(transmit));
         }
-        transaction.left -= 1;
-        transaction.sends += 1;
-        transaction.schedule(now);
-        self.deadlines.insert((transaction.deadline, id));
-        Some(Due::Retransmit(Transmit {
+        let transaction = self.remove(id)?;
+        let error = transaction.error;
+        Some(Due::Failed(id, transaction, error))
+    }
+
+    /// Sends a request, if it is to be sent once more.
+    fn send(&mut self, now: Instant, id: TransactionId) -> Option<Transmit> {
+        let transaction = self.by_id.get_mut(&id).filter(|found| found.left > 0)?;
+        let next = now + transaction.sent(now);
+        let transmit = Transmit {
             path: transaction.path,
             payload: transaction.payload.clone(),
-        }))
+        };
+        self.set_deadline(id, next);
+        Some(transmit)
+    }
+
+    /// Lets a transaction end at `at` with nothing more sent.
+    fn end_at(&mut self, id: TransactionId, at: Instant) {
+        if let Some(transaction) = self.by_id.get_mut(&id) {
+            transaction.left = 0;
+            self.set_deadline(id, at);
+        }
+    }
+
+    fn set_deadline(&mut self, id: TransactionId, at: Instant) {
+        if let Some(transaction) = self.by_id.get_mut(&id) {
+            if let Some(old) = transaction.deadline.replace(at) {
+                self.deadlines.remove(&(old, id));
+            }
+            self.deadlines.insert((at, id));
+        }
+    }
+
+    /// Lets the next that waits for `server` have its turn, if the limit permits.
+    fn give_turn(&mut self, server: SocketAddr) {
+        let outstanding = self.outstanding.get(&server).copied().unwrap_or(0);
+        // Never none: they would wait for ever.
+        if outstanding >= self.limits.outstanding.max(1) {
+            return;
+        }
+        let first = (server, 0, TransactionId([0; 12]));
+        let last = (server, u64::MAX, TransactionId([0xFF; 12]));
+        let Some(&next) = self.waiting.range(first..=last).next() else {
+            return;
+        };
+        self.waiting.remove(&next);
+        *self.outstanding.entry(server).or_default() += 1;
+        let (_, _, id) = next;
+        if let Some(transaction) = self.by_id.get_mut(&id) {
+            transaction.place = Place::Outstanding;
+            if transaction.deadline.is_none() {
+                self.set_deadline(id, Instant::ZERO);
+            }
+        }
     }
 }

@@ -117,8 +117,7 @@ fn signed(nonce: &str) -> Vec<u8> {
     })
 }
 
-/// req: STUN-9.2.3.1-1, STUN-9.2.4-3, STUN-9.2.5-3, STUN-9.2.5-5, STUN-9.2.3.2-2, STUN-9.2.3.2-3
-/// req: STUN-9.2.3.2-1
+/// req: STUN-9.2.3.1-1, STUN-9.2.4-3, STUN-9.2.5-5, STUN-9.2.3.2-1, STUN-9.2.3.2-2, STUN-9.2.3.2-3
 #[test]
 fn a_client_is_challenged_once_and_then_authenticates_every_request() {
     let (server, mut client) = (server(), client());

@@ -122,8 +122,7 @@ fn compare(message: &Message<'_>, name: &str, expected: &str) {
     }
 }
 
-/// req: VEC-1-1, VEC-1-4, VEC-1-5, STUN-5-3, STUN-14-4, STUN-9.1.1-1
-/// req: STUN-14.5-1, STUN-14.6-2, STUN-14.7-2, STUN-14.2-1
+/// req: VEC-1-1, VEC-1-5, STUN-14.5-1, STUN-14.6-2, STUN-14.7-2, STUN-14-4
 #[test]
 fn genuine_messages_decode_and_verify() {
     for vector in Vector::genuine() {
@@ -429,5 +428,19 @@ fn the_nonce_of_a_server_starts_with_the_cookie_and_its_features() {
         let announced = SecurityFeatures::of(nonce).unwrap();
         assert_eq!(announced.password_algorithms, algorithms);
         assert_eq!(announced.username_anonymity, anonymity);
+    }
+}
+
+/// What `*.hex` is for: programs that read one message.
+#[test]
+fn the_hex_files_hold_the_bytes_of_the_messages() {
+    for vector in Vector::all() {
+        let path = format!(
+            "{}/tests/data/{}.hex",
+            env!("CARGO_MANIFEST_DIR"),
+            vector.id
+        );
+        let text = std::fs::read_to_string(path).unwrap();
+        assert_eq!(hex::bytes(&text), vector.bytes, "{}", vector.id);
     }
 }

@@ -16,9 +16,9 @@ use floe_sansio::{
     impl_machine,
 };
 use floe_stun::{
-    Attribute, Builder, ChannelNumber, Choice, Class, Due, Lifetime, LongTermClient, Message,
-    MessageType, Method, Protocol, RequestedAddressFamily, RequestedTransport, TransactionId,
-    Transactions, Username, XorPeerAddress,
+    Attribute, Builder, ChannelNumber, Choice, Class, Due, Lifetime, Limits, LongTermClient,
+    Message, MessageType, Method, Protocol, RequestedAddressFamily, RequestedTransport,
+    TransactionId, Transactions, Username, XorPeerAddress,
 };
 
 use crate::agenda::Agenda;
@@ -141,7 +141,8 @@ impl Client {
             clock: Clock::new(now),
             entropy: Entropy::new(seed),
             state: State::New,
-            transactions: Transactions::default(),
+            // `BURST` and its pause limit them.
+            transactions: Transactions::new(Limits::UNLIMITED),
             timers: Timers::new(),
             permissions: BTreeMap::new(),
             channels: Channels::new(),
@@ -331,8 +332,8 @@ impl Client {
         }
         while let Some(due) = self.transactions.handle_timeout(now) {
             match due {
-                Due::Retransmit(transmit) => self.transmits.push_back(transmit),
-                Due::TimedOut(_, transaction) => {
+                Due::Transmit(transmit) => self.transmits.push_back(transmit),
+                Due::Failed(_, transaction, _) => {
                     self.fail(now, transaction.context.request, AllocateError::Timeout);
                 }
             }
@@ -444,10 +445,13 @@ impl Client {
         };
         let schedule = self.config.retransmission;
         let path = self.config.path;
-        let transmit = self
+        let started = self
             .transactions
             .start(now, path, id, payload, schedule, context);
-        self.transmits.push_back(transmit);
+        match started {
+            Ok(transmit) => self.transmits.extend(transmit),
+            Err(_) => self.fail(now, request, AllocateError::Timeout),
+        }
     }
 }
 

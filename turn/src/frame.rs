@@ -6,8 +6,8 @@ use core::ops::{Range, RangeInclusive};
 
 use floe_sansio::Transport;
 use floe_stun::{
-    Attribute, AttributeType, Builder, Class, HEADER_LEN, Message, MessageType, Method,
-    TransactionId, XorPeerAddress,
+    Attribute, AttributeType, Builder, CHANNEL_HEADER_LEN, Class, HEADER_LEN, Message, MessageType,
+    Method, TransactionId, XorPeerAddress,
 };
 
 /// The channels that a client may bind (RFC 8656 §12).
@@ -15,9 +15,6 @@ pub const CHANNELS: RangeInclusive<u16> = 0x4000..=0x4FFF;
 
 /// The channels that a client of the older RFC 5766 may bind (its §11).
 pub const RFC5766_CHANNELS: RangeInclusive<u16> = 0x4000..=0x7FFF;
-
-/// Bytes of the header of a `ChannelData` message.
-pub const CHANNEL_HEADER_LEN: usize = 4;
 
 /// Bytes of the header of an attribute.
 const ATTRIBUTE_HEADER_LEN: usize = 4;
@@ -68,9 +65,8 @@ pub(crate) fn parse_channel_data(
     message: &[u8],
     channels: &RangeInclusive<u16>,
 ) -> Option<(u16, Range<usize>)> {
-    let &[a, b, c, d] = message.first_chunk::<CHANNEL_HEADER_LEN>()?;
-    let channel = u16::from_be_bytes([a, b]);
-    let end = CHANNEL_HEADER_LEN + usize::from(u16::from_be_bytes([c, d]));
+    let (channel, length) = floe_stun::channel_header(message)?;
+    let end = CHANNEL_HEADER_LEN + length;
     (channels.contains(&channel) && end <= message.len())
         .then_some((channel, CHANNEL_HEADER_LEN..end))
 }

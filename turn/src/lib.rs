@@ -91,7 +91,9 @@ pub mod server;
 
 #[doc(inline)]
 pub use client::{AllocateError, Client, ClientConfig, ClientEvent, CommandError, SendError};
-pub use frame::{CHANNEL_HEADER_LEN, CHANNELS, RFC5766_CHANNELS};
+#[doc(inline)]
+pub use floe_stun::CHANNEL_HEADER_LEN;
+pub use frame::{CHANNELS, RFC5766_CHANNELS};
 pub use policy::{PeerPolicy, Prefix, PrefixError};
 #[doc(inline)]
 pub use server::{CloseCause, Limits, Server, ServerConfig, ServerEvent, Stats, Traffic};

@@ -162,12 +162,12 @@ fn allocate_is_refused_by_the_first_check_of_families_and_ports() {
     let rows: &[(u16, &str, Build)] = &[
         (400, "two families", |b| {
             udp(b)
-                .with(&RequestedAddressFamily(AddressFamily(9)))
+                .with_raw(AttributeType::REQUESTED_ADDRESS_FAMILY, &[9, 0, 0, 0])
                 .with_raw(AttributeType::ADDITIONAL_ADDRESS_FAMILY, &[2, 0, 0, 0])
         }),
         (440, "family 9", |b| {
             udp(b)
-                .with(&RequestedAddressFamily(AddressFamily(9)))
+                .with_raw(AttributeType::REQUESTED_ADDRESS_FAMILY, &[9, 0, 0, 0])
                 .with(&EvenPort { reserve_next: true })
         }),
         (440, "no IPv6 here", |b| {
@@ -505,7 +505,7 @@ fn a_refresh_names_the_family_that_there_is() {
     asker.allocate(&mut server, now);
     for (family, code) in [(1, 0), (2, 443), (9, 443)] {
         let answer = asker.ask(&mut server, now, Method::REFRESH, |b| {
-            b.with(&RequestedAddressFamily(AddressFamily(family)))
+            b.with_raw(AttributeType::REQUESTED_ADDRESS_FAMILY, &[family, 0, 0, 0])
         });
         assert_eq!(answer.code(), code);
     }

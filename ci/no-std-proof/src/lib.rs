@@ -44,10 +44,12 @@ pub extern "C" fn proof_sansio() -> u64 {
     Entropy::new([1; 32]).u64()
 }
 
-/// `floe-stun`: a Binding client and a Binding server, with integrity.
+/// `floe-stun`: a Binding client and a Binding server, with integrity; text in any script; a URI resolved.
 #[unsafe(no_mangle)]
 pub extern "C" fn proof_stun() -> usize {
-    use floe_stun::{Builder, Class, Client, ClientConfig, Key, MessageType, Method, Server};
+    use floe_stun::{
+        Builder, Class, Client, ClientConfig, Key, MessageType, Method, Profile, Server,
+    };
 
     let path = FiveTuple::udp(address(1, 5000), address(2, 3478));
     let mut client = Client::new(ClientConfig::new(path), [1; 32], NOW);
@@ -65,7 +67,39 @@ pub extern "C" fn proof_stun() -> usize {
     let mut server = Server::new([2; 32], NOW);
     let datagram = Datagram::new(path.mirrored(), &mut buffer, 0..length);
     let _ = server.handle_input(NOW, datagram);
-    sent + drive(&mut server)
+    let prepared = |profile: Profile| {
+        let text = profile.prepare("l\u{B7}l e\u{301} \u{200C}");
+        text.map_or_else(|error| error.offset, |text| text.as_str().len())
+    };
+    let text = prepared(Profile::OpaqueString) + prepared(Profile::SaslPrepStored);
+    sent + drive(&mut server) + text + resolve()
+}
+
+/// Servers found for a URI when DNS knows addresses only.
+fn resolve() -> usize {
+    use floe_stun::resolve::{Answer, NextServer, QueryKind};
+    use floe_stun::{Resolution, ResolveConfig, Uri};
+
+    let uri = Uri::parse("stun:example.org");
+    let resolution = uri.map(|uri| Resolution::new(&uri, ResolveConfig::default(), [3; 32]));
+    let Ok(Ok(mut resolution)) = resolution else {
+        return 0;
+    };
+    let mut servers = 0;
+    loop {
+        while let Some((id, query)) = resolution.poll_query() {
+            let answer = match query.kind {
+                QueryKind::A => Answer::Addresses(&[address(3, 0).ip()]),
+                _ => Answer::Failed,
+            };
+            let _ = resolution.answer(id, answer);
+        }
+        match resolution.next_server() {
+            NextServer::Try(_) => servers += 1,
+            NextServer::Waiting => {}
+            NextServer::Exhausted => return servers,
+        }
+    }
 }
 
 /// `floe-turn`: a client and a server.

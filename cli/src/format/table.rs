@@ -222,7 +222,7 @@ impl Table {
         for run in self.wrong.values().rev().flatten().take(NAMED) {
             let style = match Verdict::of(run.judgement, self.plan.conditions.loss) {
                 Verdict::Passed => style::DETAIL,
-                Verdict::Failed => style::judgement(run.judgement),
+                _ => style::judgement(run.judgement),
             };
             writeln!(
                 out,

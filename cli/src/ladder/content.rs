@@ -9,6 +9,7 @@ use floe_stun::{
     UseCandidate, Username, XorMappedAddress, XorPeerAddress, XorRelayedAddress,
 };
 
+use crate::stun::fact::{self, Fact};
 use crate::style;
 
 /// What a packet says, and what it is about.
@@ -66,7 +67,7 @@ impl Reader {
                 [a, b, c, d, ref data @ ..] => {
                     let channel = u16::from_be_bytes([a, b]);
                     let length = usize::from(u16::from_be_bytes([c, d])).min(data.len());
-                    let head = format!("ChannelData {channel:#06x}");
+                    let head = format!("ChannelData {}", Fact::Channel(channel));
                     self.wrapped(sender, label, &head, &data[..length])
                 }
                 _ => data(payload),
@@ -85,28 +86,24 @@ impl Reader {
 
     fn message(&mut self, sender: HostId, label: &str, message: &Message<'_>) -> Content {
         let (class, method) = (message.class(), message.method());
-        let name = match method.name() {
-            Some(name) => name.to_owned(),
-            None => format!("method {:#05x}", method.number()),
-        };
         if class == Class::Indication {
             let peer = message.get().ok().flatten();
             let inner = message.get().ok().flatten();
             if let (Some(XorPeerAddress(peer)), Some(Data(inner))) = (peer, inner) {
                 let way = if method == Method::SEND { "to" } else { "from" };
-                return self.wrapped(sender, label, &format!("{name} {way} {peer}"), inner);
+                return self.wrapped(
+                    sender,
+                    label,
+                    &format!("{} {way} {peer}", fact::method(method)),
+                    inner,
+                );
             }
             return Content {
-                text: format!("{name} indication"),
+                text: fact::message_type(message.message_type()),
                 kind: Kind::Check,
             };
         }
-        let what = match class {
-            Class::Success => "success",
-            Class::Error => "error",
-            _ => "request",
-        };
-        let mut text = format!("{name} {what}");
+        let mut text = fact::message_type(message.message_type());
         for fact in facts(message) {
             text.push(' ');
             text += &fact;
@@ -158,8 +155,8 @@ fn facts(message: &Message<'_>) -> Vec<String> {
             if has::<UseCandidate>(message) {
                 facts.push("USE-CANDIDATE".to_owned());
             }
-            if let Ok(Some(ChannelNumber(channel))) = message.get() {
-                facts.push(format!("{channel:#06x}"));
+            if let Ok(Some(channel)) = message.get::<ChannelNumber>() {
+                facts.push(Fact::from(channel).to_string());
             }
             let peers = message
                 .attributes()
@@ -181,21 +178,20 @@ fn facts(message: &Message<'_>) -> Vec<String> {
             }
             match message.get() {
                 Ok(Some(Lifetime(0))) => facts.push("to end it".to_owned()),
-                Ok(Some(Lifetime(seconds))) => facts.push(format!("for {seconds} s")),
+                Ok(Some(lifetime)) => facts.push(format!("for {}", Fact::from(lifetime))),
                 _ => {}
             }
         }
         Class::Success => {
-            if let Ok(Some(XorRelayedAddress(relayed))) = message.get() {
-                facts.push(format!("relayed {relayed}"));
-            } else if let Ok(Some(XorMappedAddress(mapped))) = message.get() {
-                facts.push(format!("seen as {mapped}"));
+            if let Ok(Some(relayed)) = message.get::<XorRelayedAddress>() {
+                facts.push(format!("relayed {}", Fact::from(relayed)));
+            } else if let Ok(Some(mapped)) = message.get::<XorMappedAddress>() {
+                facts.push(format!("seen as {}", Fact::from(mapped)));
             }
         }
         _ => {
             if let Ok(Some(error)) = message.get::<ErrorCode<'_>>() {
-                // What the sender calls it may be empty.
-                facts.push(format!("{:?}", error.code));
+                facts.push(Fact::from(error).to_string());
             }
         }
     }

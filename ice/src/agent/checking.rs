@@ -243,10 +243,12 @@ impl Agent {
             purpose,
         };
         let path = FiveTuple::udp(base, address);
-        let transmit = self
+        let started = self
             .transactions
             .start(now, path, transaction, payload, once, context);
-        self.transmit(transmit.path, transmit.payload);
+        if let Ok(Some(transmit)) = started {
+            self.transmit(transmit.path, transmit.payload);
+        }
     }
 
     /// Sends from a base: a local address, or through the relay it lies on.

@@ -61,7 +61,7 @@ impl Attribute<'_> for ResponsePort {
 }
 
 /// PADDING (RFC 5780 §7.6): bytes that mean nothing, to make a message so long that it is sent in
-/// fragments.
+/// fragments. A message with it may exceed every [`SizeLimit`](crate::SizeLimit).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Padding<'a>(pub &'a [u8]);
 

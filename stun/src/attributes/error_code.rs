@@ -1,6 +1,8 @@
 use core::fmt;
 
-use crate::attribute::{Attribute, AttributeType, Value};
+use super::text::short;
+use super::turn::AddressFamily;
+use crate::attribute::{Attribute, AttributeType, SendRule, Value};
 use crate::message::TransactionId;
 
 /// A three-digit code, 300 to 699 (RFC 8489 §14.8).
@@ -90,10 +92,9 @@ impl ErrorCode<'static> {
 /// Longest reason phrase accepted, in bytes (RFC 8489 §14.8).
 const REASON_MAX: usize = 763;
 
-impl<'a> Attribute<'a> for ErrorCode<'a> {
-    const TYPE: AttributeType = AttributeType::ERROR_CODE;
-
-    fn decode(value: &'a [u8], _: TransactionId) -> Option<Self> {
+impl<'a> ErrorCode<'a> {
+    /// Reads class, number and reason; the reserved bits before them are ignored.
+    fn read(value: &'a [u8]) -> Option<Self> {
         let (&[_, _, class, number], reason) = value.split_first_chunk::<4>()?;
         let class = u16::from(class & 0x07);
         if number > 99 || reason.len() > REASON_MAX {
@@ -105,13 +106,55 @@ impl<'a> Attribute<'a> for ErrorCode<'a> {
         })
     }
 
-    fn encode(&self, value: &mut Value<'_>, _: TransactionId) {
+    /// Writes what [`Self::read`] reads, behind `first`, the byte that the two attributes differ in.
+    fn write(&self, first: u8, value: &mut Value<'_>) {
         let number = self.code.number();
-        value.put(&[0, 0, (number / 100) as u8, (number % 100) as u8]);
+        value.put(&[first, 0, (number / 100) as u8, (number % 100) as u8]);
         value.put(self.reason.as_bytes());
     }
+}
 
-    fn is_sendable(&self) -> bool {
-        self.reason.chars().count() < 128
+impl<'a> Attribute<'a> for ErrorCode<'a> {
+    const TYPE: AttributeType = AttributeType::ERROR_CODE;
+
+    fn decode(value: &'a [u8], _: TransactionId) -> Option<Self> {
+        Self::read(value)
+    }
+
+    fn encode(&self, value: &mut Value<'_>, _: TransactionId) {
+        self.write(0, value);
+    }
+
+    fn check(&self) -> Result<(), SendRule> {
+        short(self.reason)
+    }
+}
+
+/// ADDRESS-ERROR-CODE: why there is no relayed address of one family (RFC 8656 §18.12).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AddressErrorCode<'a> {
+    /// The family that was not allocated.
+    pub family: AddressFamily,
+    /// Why: 440 or 508.
+    pub error: ErrorCode<'a>,
+}
+
+impl<'a> Attribute<'a> for AddressErrorCode<'a> {
+    const TYPE: AttributeType = AttributeType::ADDRESS_ERROR_CODE;
+
+    fn decode(value: &'a [u8], _: TransactionId) -> Option<Self> {
+        Some(Self {
+            family: AddressFamily(*value.first()?),
+            error: ErrorCode::read(value)?,
+        })
+    }
+
+    fn encode(&self, value: &mut Value<'_>, _: TransactionId) {
+        self.error.write(self.family.0, value);
+    }
+
+    fn check(&self) -> Result<(), SendRule> {
+        self.family.check()?;
+        short(self.error.reason)
     }
 }

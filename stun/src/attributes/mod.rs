@@ -2,6 +2,7 @@
 
 mod address;
 mod behavior;
+mod domain;
 mod error_code;
 mod numbers;
 mod password_algorithm;
@@ -15,13 +16,14 @@ pub use address::{
     XorRelayedAddress,
 };
 pub use behavior::{ChangeRequest, Padding, ResponsePort};
-pub use error_code::{ErrorCode, StatusCode};
-pub use numbers::{IceControlled, IceControlling, Lifetime, Priority, UseCandidate};
+pub use domain::AlternateDomain;
+pub use error_code::{AddressErrorCode, ErrorCode, StatusCode};
+pub use numbers::{ConnectionId, IceControlled, IceControlling, Lifetime, Priority, UseCandidate};
 pub use password_algorithm::{KeyDerivation, PasswordAlgorithm, PasswordAlgorithms};
 pub use text::{Nonce, Realm, Software, Username};
 pub use turn::{
-    AddressFamily, ChannelNumber, Data, DontFragment, EvenPort, RequestedAddressFamily,
-    RequestedTransport, ReservationToken,
+    AdditionalAddressFamily, AddressFamily, ChannelNumber, Data, DontFragment, EvenPort, Icmp,
+    RequestedAddressFamily, RequestedTransport, ReservationToken,
 };
 pub use unknown::{UnknownAttributes, UnknownRequired};
 pub use user_hash::UserHash;

@@ -32,6 +32,8 @@ numbers! {
         "The sender is controlling; its tie-breaker (RFC 8445 §16.1).";
     Lifetime(u32), LIFETIME,
         "How long the server keeps an allocation without a Refresh, in seconds (RFC 8656 §18.2).";
+    ConnectionId(u32), CONNECTION_ID,
+        "Which TCP connection to a peer (RFC 6062 §6.2.1).";
 }
 
 impl Lifetime {

@@ -1,13 +1,52 @@
 use core::fmt;
 
-use crate::attribute::{Attribute, AttributeType, Value};
+use crate::attribute::{Attribute, AttributeType, SendRule, Value};
 use crate::message::TransactionId;
 
 /// Longest value accepted, in bytes (RFC 8489 §14.3, §14.9, §14.10, §14.14).
 const ACCEPTED_MAX: usize = 763;
 
+/// Fewer than 509 bytes (RFC 8489 §14.3).
+fn username(text: &str) -> Result<(), SendRule> {
+    if text.len() < 509 {
+        Ok(())
+    } else {
+        Err(SendRule::Length)
+    }
+}
+
+/// Fewer than 128 characters, and so at most 509 bytes (RFC 8489 §14.8, §14.14).
+pub(super) fn short(text: &str) -> Result<(), SendRule> {
+    if text.len() < 128 || text.chars().count() < 128 {
+        Ok(())
+    } else {
+        Err(SendRule::Length)
+    }
+}
+
+/// As [`short`], and what may stand between the quotes of a `quoted-string` (RFC 3261 §25.1).
+fn quotable(text: &str) -> Result<(), SendRule> {
+    short(text)?;
+    let mut characters = text.chars();
+    while let Some(character) = characters.next() {
+        let allowed = match character {
+            '"' => false,
+            // `quoted-pair`: any ASCII character but the line ends.
+            '\\' => characters
+                .next()
+                .is_some_and(|next| next.is_ascii() && next != '\r' && next != '\n'),
+            '\t' => true,
+            other => !other.is_ascii_control(),
+        };
+        if !allowed {
+            return Err(SendRule::Characters);
+        }
+    }
+    Ok(())
+}
+
 macro_rules! texts {
-    ($($(#[$meta:meta])* $name:ident, $kind:ident, $fits:expr, $doc:literal;)*) => {$(
+    ($($(#[$meta:meta])* $name:ident, $kind:ident, $rule:expr, $doc:literal;)*) => {$(
         #[doc = $doc]
         $(#[$meta])*
         #[derive(Clone, Copy, PartialEq, Eq)]
@@ -27,9 +66,9 @@ macro_rules! texts {
                 value.put(self.0.as_bytes());
             }
 
-            fn is_sendable(&self) -> bool {
-                let fits: fn(&str) -> bool = $fits;
-                fits(self.0)
+            fn check(&self) -> Result<(), SendRule> {
+                let rule: fn(&str) -> Result<(), SendRule> = $rule;
+                rule(self.0)
             }
         }
     )*};
@@ -37,15 +76,15 @@ macro_rules! texts {
 
 texts! {
     #[derive(Debug)]
-    Username, USERNAME, |text| text.len() < 509,
+    Username, USERNAME, username,
         "Who asks: UTF-8, up to 508 bytes sent and 763 accepted (RFC 8489 §14.3).";
     #[derive(Debug)]
-    Realm, REALM, |text| text.chars().count() < 128,
-        "Whose credentials are wanted: UTF-8, fewer than 128 characters sent, 763 bytes accepted (RFC 8489 §14.9).";
-    Nonce, NONCE, |text| text.chars().count() < 128,
-        "The server's nonce: fewer than 128 characters sent, 763 bytes accepted (RFC 8489 §14.10).";
+    Realm, REALM, quotable,
+        "Whose credentials are wanted: UTF-8, fewer than 128 characters of `qdtext` or `quoted-pair` sent, 763 bytes accepted (RFC 8489 §14.9).";
+    Nonce, NONCE, quotable,
+        "The server's nonce: fewer than 128 characters of `qdtext` or `quoted-pair` sent, 763 bytes accepted (RFC 8489 §14.10).";
     #[derive(Debug)]
-    Software, SOFTWARE, |text| text.chars().count() < 128,
+    Software, SOFTWARE, short,
         "What the sender is: UTF-8, fewer than 128 characters sent, 763 bytes accepted (RFC 8489 §14.14).";
 }
 

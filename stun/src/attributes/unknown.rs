@@ -3,7 +3,7 @@ use crate::message::{Message, TransactionId};
 
 /// UNKNOWN-ATTRIBUTES: what a 420 response complains about (RFC 8489 §14.13).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct UnknownAttributes<'a>(&'a [u8]);
+pub struct UnknownAttributes<'a>(pub(crate) &'a [u8]);
 
 impl<'a> UnknownAttributes<'a> {
     /// The attribute types in the list.

@@ -186,11 +186,12 @@ impl LongTermClient {
 
     /// Appends USERNAME or USERHASH, REALM, NONCE, the password algorithms where there are some, and
     /// integrity, if a challenge has been answered; the first request carries none of them
-    /// (RFC 8489 §9.2.3.1).
+    /// (RFC 8489 §9.2.3.1). An indication cannot be built so.
     pub fn authenticate<'b>(&self, builder: Builder<'b>) -> Builder<'b> {
         let Some(session) = &self.session else {
             return builder;
         };
+        let builder = builder.requests_only();
         let builder = match &session.hash {
             Some(hash) => builder.with(hash),
             None => builder.with(&Username(&self.credentials.username)),

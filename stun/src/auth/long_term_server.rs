@@ -9,7 +9,7 @@ use floe_sansio::Instant;
 
 use super::nonce::{NonceRing, SecurityFeatures};
 use super::refusal::{Refusal, Seal};
-use super::users::{Answer, Query, User, UserName, Users};
+use super::users::{User, UserAnswer, UserName, UserQuery, Users};
 use crate::attributes::{
     KeyDerivation, Nonce, PasswordAlgorithm, PasswordAlgorithms, Realm, UserHash, Username,
 };
@@ -135,16 +135,16 @@ impl LongTermServer {
         users: &impl Users,
     ) -> Result<Checked<'m>, Refusal> {
         let claim = self.claim(now, source, request)?;
-        let query = Query {
+        let query = UserQuery {
             now,
             realm: &self.realm,
             name: claim.name,
             derivation: claim.derivation,
         };
         let user = match users.find(&query) {
-            Answer::Known(user) => Some(user),
-            Answer::Unknown => None,
-            Answer::Later => return Ok(Checked::Later(claim)),
+            UserAnswer::Known(user) => Some(user),
+            UserAnswer::Unknown => None,
+            UserAnswer::Later => return Ok(Checked::Later(claim)),
         };
         let (id, seal) = self.verify(request, &claim, user)?;
         Ok(Checked::Authenticated { id, seal })

@@ -25,7 +25,7 @@ pub enum UserName<'m> {
 
 /// A key that is wanted.
 #[derive(Clone, Copy, Debug)]
-pub struct Query<'a> {
+pub struct UserQuery<'a> {
     /// Now.
     pub now: Instant,
     /// The realm of the server.
@@ -48,7 +48,7 @@ pub struct User {
 /// What comes of a query.
 #[allow(clippy::large_enum_variant)] // it lives for a moment, on the stack
 #[derive(Clone, Debug)]
-pub enum Answer {
+pub enum UserAnswer {
     /// This is the user.
     Known(User),
     /// There is no such user.
@@ -61,7 +61,7 @@ pub enum Answer {
 /// ([`TimeLimitedUsers`]), or whatever the owner has. Asked only for requests whose nonce is genuine.
 pub trait Users {
     /// The key of one user.
-    fn find(&self, query: &Query<'_>) -> Answer;
+    fn find(&self, query: &UserQuery<'_>) -> UserAnswer;
 }
 
 /// A list of users.
@@ -114,20 +114,20 @@ impl StaticUsers {
 }
 
 impl Users for StaticUsers {
-    fn find(&self, query: &Query<'_>) -> Answer {
+    fn find(&self, query: &UserQuery<'_>) -> UserAnswer {
         let id = match query.name {
             UserName::Plain(name) => self.names.get(name),
             UserName::Hash(hash) => self.hashes.get(&hash),
         };
         let Some(&id) = id else {
-            return Answer::Unknown;
+            return UserAnswer::Unknown;
         };
         let keys = &self.users[id];
         let key = match query.derivation {
             KeyDerivation::Md5 => &keys.md5,
             KeyDerivation::Sha256 => &keys.sha256,
         };
-        Answer::Known(User {
+        UserAnswer::Known(User {
             id: id as u64,
             key: key.clone(),
         })
@@ -198,17 +198,17 @@ impl TimeLimitedUsers {
 }
 
 impl Users for TimeLimitedUsers {
-    fn find(&self, query: &Query<'_>) -> Answer {
+    fn find(&self, query: &UserQuery<'_>) -> UserAnswer {
         let UserName::Plain(username) = query.name else {
-            return Answer::Unknown;
+            return UserAnswer::Unknown;
         };
         let Some((end, user)) = Self::split(username) else {
-            return Answer::Unknown;
+            return UserAnswer::Unknown;
         };
         let now = self.epoch + Duration::from_nanos(query.now.as_nanos());
         let left = Duration::from_secs(end).checked_sub(now);
         if left.is_none_or(|left| left > self.longest) {
-            return Answer::Unknown;
+            return UserAnswer::Unknown;
         }
         let mut password = self.password(username);
         let derive = match query.derivation {
@@ -219,7 +219,7 @@ impl Users for TimeLimitedUsers {
         password.zeroize();
         let mut id = [0; 8];
         id.copy_from_slice(&self.ids.sha1_of(&[user.as_bytes()])[..8]);
-        Answer::Known(User {
+        UserAnswer::Known(User {
             id: u64::from_be_bytes(id),
             key,
         })

@@ -6,12 +6,13 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
+use core::net::SocketAddr;
 
-use floe_sansio::{DropReason, Instant};
+use floe_sansio::Instant;
 
 use crate::auth::{
-    Answer, Checked, Credentials, LongTermConfig, LongTermServer, Query, Refusal, Seal, Users,
-    check_short_term,
+    Checked, Claim, Credentials, LongTermConfig, LongTermServer, Refusal, Seal, UserAnswer,
+    UserQuery, Users, check_short_term,
 };
 use crate::integrity::Key;
 use crate::message::Message;
@@ -25,8 +26,8 @@ pub enum Access {
     Open,
     /// Who has one of these short-term credentials (RFC 8489 §9.1).
     ShortTerm(Vec<Credentials>),
-    /// Who is one of these users (RFC 8489 §9.2). Where users say [`Answer::Later`], the request is
-    /// dropped: it will come again, and nothing needs to be kept for it.
+    /// Who is one of these users (RFC 8489 §9.2). Where they say [`UserAnswer::Later`], the request waits for
+    /// [`Server::answer_user`](crate::Server::answer_user).
     LongTerm(LongTermConfig, Arc<dyn Users + Send + Sync>),
 }
 
@@ -59,22 +60,31 @@ pub(super) enum Guard {
 pub(super) struct Shared(Arc<dyn Users + Send + Sync>);
 
 impl Users for Shared {
-    fn find(&self, query: &Query<'_>) -> Answer {
+    fn find(&self, query: &UserQuery<'_>) -> UserAnswer {
         self.0.find(query)
+    }
+}
+
+/// The one user of a request that has waited.
+struct Found(UserAnswer);
+
+impl Users for Found {
+    fn find(&self, _: &UserQuery<'_>) -> UserAnswer {
+        self.0.clone()
     }
 }
 
 /// What is said of a request.
 #[allow(clippy::large_enum_variant)] // it lives for a moment, on the stack
-pub(super) enum Pass {
+pub(super) enum Pass<'m> {
     /// Whoever it is.
     Anyone,
+    /// Who it is, the owner has yet to find out.
+    Later(Claim<'m>),
     /// A user; the response is signed.
     User(Seal),
     /// Nobody who is answered otherwise.
     Refused(Refusal),
-    /// It is not answered.
-    Dropped(DropReason),
 }
 
 impl Guard {
@@ -95,12 +105,14 @@ impl Guard {
         }
     }
 
-    pub(super) fn check(
+    /// `found` is what the owner said of the user in the end, if it was asked.
+    pub(super) fn check<'m>(
         &mut self,
         now: Instant,
-        source: core::net::SocketAddr,
-        request: &Message<'_>,
-    ) -> Pass {
+        source: SocketAddr,
+        request: &Message<'m>,
+        found: Option<UserAnswer>,
+    ) -> Pass<'m> {
         match self {
             Self::Open => Pass::Anyone,
             Self::ShortTerm(users) => {
@@ -111,9 +123,13 @@ impl Guard {
             }
             Self::LongTerm(machine, users) => {
                 machine.advance(now);
-                match machine.check(now, source, request, users) {
+                let checked = match found {
+                    Some(found) => machine.check(now, source, request, &Found(found)),
+                    None => machine.check(now, source, request, users),
+                };
+                match checked {
                     Ok(Checked::Authenticated { seal, .. }) => Pass::User(seal),
-                    Ok(Checked::Later(_)) => Pass::Dropped(DropReason::Unauthenticated),
+                    Ok(Checked::Later(claim)) => Pass::Later(claim),
                     Err(refusal) => Pass::Refused(refusal),
                 }
             }

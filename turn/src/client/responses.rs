@@ -7,7 +7,7 @@ use core::time::Duration;
 use floe_sansio::{DropReason, Input, Instant, Timers};
 use floe_stun::{
     AddressFamily, AttributeType, ChallengeError, Class, ErrorCode, Lifetime, Message, StatusCode,
-    Transaction, Transactions, XorMappedAddress, XorRelayedAddress,
+    Transaction, XorMappedAddress, XorRelayedAddress,
 };
 
 use super::channels::CHANNEL_LIFETIME;
@@ -287,7 +287,7 @@ impl Client {
 
     /// Asks for nothing any more.
     fn clear(&mut self) {
-        self.transactions = Transactions::default();
+        self.transactions.clear();
         self.timers = Timers::new();
         self.agenda.clear();
     }
