@@ -7,7 +7,7 @@ use floe_stun::{
 };
 use serde::Serialize;
 
-use super::fact::Malformed;
+use super::form::Malformed;
 use super::hex::spaced;
 use super::report::name;
 

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::fact::{self, Fact};
 use super::fault::Fault;
+use super::form::Malformed;
 use super::hex::Hex;
 use super::proof::{Keys, Proof, ProofResult};
 use crate::run::Verdict;
@@ -114,7 +115,7 @@ pub(super) struct Other<'a> {
 /// Looks at some bytes, at least one.
 pub(super) fn report<'a>(bytes: &'a [u8], keys: Option<&Keys>) -> Report<'a> {
     let cookie = Dissection::of(bytes).cookie() == Some(MAGIC_COOKIE);
-    match Protocol::of(bytes) {
+    match Protocol::of_with_quic(bytes, true) {
         Protocol::Stun => Report::Stun(stun(bytes, keys)),
         Protocol::Channel => {
             let channel = channel(bytes);
@@ -140,8 +141,10 @@ const fn protocol_name(protocol: Protocol) -> &'static str {
         Protocol::Zrtp => "ZRTP",
         Protocol::Dtls => "DTLS",
         Protocol::Channel => "TURN ChannelData",
-        Protocol::Rtp => "RTP or RTCP",
-        _ => "a protocol that RFC 7983 does not know",
+        Protocol::Rtp => "RTP",
+        Protocol::Rtcp => "RTCP",
+        Protocol::Quic => "QUIC",
+        Protocol::Unknown => "no known protocol",
     }
 }
 
@@ -291,7 +294,7 @@ impl<'a> Entry<'a> {
         id: TransactionId,
         repeated: bool,
         integrity: Option<&'static str>,
-    ) -> (Self, Option<fact::Malformed>) {
+    ) -> (Self, Option<Malformed>) {
         let DissectedAttribute { kind, value, .. } = *attribute;
         let cut = attribute.error == Some(ParseErrorKind::AttributeLength);
         let read = fact::read(kind, value, attribute.offset + 4, id);

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::io::{self, Write};
 
-use floe_stun::{AttributeType, MessageType};
+use floe_stun::{AttributeType, MessageType, SecurityFeatures};
 
 use super::fact::{self, Fact};
 use super::fault::Fault;
@@ -113,6 +113,11 @@ fn attribute(entry: &Entry<'_>, out: &mut impl Write) -> io::Result<()> {
             &"repeated: only the first counts (RFC 8489 §14)",
         )?;
     }
+    if let (AttributeType::NONCE, Some(Fact::Text(nonce))) = (kind, &entry.value) {
+        if let Some(features) = SecurityFeatures::of(nonce) {
+            note(style::DETAIL, &announced(features))?;
+        }
+    }
     if let Some(reason) = &entry.malformed {
         note(style::DROPPED, &format_args!("malformed: {reason}"))?;
     }
@@ -135,6 +140,16 @@ fn attribute(entry: &Entry<'_>, out: &mut impl Write) -> io::Result<()> {
         dump(entry.hex, entry.offset + 4, 7, out)?;
     }
     Ok(())
+}
+
+/// What the nonce cookie says (RFC 8489 §9.2).
+const fn announced(features: SecurityFeatures) -> &'static str {
+    match (features.password_algorithms, features.username_anonymity) {
+        (false, false) => "its cookie announces no security feature",
+        (true, false) => "its cookie announces password algorithms",
+        (false, true) => "its cookie announces user name anonymity",
+        (true, true) => "its cookie announces password algorithms and user name anonymity",
+    }
 }
 
 /// A value without a type in one line, if it is short.
@@ -227,10 +242,10 @@ fn print_proof(proof: &Proof, out: &mut impl Write) -> io::Result<()> {
         Some(bytes) => format!(", truncated to {bytes} bytes,"),
         None => String::new(),
     };
-    let (style, text) = match (proof.result, proof.key) {
+    let (style, text) = match (proof.result, &proof.key) {
         (ProofResult::Verified, Some(key)) => (
             style::GOOD,
-            format!("{name}{truncated} is verified with the {}", key.name()),
+            format!("{name}{truncated} is verified with the {key}"),
         ),
         (ProofResult::NotChecked, _) => {
             (style::PLAIN, format!("{name}{truncated} was not checked"))
@@ -284,7 +299,7 @@ fn print_other(other: &Other<'_>, out: &mut impl Write) -> io::Result<()> {
     heading(out, format_args!("Not STUN, {} bytes", other.bytes))?;
     dump(other.hex, 0, 0, out)?;
     let text = format!(
-        "byte 0: {:#04x} is the first byte of {} (RFC 7983 §7); STUN begins with 0x00 to 0x03",
+        "byte 0: {:#04x} begins {} (RFC 7983 §7, RFC 9443 §3); STUN begins with 0x00 to 0x03",
         other.first_byte, other.name
     );
     writeln!(out)?;
