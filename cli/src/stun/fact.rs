@@ -61,6 +61,7 @@ pub(crate) enum Fact<'a> {
 }
 
 /// JSON has no exact integers of 64 bits.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
 fn as_hex<S: Serializer>(number: &u64, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&format_args!("{number:#018x}"))
 }

@@ -1,5 +1,7 @@
 //! What the value of an attribute must look like, and why one does not.
 
+use super::hex::Count;
+
 /// Why a value is not what its type says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Malformed {
@@ -45,21 +47,21 @@ impl Form {
 
     /// What is wrong, and where in the value.
     fn reason(self, value: &[u8]) -> (usize, String) {
-        let length = value.len();
-        let exactly = |wanted| (0, format!("{length} bytes where there must be {wanted}"));
+        let length = Count(value.len());
+        let exactly = |wanted| (0, format!("{length} where there must be {wanted}"));
         match self {
             Self::Address => match value {
                 [_, family, _, _, ..] => match FAMILIES.iter().find(|known| known.0 == *family) {
                     Some((_, name, wanted)) => (
                         0,
-                        format!("{length} bytes; with an {name} address there are {wanted}"),
+                        format!("{length}; with an {name} address there are {wanted}"),
                     ),
                     None => (
                         1,
                         format!("address family {family} is neither 1 (IPv4) nor 2 (IPv6)"),
                     ),
                 },
-                _ => (0, format!("{length} bytes are too few for an address")),
+                _ => (0, format!("{length}, too few for an address")),
             },
             Self::Text => text(value, 0),
             Self::Error => match *value {
@@ -73,10 +75,10 @@ impl Form {
                         text(reason, 4)
                     }
                 }
-                _ => (0, format!("{length} bytes are too few for a code")),
+                _ => (0, format!("{length}, too few for a code")),
             },
-            Self::Pairs => (0, format!("{length} bytes are no list of 16-bit types")),
-            Self::Algorithms => (0, format!("{length} bytes end within a password algorithm")),
+            Self::Pairs => (0, format!("{length}, no list of 16-bit types")),
+            Self::Algorithms => (0, format!("{length}, which its entries do not fill")),
             Self::Domain if value.is_ascii() => (0, "no DNS name of at most 255 bytes".to_owned()),
             Self::Domain => {
                 let at = value.iter().position(|byte| !byte.is_ascii());
@@ -93,7 +95,7 @@ fn text(text: &[u8], at: usize) -> (usize, String) {
     if text.len() > TEXT_MAX {
         return (
             at,
-            format!("{} bytes of text; {TEXT_MAX} are the most", text.len()),
+            format!("{} of text; {TEXT_MAX} are the most", Count(text.len())),
         );
     }
     match std::str::from_utf8(text) {

@@ -102,6 +102,9 @@ impl Keys {
     }
 }
 
+/// What to know of a code that is cut.
+const PERMITTED: &str = "only some usages permit that it is truncated (RFC 8489 §14.6)";
+
 /// What became of an integrity attribute.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Proof {
@@ -166,7 +169,8 @@ impl Proof {
             None => ProofResult::Wrong,
         };
         proof.note = match proof.key {
-            Some(key) => mismatch(message, key.kind),
+            Some(key) => mismatch(message, key.kind)
+                .or_else(|| proof.truncated.map(|_| PERMITTED.to_owned())),
             None => Some(advice(message, keys)),
         };
         proof
