@@ -232,7 +232,6 @@ fn a_good_message_has_no_fault() {
     assert_eq!(json["errors"], Value::Array(vec![]));
 }
 
-/// req: STUN-5-4
 #[test]
 fn a_wrong_cookie_is_found() {
     let mut message = sample();
@@ -241,7 +240,6 @@ fn a_wrong_cookie_is_found() {
     assert!(text(&message).0.contains("but it is 0x2113a442"));
 }
 
-/// req: STUN-5-1
 #[test]
 fn top_bits_are_found_where_the_cookie_says_that_it_is_stun() {
     for bits in [0x40, 0x80, 0xC0] {
@@ -251,7 +249,6 @@ fn top_bits_are_found_where_the_cookie_says_that_it_is_stun() {
     }
 }
 
-/// req: STUN-5-9
 #[test]
 fn a_length_that_is_no_multiple_of_4_is_found() {
     let mut message = sample();
@@ -262,7 +259,6 @@ fn a_length_that_is_no_multiple_of_4_is_found() {
     assert!(text(&message).0.contains("it says 15, no multiple of 4\n"));
 }
 
-/// req: STUN-5-9
 #[test]
 fn trailing_bytes_are_found_and_shown() {
     let mut message = sample();
@@ -276,7 +272,6 @@ fn trailing_bytes_are_found_and_shown() {
     );
 }
 
-/// req: STUN-14-6
 #[test]
 fn an_attribute_past_the_end_is_found_and_shown_as_far_as_it_goes() {
     let mut message = build(|builder| builder.with(&Software("floe")));
@@ -287,7 +282,6 @@ fn an_attribute_past_the_end_is_found_and_shown_as_far_as_it_goes() {
     assert!(text.contains("666c6f65\n"), "{text}");
 }
 
-/// req: STUN-14.7-3
 #[test]
 fn what_stands_behind_fingerprint_is_found() {
     let mut message = sample();
