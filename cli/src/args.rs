@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand, ValueEnum};
 use floe_sim::Preset;
+use floe_stun::{PrepareError, Profile};
 
 use crate::conditions::Conditions;
 use crate::connect::ConnectArgs;
@@ -196,6 +197,12 @@ pub(crate) enum ListFormat {
 pub(crate) fn nat_parser() -> impl TypedValueParser<Value = Preset> {
     let names = Preset::ALL.map(|nat| PossibleValue::new(nat.name()).help(nat.description()));
     PossibleValuesParser::new(names).try_map(|name| Preset::by_name(&name).ok_or("no such NAT"))
+}
+
+/// A user name, realm or password as it goes over the wire (RFC 8489 §9).
+pub(crate) fn prepared(text: &str) -> Result<String, PrepareError> {
+    let prepared = Profile::OpaqueString.prepare(text)?;
+    Ok(prepared.as_str().into())
 }
 
 #[cfg(test)]
