@@ -63,6 +63,7 @@ fn address() -> XorMappedAddress {
     XorMappedAddress("203.0.113.7:1234".parse().unwrap())
 }
 
+#[allow(clippy::unnecessary_wraps)] // as `Asker::event` gives it
 fn mapped(round_trip: Option<u64>) -> Option<ClientEvent> {
     Some(ClientEvent::Mapped {
         address: address().0,
@@ -70,6 +71,7 @@ fn mapped(round_trip: Option<u64>) -> Option<ClientEvent> {
     })
 }
 
+#[allow(clippy::unnecessary_wraps)] // as `Asker::event` gives it
 fn failed(error: BindingError) -> Option<ClientEvent> {
     Some(ClientEvent::Failed(error))
 }

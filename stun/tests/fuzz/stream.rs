@@ -3,7 +3,7 @@
 //! The first byte chooses the framing and the limit, the second how the stream is cut; the rest is the
 //! stream.
 
-use floe_stun::{Deframer, Framing, StreamError};
+use floe_stun::{Deframer, Framing, MAX_FRAME, StreamError};
 
 /// Bytes that a frame may take where there is a limit.
 const LIMIT: usize = 100;
@@ -21,10 +21,8 @@ pub(crate) fn run(data: &[u8]) {
         _ => Framing::Rfc4571,
     };
     let limited = choice & 0x80 != 0;
-    let deframer = || match limited {
-        true => Deframer::new(framing.clone()).with_limit(LIMIT),
-        false => Deframer::new(framing.clone()),
-    };
+    let limit = if limited { LIMIT } else { MAX_FRAME };
+    let deframer = || Deframer::new(framing.clone()).with_limit(limit);
     let whole = read(deframer(), stream, |_| stream.len());
     let mut state = u32::from(*cut);
     let segments = |left: usize| {
