@@ -85,6 +85,8 @@ pub struct Client {
     path: FiveTuple,
     /// What the certificate of that server names, if that is not the domain of the configuration.
     alternate_domain: Option<String>,
+    /// What is known of that server, and the credentials.
+    authentication: Authentication,
     link: Link,
     transactions: Transactions<Sent>,
     rtos: RtoCache,
@@ -126,6 +128,7 @@ impl Client {
             entropy: Entropy::new(seed),
             path: config.path,
             alternate_domain: None,
+            authentication: config.authentication.clone(),
             link: Link::Up { used: false },
             transactions: Transactions::default(),
             rtos: RtoCache::new(config.rto_servers),
@@ -252,7 +255,7 @@ impl Client {
         if !is_whole {
             return Input::Dropped(DropReason::Unauthenticated);
         }
-        let verdict = self.config.authentication.judge(&message, sent);
+        let verdict = self.authentication.judge(&message, sent);
         match verdict {
             Verdict::Believed | Verdict::Challenge => {}
             Verdict::Ignored => return Input::Dropped(DropReason::Unauthenticated),
@@ -355,7 +358,7 @@ impl Client {
         let server = self.path.remote;
         self.tried.note(now, server);
         let schedule = self.config.retransmission.with_rto(self.rto(now));
-        let context = self.config.authentication.sent();
+        let context = self.authentication.sent();
         let started = self
             .transactions
             .start(now, self.path, id, payload, schedule, context);
@@ -373,7 +376,7 @@ impl Client {
         let builder = Builder::new(&mut buffer, kind, id)
             .with_limit(self.size_limit())
             .with_some(software.as_ref());
-        let builder = config.authentication.authenticate(builder);
+        let builder = self.authentication.authenticate(builder);
         match config.fingerprint {
             Fingerprint::Unused => builder.finish_bytes(),
             Fingerprint::Offered | Fingerprint::Required => {
@@ -448,7 +451,7 @@ impl Client {
         let result = if request.challenges > MAX_CHALLENGES {
             Err(ChallengeError::Refused)
         } else {
-            self.config.authentication.challenge(message, sent)
+            self.authentication.challenge(message, sent)
         };
         match result {
             Ok(()) => self.send(now),
@@ -509,6 +512,8 @@ impl Client {
         if is_secured(transport) {
             self.alternate_domain = domain.map(|AlternateDomain(domain)| domain.into());
         }
+        // The same credentials, but what the old server said was about itself (§9.1.5, §9.2.3.1).
+        self.authentication = self.config.authentication.clone();
         let old = self.path;
         self.path.remote = server;
         if transport == Transport::Udp {
