@@ -318,7 +318,7 @@ fn lifetimes_lie_between_the_default_and_the_maximum() {
     }
 }
 
-/// req: TURN-7.2-31, TURN-5-21
+/// req: TURN-7.2-31, TURN-5-21, STUN-6.3.1-2
 #[test]
 fn a_retransmitted_allocate_gets_the_same_answer() {
     let (mut server, now) = server();
