@@ -17,9 +17,7 @@ use floe_sansio::{
     impl_machine,
 };
 
-pub use config::{
-    DYNAMIC_PORTS, DiscoveryConfig, LifetimeSearch, MTU_MAX, REGISTERED_PORTS, behaviour_service,
-};
+pub use config::{DYNAMIC_PORTS, DiscoveryConfig, LifetimeSearch, MTU_MAX, REGISTERED_PORTS};
 pub use report::{Dependence, Failure, Finding, Hairpinning, Lifetime, Report};
 pub use test::{Answer, SocketRole, Test};
 

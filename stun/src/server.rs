@@ -24,8 +24,8 @@ use self::budget::Answers;
 use self::classic::Classic;
 use crate::attribute::AttributeType;
 use crate::attributes::{
-    AlternateServer, ChangeRequest, ErrorCode, MappedAddress, OtherAddress, Padding,
-    ResponseOrigin, ResponsePort, Software, StatusCode, UnknownRequired, XorMappedAddress,
+    AlternateDomain, AlternateServer, ChangeRequest, ErrorCode, MappedAddress, OtherAddress,
+    Padding, ResponseOrigin, ResponsePort, Software, StatusCode, UnknownRequired, XorMappedAddress,
 };
 use crate::auth::{MAX_PARKED, Parking, Refusal, Seal, User, UserAnswer, UserWanted};
 use crate::builder::{BuildError, Builder};
@@ -210,7 +210,8 @@ impl Server {
                 return Input::Dropped(DropReason::Unsupported);
             }
             // Received, and that is all there is to it (RFC 8489 §6.3.2).
-            Class::Indication => return Input::Handled,
+            Class::Indication if self.guard.takes(message) => return Input::Handled,
+            Class::Indication => return Input::Dropped(DropReason::Unauthenticated),
             Class::Success | Class::Error => return Input::Dropped(DropReason::NoTransaction),
         }
         let (seal, refusal) = match self.guard.check(now, path.remote, message, found) {
@@ -426,9 +427,8 @@ impl Server {
                     .with(&AlternateServer(*first))
                     .with_some(second.map(AlternateServer).as_ref());
                 let redirect = self.config.redirect.as_ref().filter(|_| *domain);
-                if let Some(name) = redirect.and_then(|redirect| redirect.domain.as_deref()) {
-                    builder = builder.with_raw(AttributeType::ALTERNATE_DOMAIN, name.as_bytes());
-                }
+                let name = redirect.and_then(|redirect| redirect.domain.as_deref());
+                builder = builder.with_some(name.map(AlternateDomain).as_ref());
             }
         }
         let software = self.config.software.as_deref().map(Software);
@@ -443,7 +443,7 @@ impl Server {
         builder.finish()
     }
 
-    /// Nothing ever becomes due; but the time is noted.
+    /// Nothing ever becomes due; the time is noted.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.clock.advance(now);
     }

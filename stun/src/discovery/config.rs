@@ -4,14 +4,12 @@ use core::net::SocketAddr;
 use core::ops::RangeInclusive;
 use core::time::Duration;
 
-use floe_sansio::Transport;
-
 use crate::transaction::Retransmission;
 
 /// What a [`Discovery`](crate::Discovery) is told at birth.
 #[derive(Clone, Debug)]
 pub struct DiscoveryConfig {
-    /// A server of RFC 5780, where its `stun-behavior` service is: see [`behaviour_service`].
+    /// A server of RFC 5780, as [`Usage::BehaviorDiscovery`](crate::Usage::BehaviorDiscovery) finds it.
     pub server: SocketAddr,
     /// The socket to be tested, if it is open already: the one that the application will use, from which
     /// nothing has been sent for 15 minutes (RFC 5780 §4.1). `None` asks for one.
@@ -78,23 +76,5 @@ impl Default for LifetimeSearch {
             longest: Duration::from_secs(600),
             resolution: Duration::from_secs(1),
         }
-    }
-}
-
-/// The SRV name of behaviour discovery, to be put before the provider's domain (RFC 5780 §5.1); `None`
-/// over DTLS, for which there is none.
-///
-/// ```
-/// use floe_sansio::Transport;
-/// use floe_stun::discovery::behaviour_service;
-///
-/// assert_eq!(behaviour_service(Transport::Udp), Some("_stun-behavior._udp"));
-/// ```
-pub const fn behaviour_service(transport: Transport) -> Option<&'static str> {
-    match transport {
-        Transport::Udp => Some("_stun-behavior._udp"),
-        Transport::Tcp => Some("_stun-behavior._tcp"),
-        Transport::Tls => Some("_stun-behaviors._tcp"),
-        _ => None,
     }
 }
