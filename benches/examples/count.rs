@@ -13,10 +13,10 @@ use std::process::ExitCode;
 
 use floe_benches::negotiation::{self, Case};
 use floe_benches::sdp;
-use floe_benches::stun::{self, Codec, ForEach, Operation, Repeat};
+use floe_benches::stun::{self, Codec, ForEach, Operation, Repeat, hostile};
 
 const OPERATIONS: &str = "sdp-structural sdp-typed sdp-print cone-without-relay cone symmetric \
-                          matrix stun/OPERATION/CODEC (`count list` names those)";
+                          matrix, and those of `count list`";
 
 fn repeat<T>(count: u64, mut operation: impl FnMut(u64) -> T) {
     for number in 0..count {
@@ -97,6 +97,18 @@ fn run(operation: &str, count: u64) -> Option<()> {
             stun::for_each(&mut stun);
             return stun.done.then_some(());
         }
+        name if name.starts_with("hostile/") => {
+            let mut parts = name.split('/').skip(1);
+            let (operation, size) = (parts.next()?, parts.next()?.parse().ok()?);
+            let bytes = hostile::message(size);
+            let message = hostile::parse(&bytes);
+            match operation {
+                "parse" => repeat(count, |_| hostile::parse(black_box(&bytes))),
+                "get" => repeat(count, |_| hostile::get(black_box(&message))),
+                "unknown" => repeat(count, |_| hostile::unknown(black_box(&message))),
+                _ => return None,
+            }
+        }
         name => {
             let case = Case::ALL.into_iter().find(|case| case.name() == name)?;
             repeat(count, |number| {
@@ -114,6 +126,11 @@ fn main() -> ExitCode {
     match &arguments[..] {
         [list] if list == "list" => {
             stun::for_each(&mut List);
+            for size in hostile::SIZES {
+                println!(
+                    "hostile/parse/{size}\t0\nhostile/get/{size}\t0\nhostile/unknown/{size}\t0"
+                );
+            }
             return ExitCode::SUCCESS;
         }
         [operation, count] => {

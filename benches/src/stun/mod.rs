@@ -122,7 +122,8 @@ pub trait Codec {
     /// Writes a request with [`CONTENT`], MESSAGE-INTEGRITY and FINGERPRINT into `buffer` or into
     /// memory of its own, and shows it.
     fn build<T>(buffer: &mut [u8], key: &Self::Key, see: impl FnOnce(&[u8]) -> T) -> T;
-    /// What a datagram is, judged by its first bytes; 0 is STUN.
+    /// Which of the protocols of a port a datagram is of; 0 is STUN. To say only whether it is STUN,
+    /// as some peers do, is not this.
     fn classify(_datagram: &[u8]) -> Option<u8> {
         None
     }

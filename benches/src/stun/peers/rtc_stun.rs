@@ -4,7 +4,7 @@ use rtc_stun::attributes::{
 };
 use rtc_stun::fingerprint::FINGERPRINT;
 use rtc_stun::integrity::MessageIntegrity;
-use rtc_stun::message::{BINDING_REQUEST, Message, TransactionId, is_stun_message};
+use rtc_stun::message::{BINDING_REQUEST, Message, TransactionId};
 use rtc_stun::textattrs::TextAttribute;
 
 use crate::stun::{CONTENT, Codec, Content, ID, PASSWORD};
@@ -78,10 +78,6 @@ impl Codec for RtcStun {
             ])
             .expect("a well-formed message");
         see(&message.raw)
-    }
-
-    fn classify(datagram: &[u8]) -> Option<u8> {
-        Some(u8::from(!is_stun_message(datagram)))
     }
 }
 

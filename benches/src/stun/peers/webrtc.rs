@@ -4,7 +4,7 @@ use stun::attributes::{
 };
 use stun::fingerprint::FINGERPRINT;
 use stun::integrity::MessageIntegrity;
-use stun::message::{BINDING_REQUEST, Message, is_message};
+use stun::message::{BINDING_REQUEST, Message};
 use stun::textattrs::TextAttribute;
 
 use crate::stun::{CONTENT, Codec, Content, ID, PASSWORD};
@@ -76,10 +76,6 @@ impl Codec for Webrtc {
             ])
             .expect("a well-formed message");
         see(&message.raw)
-    }
-
-    fn classify(datagram: &[u8]) -> Option<u8> {
-        Some(u8::from(!is_message(datagram)))
     }
 }
 
