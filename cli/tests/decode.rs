@@ -213,7 +213,12 @@ fn faults(bytes: &[u8]) -> Vec<(u64, String)> {
         let section = fault["section"].as_str().unwrap().to_owned();
         (fault["byte"].as_u64().unwrap(), section)
     };
-    json["errors"].as_array().unwrap().iter().map(fault).collect()
+    json["errors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(fault)
+        .collect()
 }
 
 fn one(byte: u64, section: &str) -> Vec<(u64, String)> {
@@ -265,7 +270,10 @@ fn trailing_bytes_are_found_and_shown() {
     assert_eq!(faults(&message), one(2, "RFC 8489 §5"));
     let text = text(&message).0;
     assert!(text.contains("it says 20; there are 24, 4 more"), "{text}");
-    assert!(text.contains("4 bytes of no attribute\n   40  6d 6f 72 65"), "{text}");
+    assert!(
+        text.contains("4 bytes of no attribute\n   40  6d 6f 72 65"),
+        "{text}"
+    );
 }
 
 /// req: STUN-14-6
@@ -308,17 +316,72 @@ fn with_attribute(kind: AttributeType, value: &[u8]) -> Vec<u8> {
 #[test]
 fn a_value_that_cannot_be_is_said_to_be_malformed_and_why() {
     for (kind, value, byte, found) in [
-        (AttributeType::MAPPED_ADDRESS, &[0, 3, 0, 0, 1, 2, 3, 4][..], 25, "address family 3 is"),
-        (AttributeType::XOR_MAPPED_ADDRESS, &[0, 2, 0, 0, 1, 2, 3, 4], 24, "8 bytes; with an IPv6"),
-        (AttributeType::OTHER_ADDRESS, &[0, 1], 24, "2 bytes are too few"),
-        (AttributeType::PRIORITY, &[1, 2], 24, "2 bytes where there must be 4"),
-        (AttributeType::USE_CANDIDATE, &[1], 24, "1 bytes where there must be 0"),
-        (AttributeType::ERROR_CODE, &[0, 0, 7, 0], 26, "class 7 is not"),
-        (AttributeType::ERROR_CODE, &[0, 0, 4, 100], 27, "number 100 is above"),
-        (AttributeType::ERROR_CODE, &[0, 0, 4, 0, b'a', 0xFF], 29, "not UTF-8"),
-        (AttributeType::UNKNOWN_ATTRIBUTES, &[0, 1, 2], 24, "3 bytes are no list"),
-        (AttributeType::SOFTWARE, &[b'a', b'b', 0xFF], 26, "not UTF-8"),
-        (AttributeType::USERNAME, &[b'a'; 764], 24, "764 bytes of text"),
+        (
+            AttributeType::MAPPED_ADDRESS,
+            &[0, 3, 0, 0, 1, 2, 3, 4][..],
+            25,
+            "address family 3 is",
+        ),
+        (
+            AttributeType::XOR_MAPPED_ADDRESS,
+            &[0, 2, 0, 0, 1, 2, 3, 4],
+            24,
+            "8 bytes; with an IPv6",
+        ),
+        (
+            AttributeType::OTHER_ADDRESS,
+            &[0, 1],
+            24,
+            "2 bytes are too few",
+        ),
+        (
+            AttributeType::PRIORITY,
+            &[1, 2],
+            24,
+            "2 bytes where there must be 4",
+        ),
+        (
+            AttributeType::USE_CANDIDATE,
+            &[1],
+            24,
+            "1 bytes where there must be 0",
+        ),
+        (
+            AttributeType::ERROR_CODE,
+            &[0, 0, 7, 0],
+            26,
+            "class 7 is not",
+        ),
+        (
+            AttributeType::ERROR_CODE,
+            &[0, 0, 4, 100],
+            27,
+            "number 100 is above",
+        ),
+        (
+            AttributeType::ERROR_CODE,
+            &[0, 0, 4, 0, b'a', 0xFF],
+            29,
+            "not UTF-8",
+        ),
+        (
+            AttributeType::UNKNOWN_ATTRIBUTES,
+            &[0, 1, 2],
+            24,
+            "3 bytes are no list",
+        ),
+        (
+            AttributeType::SOFTWARE,
+            &[b'a', b'b', 0xFF],
+            26,
+            "not UTF-8",
+        ),
+        (
+            AttributeType::USERNAME,
+            &[b'a'; 764],
+            24,
+            "764 bytes of text",
+        ),
     ] {
         let message = with_attribute(kind, value);
         assert_eq!(faults(&message)[0].0, byte, "{kind:?}");
@@ -332,7 +395,9 @@ fn a_value_that_cannot_be_is_said_to_be_malformed_and_why() {
 fn what_is_ignored_or_repeated_may_be_malformed() {
     let key = floe_stun::Key::short_term("p");
     let mut message = build(|builder| {
-        let builder = builder.with(&UseCandidate).with_raw(AttributeType::USE_CANDIDATE, &[1]);
+        let builder = builder
+            .with(&UseCandidate)
+            .with_raw(AttributeType::USE_CANDIDATE, &[1]);
         builder.with_integrity(&key)
     });
     message.extend([0x00, 0x24, 0, 0]);
@@ -366,7 +431,10 @@ fn channel_data_is_recognised() {
     assert_eq!(json_of["channel"], 0x4001);
     assert_eq!(json_of["data"], "DTLS");
     for (bytes, error) in [
-        (&[0x40, 0x01, 0, 3, 1][..], "the length field says 3 bytes; there are 1"),
+        (
+            &[0x40, 0x01, 0, 3, 1][..],
+            "the length field says 3 bytes; there are 1",
+        ),
         (&[0x40, 0x01, 0, 0, 1], "1 bytes more than the 0"),
         (&[0x40], "1 bytes; the header has 4"),
     ] {
@@ -400,7 +468,12 @@ fn hostile_text_does_not_reach_the_terminal() {
                     || ('\u{200b}'..='\u{206f}').contains(char)
                     || *char == '\u{feff}'
             };
-            assert_eq!(stdout(&output).chars().find(odd), None, "{}", stdout(&output));
+            assert_eq!(
+                stdout(&output).chars().find(odd),
+                None,
+                "{}",
+                stdout(&output)
+            );
         }
     }
     let output = floe(&["stun", "decode", "\u{1b}[2J"]);
@@ -428,12 +501,18 @@ fn the_same_bytes_may_be_written_in_many_ways() {
         format!("# a comment\n{} # header\n{}", &digits[..40], &digits[40..]),
         dump,
     ] {
-        assert_eq!(printed(&["stun", "decode", &written]), expected, "{written}");
+        assert_eq!(
+            printed(&["stun", "decode", &written]),
+            expected,
+            "{written}"
+        );
         let file = folder.write("message.txt", &written);
         assert_eq!(printed(&["stun", "decode", &file]), expected, "{written}");
         assert_eq!(stdout(&decode_stdin(written.as_bytes())), expected);
     }
-    let args = ["stun", "decode"].into_iter().chain(pairs.iter().map(String::as_str));
+    let args = ["stun", "decode"]
+        .into_iter()
+        .chain(pairs.iter().map(String::as_str));
     assert_eq!(printed(&args.collect::<Vec<_>>()), expected);
     let file = folder.write("message.bin", &message);
     assert_eq!(printed(&["stun", "decode", &file]), expected);
@@ -449,15 +528,23 @@ fn an_existing_file_wins_over_hex_digits() {
         .current_dir(&folder.0)
         .output()
         .unwrap();
-    assert_eq!(stdout(&output), printed(&["stun", "decode", &hex(&sample())]));
+    assert_eq!(
+        stdout(&output),
+        printed(&["stun", "decode", &hex(&sample())])
+    );
 }
 
 #[test]
 fn input_that_cannot_be_read_says_why() {
     let folder = Folder::new("unread");
     let file = |name: &str, bytes: &[u8]| refused(&["stun", "decode", &folder.write(name, bytes)]);
-    assert!(refused(&["stun", "decode", "00 0g"]).contains("'g' is no hex digit (line 1, column 5)"));
-    assert!(refused(&["stun", "decode", "00", "0"]).contains("an odd number of hex digits (line 1, column 4)"));
+    assert!(
+        refused(&["stun", "decode", "00 0g"]).contains("'g' is no hex digit (line 1, column 5)")
+    );
+    assert!(
+        refused(&["stun", "decode", "00", "0"])
+            .contains("an odd number of hex digits (line 1, column 4)")
+    );
     assert!(refused(&["stun", "decode", "no-such-file"]).contains("no such file"));
     assert!(refused(&["stun", "decode", ""]).contains("no bytes"));
     assert!(file("empty", b"").contains("no bytes"));
@@ -472,7 +559,10 @@ fn input_that_cannot_be_read_says_why() {
 fn a_capture_is_said_to_be_one_and_what_to_do() {
     let folder = Folder::new("capture");
     for magic in [0xA1B2_C3D4_u32, 0xD4C3_B2A1, 0xA1B2_3C4D, 0x0A0D_0D0A] {
-        let file = folder.write("capture.pcap", [&magic.to_be_bytes()[..], &[0; 20]].concat());
+        let file = folder.write(
+            "capture.pcap",
+            [&magic.to_be_bytes()[..], &[0; 20]].concat(),
+        );
         let error = refused(&["stun", "decode", &file]);
         assert!(error.contains("is a capture (pcap"), "{error}");
         assert!(error.contains("tshark"), "{error}");
@@ -527,7 +617,10 @@ fn the_examples_of_the_help_work() {
         .collect();
     folder.write("packet.bin", bytes);
     let key = floe_stun::Key::long_term("user", "example.org", "pass");
-    folder.write("packet.txt", hex(&build(|builder| builder.with_integrity(&key))));
+    folder.write(
+        "packet.txt",
+        hex(&build(|builder| builder.with_integrity(&key))),
+    );
 
     let bin = Path::new(env!("CARGO_BIN_EXE_floe")).parent().unwrap();
     let path = std::env::var("PATH").unwrap();
@@ -542,7 +635,12 @@ fn the_examples_of_the_help_work() {
                 .current_dir(&folder.0)
                 .output()
                 .unwrap();
-            assert_eq!(output.status.code(), Some(0), "{example}: {}", stderr(&output));
+            assert_eq!(
+                output.status.code(),
+                Some(0),
+                "{example}: {}",
+                stderr(&output)
+            );
             count += 1;
         }
     }

@@ -74,6 +74,7 @@ pub mod discovery;
 mod dissect;
 mod fingerprint;
 mod hmac;
+mod identity;
 mod integrity;
 mod message;
 mod prepare;
@@ -100,10 +101,14 @@ pub use auth::{
 };
 pub use builder::{BuildError, Builder};
 pub use classify::Protocol;
-pub use client::{BindingError, Client, ClientConfig, ClientEvent, read_response};
+pub use client::{
+    Authentication, BindingError, Client, ClientConfig, ClientConfigError, ClientEvent,
+    ConnectedError, Fingerprint, MAX_REDIRECTS, MAX_SERVER_ERROR_RETRIES, read_response,
+};
 #[doc(inline)]
 pub use discovery::{Discovery, DiscoveryConfig, DiscoveryEvent};
 pub use dissect::{DissectedAttribute, DissectedAttributes, Dissection};
+pub use identity::{PresentedId, certificate_names};
 pub use integrity::{Algorithm, Key};
 pub use message::{
     Class, HEADER_LEN, MAGIC_COOKIE, Message, MessageType, Method, ParseError, ParseErrorKind,

@@ -542,9 +542,9 @@ fn a_client_without_patience_still_lets_time_pass() {
     let keepalive = Some(Duration::ZERO);
     for transport in [Transport::Udp, Transport::Tcp] {
         let config = ClientConfig {
-            path: over(transport),
             retransmission,
             keepalive,
+            ..ClientConfig::new(over(transport))
         };
         let (mut client, _) = asked(config);
         for _ in 0..10 {

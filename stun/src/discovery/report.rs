@@ -128,7 +128,7 @@ impl fmt::Display for Hairpinning {
 }
 
 /// How long a binding lives without traffic: not less than it was seen alive, and less than it was seen
-/// expired, give or take two round trips.
+/// expired, give or take two round trips, and retransmissions where packets are lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lifetime {
     /// It was alive after this.

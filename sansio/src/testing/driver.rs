@@ -1,9 +1,12 @@
-//! A machine, watched at every call for what the [contract](floe_sansio) promises.
+//! A machine, watched at every call for what the [contract](crate#the-contract) promises: for fuzz
+//! bodies and tests that lead one machine by hand.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::vec;
+use std::vec::Vec;
 
-use floe_sansio::{Datagram, FiveTuple, HEADROOM, Input, Instant, Machine, TAILROOM, Transmit};
+use crate::{Datagram, FiveTuple, HEADROOM, Input, Instant, Machine, TAILROOM, Transmit};
 
 /// Polls that may answer after one call.
 const MAX_POLLS: usize = 1024;
