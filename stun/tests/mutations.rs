@@ -116,7 +116,7 @@ fn mend(bytes: &mut Vec<u8>) {
     }
 }
 
-/// req: STUN-5-9, STUN-14-6, STUN-14.7-3, STUN-9-1, STUN-9-2, STUN-14.7-2
+/// req: STUN-5-1, STUN-5-4, STUN-5-9, STUN-14-6, STUN-14.7-3, STUN-9-1
 #[test]
 fn of_a_million_mutated_packets_the_parser_accepts_what_the_rfc_permits_and_nothing_else() {
     let seeds = seeds();
