@@ -86,11 +86,11 @@ fn obey(discovery: &mut Driver<Discovery>, choice: u8) {
         let now = discovery.now;
         match event {
             DiscoveryEvent::OpenSocket { role, port } => {
-                let refused = choice & 0x60 == 0x60;
                 let machine = &mut discovery.machine;
-                let done = match refused {
-                    true => machine.socket_refused(now, role),
-                    false => machine.socket_opened(now, role, local(port)),
+                let done = if choice & 0x60 == 0x60 {
+                    machine.socket_refused(now, role)
+                } else {
+                    machine.socket_opened(now, role, local(port))
                 };
                 // A port that another socket has is the only thing that is refused.
                 if done.is_err() {
