@@ -2,6 +2,7 @@
 
 mod authentication;
 mod config;
+mod response;
 mod tried;
 
 use alloc::collections::VecDeque;
@@ -20,15 +21,14 @@ pub use config::{
     BindingError, ClientConfig, ClientConfigError, ClientEvent, ConnectedError, Fingerprint,
     MAX_REDIRECTS, MAX_SERVER_ERROR_RETRIES,
 };
+pub use response::read_response;
 
 use self::authentication::{Sent, Verdict};
 use self::config::is_secured;
+use self::response::{KNOWN, mapped_address, rejection};
 use self::tried::Tried;
 use crate::attribute::{Attribute, AttributeType};
-use crate::attributes::{
-    AlternateDomain, AlternateServer, ErrorCode, MappedAddress, Software, StatusCode,
-    UnknownAttributes, UnknownRequired, XorMappedAddress,
-};
+use crate::attributes::{AlternateDomain, AlternateServer, Software, StatusCode};
 use crate::auth::ChallengeError;
 use crate::builder::{BuildError, Builder};
 use crate::message::{Class, Message, MessageType, Method, TransactionId};
@@ -87,6 +87,8 @@ pub struct Client {
     alternate_domain: Option<String>,
     /// What is known of that server, and the credentials.
     authentication: Authentication,
+    /// Whether it has ever answered with success.
+    succeeded: bool,
     link: Link,
     transactions: Transactions<Sent>,
     rtos: RtoCache,
@@ -129,6 +131,7 @@ impl Client {
             path: config.path,
             alternate_domain: None,
             authentication: config.authentication.clone(),
+            succeeded: false,
             link: Link::Up { used: false },
             transactions: Transactions::default(),
             rtos: RtoCache::new(config.rto_servers),
@@ -152,6 +155,12 @@ impl Client {
     pub fn domain(&self) -> Option<&str> {
         let domain = self.alternate_domain.as_ref();
         domain.or(self.config.domain.as_ref()).map(String::as_str)
+    }
+
+    /// The credentials, and what is known of the server: for the clients of other servers of the same
+    /// name (RFC 8489 §9.2.3.1).
+    pub const fn authentication(&self) -> &Authentication {
+        &self.authentication
     }
 
     /// Asks, unless a request is under way.
@@ -279,6 +288,7 @@ impl Client {
         } else if message.class() == Class::Error {
             self.rejected(now, &message, sent);
         } else {
+            self.succeeded = true;
             let local = self.path.local;
             let accepted = |address: &SocketAddr| {
                 self.config.other_family || address.is_ipv4() == local.is_ipv4()
@@ -333,6 +343,10 @@ impl Client {
     fn begin(&mut self, now: Instant) {
         self.ask_at = None;
         self.request = Some(Request::default());
+        if let (Authentication::LongTerm(_), false) = (&self.authentication, self.succeeded) {
+            // Until one request has succeeded each is the first (RFC 8489 §9.2.3.1).
+            self.authentication = self.config.authentication.clone();
+        }
         match self.config.check() {
             Ok(()) => self.proceed(now),
             Err(error) => self.fail(now, BindingError::Config(error)),
@@ -512,8 +526,10 @@ impl Client {
         if is_secured(transport) {
             self.alternate_domain = domain.map(|AlternateDomain(domain)| domain.into());
         }
-        // The same credentials, but what the old server said was about itself (§9.1.5, §9.2.3.1).
+        // What the old server said was about itself (§9.1.5, §9.2.3.1).
+        self.config.authentication = self.config.authentication.afresh();
         self.authentication = self.config.authentication.clone();
+        self.succeeded = false;
         let old = self.path;
         self.path.remote = server;
         if transport == Transport::Udp {
@@ -548,64 +564,6 @@ impl Client {
             self.events
                 .push_back(ClientEvent::Close { path: self.path });
         }
-    }
-}
-
-/// What a response to a Binding request may carry that must be understood.
-const KNOWN: &[AttributeType] = &[
-    AttributeType::MAPPED_ADDRESS,
-    AttributeType::XOR_MAPPED_ADDRESS,
-    AttributeType::ERROR_CODE,
-    AttributeType::UNKNOWN_ATTRIBUTES,
-    AttributeType::USERNAME,
-    AttributeType::REALM,
-    AttributeType::NONCE,
-    AttributeType::PASSWORD_ALGORITHM,
-    AttributeType::USERHASH,
-    AttributeType::PADDING,
-    // Reserved since RFC 3489, still sent by old servers (RFC 5389 §12.1).
-    AttributeType(0x0002),
-    AttributeType(0x0004),
-    AttributeType(0x0005),
-    AttributeType(0x000B),
-];
-
-/// The mapped address in the response to a Binding request.
-pub fn read_response(message: &Message<'_>) -> Result<SocketAddr, BindingError> {
-    if message.unknown_required(KNOWN).next().is_some() {
-        Err(BindingError::Unusable)
-    } else if message.class() == Class::Error {
-        Err(rejection(message))
-    } else {
-        mapped_address(message, |_| true).ok_or(BindingError::Unusable)
-    }
-}
-
-/// The first address in a success response that is `accepted`; another one is ignored
-/// (RFC 8489 §6.3.3). Servers of RFC 3489 have only MAPPED-ADDRESS (RFC 5389 §12.1).
-fn mapped_address(
-    message: &Message<'_>,
-    accepted: impl Fn(&SocketAddr) -> bool,
-) -> Option<SocketAddr> {
-    let xored = message.get().ok().flatten();
-    let xored = xored.map(|XorMappedAddress(address)| address);
-    xored.filter(&accepted).or_else(|| {
-        let clear = message.get().ok().flatten();
-        clear
-            .map(|MappedAddress(address)| address)
-            .filter(&accepted)
-    })
-}
-
-/// What an error response says.
-fn rejection(message: &Message<'_>) -> BindingError {
-    let Ok(Some(ErrorCode { code, .. })) = message.get::<ErrorCode<'_>>() else {
-        return BindingError::Unusable;
-    };
-    let list = message.get::<UnknownAttributes<'_>>().ok().flatten();
-    match list.and_then(|list| UnknownRequired::listed(&list)) {
-        Some(list) if code == StatusCode::UNKNOWN_ATTRIBUTE => BindingError::NotUnderstood(list),
-        _ => BindingError::Rejected(code),
     }
 }
 

@@ -33,7 +33,9 @@
 //! | showing what is no message | [`Dissection`] |
 //! | integrity and credentials | [`Key`], [`LongTermClient`], [`LongTermServer`] |
 //! | user names, realms and passwords in any script | [`Profile`], [`Prepared`] |
-//! | retransmission | [`Transactions`], [`Retransmission`] |
+//! | transactions, retransmission and its time-out | [`Transactions`], [`Retransmission`], [`RtoCache`] |
+//! | the frames of a TCP or TLS stream | [`Deframer`] |
+//! | whether a certificate is that of the server | [`certificate_names`] |
 //! | from the URI of a server to its addresses | [`Uri`], [`Resolution`] |
 //! | the Binding usage | [`Client`], [`Server`], [`ServerConfig`] |
 //! | what kind of NAT there is | [`Discovery`], [`discovery`] |

@@ -181,7 +181,7 @@ fn a_forged_300_is_ignored() {
 
 /// Whoever has no credentials cannot tell who sends it on.
 ///
-/// req: STUN-14.8-7, STUN-6.3.4-2
+/// req: STUN-14.8-7, STUN-6.3.4-2, STUN-9.2.3.1-2
 #[test]
 fn without_credentials_a_300_is_a_failure() {
     let mut asker = Asker::asked(ClientConfig {

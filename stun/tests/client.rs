@@ -523,12 +523,18 @@ fn a_challenge_whose_algorithms_were_cut_out_is_not_answered() {
     assert_eq!((asker.sent.len(), asker.event()), (1, failed(cut)));
 }
 
-/// req: STUN-9.2.5-13
+/// It is no violation of integrity: whoever cannot read the request cannot sign either.
+///
+/// req: STUN-9.2.5-13, STUN-14.8-9
 #[test]
 fn a_bad_request_that_nobody_signed_is_discarded_and_the_request_times_out() {
-    for challenged in [false, true] {
+    for (authentication, challenged) in [
+        (short_term(), false),
+        (long_term(), false),
+        (long_term(), true),
+    ] {
         for transport in ALL {
-            let mut asker = Asker::asked(config(transport, long_term()));
+            let mut asker = Asker::asked(config(transport, authentication.clone()));
             if challenged {
                 let _ = asker.answer(Class::Error, challenge);
             }
@@ -598,6 +604,62 @@ fn over_tcp_an_answer_that_is_not_signed_ends_the_request() {
         let _ = asker.answer(Class::Success, |r| r.with(&address()));
         assert_eq!(asker.event(), failed(BindingError::IntegrityViolated));
         assert_eq!(asker.client.poll_timeout(), None);
+    }
+}
+
+/// Whether the last request carries credentials.
+fn is_authenticated(asker: &Asker) -> bool {
+    let request = asker.request();
+    let name = request.get::<floe_stun::Username<'_>>().unwrap();
+    assert_eq!(name.is_some(), request.integrity().is_some());
+    name.is_some()
+}
+
+/// req: STUN-9.2.3-1, STUN-9.2.3.1-1
+#[test]
+fn until_a_request_has_succeeded_each_is_the_first_and_only_its_repetitions_carry_credentials() {
+    let mut asker = Asker::new(config(Transport::Udp, long_term()));
+    for _ in 0..2 {
+        asker.bind();
+        assert!(!is_authenticated(&asker));
+        let _ = asker.answer(Class::Error, challenge);
+        assert!(is_authenticated(&asker), "a repetition");
+        asker.wait(Duration::from_millis(39_500));
+        assert_eq!(asker.event(), failed(BindingError::Timeout));
+    }
+    asker.bind();
+    let _ = asker.answer(Class::Error, challenge);
+    let _ = asker.answer(Class::Success, |r| {
+        r.with(&address()).with_integrity(&long_term_key())
+    });
+    assert_eq!(asker.event(), mapped(Some(30)));
+    asker.bind();
+    assert!(is_authenticated(&asker), "a subsequent one");
+}
+
+/// Two addresses of one name are one server; any other address is another.
+///
+/// req: STUN-9.2.3.1-2
+#[test]
+fn what_is_known_of_a_server_serves_at_its_other_addresses() {
+    let mut asker = Asker::asked(config(Transport::Udp, long_term()));
+    let _ = asker.answer(Class::Error, challenge);
+    let _ = asker.answer(Class::Success, |r| {
+        r.with(&address()).with_integrity(&long_term_key())
+    });
+    let elsewhere = floe_sansio::FiveTuple {
+        remote: "198.51.100.2:3478".parse().unwrap(),
+        ..over(Transport::Udp)
+    };
+    for (authentication, known) in [
+        (asker.client.authentication().clone(), true),
+        (long_term(), false),
+    ] {
+        let same_name = ClientConfig {
+            authentication,
+            ..ClientConfig::new(elsewhere)
+        };
+        assert_eq!(is_authenticated(&Asker::asked(same_name)), known);
     }
 }
 

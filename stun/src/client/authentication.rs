@@ -47,6 +47,15 @@ impl Authentication {
         matches!(self, Self::None)
     }
 
+    /// The same credentials, for a server of which nothing is known.
+    pub(super) fn afresh(&self) -> Self {
+        let mut fresh = self.clone();
+        if let Self::LongTerm(client) = &mut fresh {
+            client.forget();
+        }
+        fresh
+    }
+
     pub(super) fn authenticate<'b>(&self, builder: Builder<'b>) -> Builder<'b> {
         match self {
             Self::None => builder,
@@ -74,23 +83,23 @@ impl Authentication {
     }
 
     pub(super) fn judge(&mut self, response: &Message<'_>, sent: Sent) -> Verdict {
+        let error = response.get::<ErrorCode<'_>>().ok().flatten();
+        let code = error.map(|error| error.code);
+        let is_unsigned = !self.is_none() && response.integrity().is_none();
+        if is_unsigned && code == Some(StatusCode::BAD_REQUEST) {
+            // Whoever cannot read the request cannot sign either (RFC 8489 §9.2.5, §14.8).
+            return Verdict::Ignored;
+        }
         let genuine = match self {
             Self::None => true,
             Self::ShortTerm(client) => client.verify(response, sent.algorithm),
-            Self::LongTerm(client) => {
-                let error = response.get::<ErrorCode<'_>>().ok().flatten();
-                match error.map(|error| error.code) {
-                    Some(StatusCode::UNAUTHENTICATED | StatusCode::STALE_NONCE) => {
-                        return Verdict::Challenge;
-                    }
-                    // RFC 8489 §9.2.5.
-                    Some(StatusCode::BAD_REQUEST) if response.integrity().is_none() => {
-                        return Verdict::Ignored;
-                    }
-                    _ if lacks_algorithms(response) => return Verdict::Ignored,
-                    _ => sent.authenticated && client.verify(response),
+            Self::LongTerm(client) => match code {
+                Some(StatusCode::UNAUTHENTICATED | StatusCode::STALE_NONCE) => {
+                    return Verdict::Challenge;
                 }
-            }
+                _ if lacks_algorithms(response) => return Verdict::Ignored,
+                _ => sent.authenticated && client.verify(response),
+            },
         };
         if genuine {
             Verdict::Believed

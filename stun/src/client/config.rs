@@ -41,7 +41,9 @@ pub struct ClientConfig {
     /// Asks again this long after an answer, so that NATs keep the mapping alive; `None` asks only
     /// when told to.
     pub keepalive: Option<Duration>,
-    /// How requests are authenticated.
+    /// How requests are authenticated. Where the server is one of several of the same name, what is
+    /// known of it may come from the client of another one; see
+    /// [`Client::authentication`](super::Client::authentication).
     pub authentication: Authentication,
     /// SOFTWARE in requests (RFC 8489 §14.14): up to 127 characters; `None` tells nobody.
     pub software: Option<String>,
