@@ -84,14 +84,14 @@ pub struct Server {
 }
 
 /// What a request is answered with.
-struct Plan {
+struct Plan<'s> {
     now: Instant,
     /// From where, and to where.
     path: FiveTuple,
     /// Where the request came from.
     source: SocketAddr,
     /// What signs the response.
-    seal: Option<Seal>,
+    seal: Option<&'s Seal>,
     outcome: Outcome,
 }
 
@@ -214,14 +214,16 @@ impl Server {
             Class::Indication => return Input::Dropped(DropReason::Unauthenticated),
             Class::Success | Class::Error => return Input::Dropped(DropReason::NoTransaction),
         }
-        let (seal, refusal) = match self.guard.check(now, path.remote, message, found) {
+        // By reference from here on: a key is large.
+        let pass = self.guard.check(now, path.remote, message, found);
+        let (seal, refusal) = match &pass {
             Pass::Anyone => (None, None),
             Pass::User(seal) => (Some(seal), None),
-            Pass::Refused(refusal) => (None, Some(refusal)),
+            Pass::Refused(refusal) => (None, Some(*refusal)),
             Pass::Later(claim) => {
                 // A driver drains after every call; one that does not is none to keep more for.
                 let room = self.events.len() < MAX_PARKED;
-                let parked = room.then(|| self.parking.park(now, path, message, &claim));
+                let parked = room.then(|| self.parking.park(now, path, message, claim));
                 return match parked.flatten() {
                     Some(wanted) => {
                         self.events.push_back(wanted);
@@ -241,7 +243,7 @@ impl Server {
         };
         let source = path.remote;
         let (path, outcome) = match outcome {
-            Ok((path, success)) => (path, self.redirected(path, seal.as_ref(), success)),
+            Ok((path, success)) => (path, self.redirected(path, seal, success)),
             Err(error) => (path, error),
         };
         let plan = Plan {
@@ -361,7 +363,7 @@ impl Server {
         }
     }
 
-    fn respond(&self, request: &Message<'_>, plan: &Plan) -> Result<Bytes, BuildError> {
+    fn respond(&self, request: &Message<'_>, plan: &Plan<'_>) -> Result<Bytes, BuildError> {
         if self.is_basic {
             let mut buffer = [0; BASIC_MAX];
             let len = self.build(&mut buffer, request, plan, None)?;
@@ -386,7 +388,7 @@ impl Server {
         &self,
         buffer: &mut [u8],
         request: &Message<'_>,
-        plan: &Plan,
+        plan: &Plan<'_>,
         padding: Option<Padding<'_>>,
     ) -> Result<usize, BuildError> {
         let class = match plan.outcome {
@@ -433,7 +435,7 @@ impl Server {
         }
         let software = self.config.software.as_deref().map(Software);
         builder = builder.with_some(software.as_ref());
-        if let Some(seal) = &plan.seal {
+        if let Some(seal) = plan.seal {
             builder = seal.append(builder);
         }
         // Echoed, and with a shared port always there (RFC 8489 §7, §12).
