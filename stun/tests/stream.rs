@@ -1,51 +1,18 @@
 //! The frames of a stream (RFC 8489 §6.2.2, RFC 8656 §12.5, RFC 4571 §2).
 
 #[path = "fuzz/stream.rs"]
-mod body;
+mod fuzz;
 
 use floe_stun::{
     Builder, Class, Deframer, Framing, MAX_FRAME, Message, MessageType, Method, StreamError,
     StreamErrorKind, TransactionId, channel_header,
 };
+use fuzz::frames;
 use proptest::prelude::*;
 
 const TURN: Framing = Framing::Turn {
     channels: 0x4000..=0x4FFF,
 };
-
-/// The frames of `stream`, which comes in segments of the lengths given, again and again; and what
-/// ended it.
-fn frames(
-    mut deframer: Deframer,
-    stream: &[u8],
-    lengths: &[usize],
-) -> (Vec<Vec<u8>>, Option<StreamError>) {
-    let mut stream = stream.to_vec();
-    let mut rest = stream.as_mut_slice();
-    let mut frames = Vec::new();
-    let mut lengths = lengths.iter().cycle();
-    while !rest.is_empty() {
-        let length = lengths.next().map_or(rest.len(), |&length| length.max(1));
-        let (mut segment, later) = rest.split_at_mut(length.min(rest.len()));
-        rest = later;
-        loop {
-            match deframer.next_frame(&mut segment) {
-                Ok(Some(frame)) => frames.push(frame.to_vec()),
-                Ok(None) => break,
-                Err(error) => {
-                    assert_eq!(deframer.next_frame(&mut segment), Err(error), "for ever");
-                    assert!(!deframer.is_between_frames());
-                    return (frames, Some(error));
-                }
-            }
-        }
-        assert!(
-            segment.is_empty(),
-            "all that is no frame yet has been taken"
-        );
-    }
-    (frames, None)
-}
 
 /// A STUN message with `words` words of attribute.
 fn message(number: u8, words: u16) -> Vec<u8> {
@@ -304,7 +271,7 @@ proptest! {
     fn any_bytes_end_in_the_same_way_however_they_are_cut(
         data in proptest::collection::vec(any::<u8>(), 0..300)
     ) {
-        body::run(&data);
+        fuzz::run(&data);
     }
 
     /// As above, where most of the stream is good.
@@ -318,6 +285,6 @@ proptest! {
         let mut stream: Vec<u8> = sent.into_iter().flat_map(|(bytes, _)| bytes).collect();
         let at = at.index(stream.len());
         stream[at] = byte;
-        body::run(&[&choice[..], &stream].concat());
+        fuzz::run(&[&choice[..], &stream].concat());
     }
 }

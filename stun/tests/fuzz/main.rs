@@ -33,4 +33,4 @@ macro_rules! targets {
     };
 }
 
-targets!(client, parse, server, stream);
+targets!(client, discovery, parse, server, stream);

@@ -1,72 +1,68 @@
-//! A stream, cut into segments: the frames do not depend on where.
-//!
-//! The first byte chooses the framing and the limit, the second how the stream is cut; the rest is the
-//! stream.
+//! Any bytes as a stream, cut in any way: the frames and the error are those of the uncut stream.
 
 use floe_stun::{Deframer, Framing, MAX_FRAME, StreamError};
 
-/// Bytes that a frame may take where there is a limit.
-const LIMIT: usize = 100;
+/// The frames of `stream`, which comes in segments of the lengths given, again and again; and what
+/// ended it.
+pub(crate) fn frames(
+    mut deframer: Deframer,
+    stream: &[u8],
+    lengths: &[usize],
+) -> (Vec<Vec<u8>>, Option<StreamError>) {
+    let mut stream = stream.to_vec();
+    let mut rest = stream.as_mut_slice();
+    let mut frames = Vec::new();
+    let mut lengths = lengths.iter().cycle();
+    while !rest.is_empty() {
+        let length = lengths.next().map_or(rest.len(), |&length| length.max(1));
+        let (mut segment, later) = rest.split_at_mut(length.min(rest.len()));
+        rest = later;
+        loop {
+            match deframer.next_frame(&mut segment) {
+                Ok(Some(frame)) => frames.push(frame.to_vec()),
+                Ok(None) => break,
+                Err(error) => {
+                    assert_eq!(deframer.next_frame(&mut segment), Err(error), "for ever");
+                    assert!(!deframer.is_between_frames());
+                    return (frames, Some(error));
+                }
+            }
+        }
+        assert!(
+            segment.is_empty(),
+            "all that is no frame yet has been taken"
+        );
+    }
+    (frames, None)
+}
 
-/// What must hold of a stream.
+/// The first byte chooses the framing, the second how many of the following are lengths of segments.
 pub(crate) fn run(data: &[u8]) {
-    let [choice, cut, stream @ ..] = data else {
+    let [choice, count, rest @ ..] = data else {
         return;
     };
-    let framing = match choice % 3 {
+    let framing = match choice % 4 {
         0 => Framing::Stun,
         1 => Framing::Turn {
             channels: 0x4000..=0x4FFF,
         },
+        2 => Framing::Turn {
+            channels: 0x4000..=0x7FFF,
+        },
         _ => Framing::Rfc4571,
     };
-    let limited = choice & 0x80 != 0;
-    let limit = if limited { LIMIT } else { MAX_FRAME };
-    let deframer = || Deframer::new(framing.clone()).with_limit(limit);
-    let whole = read(deframer(), stream, |_| stream.len());
-    let mut state = u32::from(*cut);
-    let segments = |left: usize| {
-        state = state.wrapping_mul(0x9E37_79B1).wrapping_add(1);
-        1 + (state >> 16) as usize % left.min(1 + usize::from(*cut))
-    };
-    assert_eq!(whole, read(deframer(), stream, segments));
-    assert_eq!(whole, read(deframer(), stream, |_| 1));
+    let limit = if *choice < 128 { MAX_FRAME } else { 64 };
+    let deframer = Deframer::new(framing).with_limit(limit);
+    let (lengths, stream) = rest.split_at(usize::from(count % 16).min(rest.len()));
+    let lengths: Vec<usize> = lengths.iter().map(|&length| length.into()).collect();
 
-    let (frames, error, _) = whole;
-    let taken: usize = frames.iter().map(Vec::len).sum();
-    assert!(taken <= stream.len());
-    assert!(!limited || frames.iter().all(|frame| frame.len() <= LIMIT));
-    if let Some(error) = error {
-        assert!(error.offset < stream.len() as u64, "{error}");
-        assert!(error.offset >= taken as u64, "{error}");
+    let whole = frames(deframer.clone(), stream, &[]);
+    assert_eq!(frames(deframer.clone(), stream, &lengths), whole);
+    assert_eq!(frames(deframer, stream, &[1]), whole);
+    let total: usize = whole.0.iter().map(Vec::len).sum();
+    assert!(total <= stream.len());
+    assert!(whole.0.iter().all(|frame| frame.len() <= limit));
+    if let Some(error) = whole.1 {
+        assert!(error.offset < stream.len() as u64);
     }
-}
-
-/// The frames, the error, and whether the stream may end there.
-fn read(
-    mut deframer: Deframer,
-    stream: &[u8],
-    mut segment: impl FnMut(usize) -> usize,
-) -> (Vec<Vec<u8>>, Option<StreamError>, bool) {
-    let mut stream = stream.to_vec();
-    let mut rest = &mut stream[..];
-    let mut frames = Vec::new();
-    while !rest.is_empty() {
-        let (mut head, tail) = rest.split_at_mut(segment(rest.len()));
-        rest = tail;
-        loop {
-            match deframer.next_frame(&mut head) {
-                Ok(Some(frame)) => frames.push(frame.to_vec()),
-                Ok(None) => break,
-                Err(error) => {
-                    assert_eq!(deframer.next_frame(&mut &mut [0; 20][..]), Err(error));
-                    assert!(!deframer.is_between_frames());
-                    return (frames, Some(error), false);
-                }
-            }
-        }
-        assert!(head.is_empty(), "all of it has been taken");
-    }
-    let may_end = deframer.is_between_frames();
-    (frames, None, may_end)
 }
