@@ -221,8 +221,11 @@ fn an_indication_with_wrong_credentials_or_none_is_not_answered() {
         signed("alice", &wrong),
     ] {
         let before = format!("{server:?}");
-        let (_, answer) = give(&mut server, path(Transport::Udp), &indication);
-        assert_eq!(answer, None);
+        let dropped = (Input::Dropped(DropReason::Unauthenticated), None);
+        assert_eq!(
+            give(&mut server, path(Transport::Udp), &indication),
+            dropped
+        );
         assert_eq!(format!("{server:?}"), before);
         let message = Message::parse(&indication).unwrap();
         let checked =
