@@ -237,6 +237,7 @@ fn the_server_is_no_peer_but_its_other_relays_are() {
         assert_eq!(reason, DropReason::Forbidden, "{peer}");
     }
     assert_eq!(asker.bind(&mut server, now, 0x4000, theirs), 0);
+    assert_eq!(other.permit(&mut server, now, own), 0);
     assert!(
         asker
             .push(&mut server, now, &channel_data(0x4000, b"x"))
