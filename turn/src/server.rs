@@ -23,7 +23,7 @@ use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
 use floe_sansio::{Clock, Datagram, Entropy, FiveTuple, Input, Instant, Transmit, impl_machine};
-use floe_stun::{LongTermConfig, LongTermServer, StaticUsers};
+use floe_stun::{Answers, LongTermConfig, LongTermServer, StaticUsers};
 
 use crate::frame::RFC5766_CHANNELS;
 use crate::policy::canonical;
@@ -74,6 +74,8 @@ pub struct Server {
     allocations: Slab<Allocation>,
     by_client: Index,
     quotas: Quotas,
+    /// What strangers are still answered.
+    answers: Option<Answers>,
     /// What one allocation may relay, if that is bounded.
     pace: Option<Pace>,
     /// When to look whether an allocation has expired: never later than it does.
@@ -108,6 +110,8 @@ impl Server {
         let relays = Relays::new(&config.relay_ips, &config.ports, |address| {
             is_listener(&config.listeners, address)
         });
+        // Not from the stream that transaction ids show pieces of.
+        let mut hidden = Entropy::new(secret);
         Self {
             clock: Clock::new(now),
             auth,
@@ -115,10 +119,10 @@ impl Server {
             names,
             relays,
             allocations: Slab::new(),
-            // Not from the stream that transaction ids show pieces of.
-            by_client: Index::new(&mut Entropy::new(secret)),
+            by_client: Index::new(&mut hidden),
             entropy,
             quotas: Quotas::default(),
+            answers: (config.answers).map(|budget| Answers::new(budget, &mut hidden)),
             pace: config.budget.map(Pace::new),
             deadlines: Deadlines::new(),
             paused_until: now,

@@ -4,7 +4,7 @@ mod support;
 
 use floe_sansio::*;
 use floe_stun::*;
-use floe_turn::{Server, *};
+use floe_turn::{Server, ServerConfig, *};
 use std::net::SocketAddr;
 use support::*;
 

@@ -6,7 +6,7 @@ use core::ops::RangeInclusive;
 use core::time::Duration;
 
 use floe_sansio::FiveTuple;
-use floe_stun::Credentials;
+use floe_stun::{Budget, Credentials};
 
 use super::meter::TrafficBudget;
 use crate::frame::CHANNELS;
@@ -35,6 +35,10 @@ pub struct ServerConfig {
     pub nonce_lifetime: Duration,
     /// How much is held at most.
     pub limits: Limits,
+    /// How often requests that nobody has signed are answered, by IPv4 address and IPv6 /56; what goes
+    /// beyond is dropped as [`DropReason::OverBudget`](floe_sansio::DropReason::OverBudget). `None` for
+    /// no bound.
+    pub answers: Option<Budget>,
     /// How much each allocation relays at most; `None` for no bound.
     pub budget: Option<TrafficBudget>,
     /// Which peers are relayed to. The server's own relayed addresses always are, its listeners
@@ -63,6 +67,7 @@ impl ServerConfig {
             max_lifetime: Duration::from_secs(3600),
             nonce_lifetime: Duration::from_secs(3600),
             limits: Limits::default(),
+            answers: Some(Budget::DEFAULT),
             budget: None,
             peers: PeerPolicy::default(),
             channels: CHANNELS,

@@ -112,6 +112,10 @@ impl Server {
             // A list of users knows at once.
             Ok(Checked::Later(_)) => return Err(DropReason::Unauthenticated),
             Err(refusal) => {
+                let mut answers = self.answers.as_mut();
+                if (answers.as_mut()).is_some_and(|answers| !answers.take(now, source.ip())) {
+                    return Err(DropReason::OverBudget);
+                }
                 self.stats.count_refusal(match refusal.code() {
                     StatusCode::UNAUTHENTICATED => RefuseReason::Unauthenticated,
                     StatusCode::STALE_NONCE => RefuseReason::StaleNonce,
