@@ -121,8 +121,8 @@ pub use prepare::{PrepareError, PrepareErrorKind, Prepared, Profile};
 pub use resolve::{Resolution, ResolveConfig};
 pub use rto::{MAX_RTO, MAX_RTO_SERVERS, RTO_LIFETIME, RtoCache, RtoEstimator};
 pub use server::{
-    Access, AddressGrid, BehaviourService, Budget, MAX_PENDING, Redirect, Server, ServerConfig,
-    ServerConfigError,
+    Access, AddressGrid, Answers, BehaviourService, Budget, MAX_PENDING, Redirect, Server,
+    ServerConfig, ServerConfigError,
 };
 pub use size_limit::SizeLimit;
 pub use stream::{

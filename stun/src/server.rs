@@ -16,11 +16,10 @@ use floe_sansio::{
 };
 
 pub use access::Access;
-pub use budget::Budget;
+pub use budget::{Answers, Budget};
 pub use config::{AddressGrid, BehaviourService, Redirect, ServerConfig, ServerConfigError};
 
 use self::access::{Guard, Pass};
-use self::budget::Answers;
 use self::classic::Classic;
 use crate::attribute::AttributeType;
 use crate::attributes::{

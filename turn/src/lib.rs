@@ -96,4 +96,7 @@ pub use floe_stun::CHANNEL_HEADER_LEN;
 pub use frame::{CHANNELS, RFC5766_CHANNELS};
 pub use policy::{PeerPolicy, Prefix, PrefixError};
 #[doc(inline)]
-pub use server::{CloseCause, Limits, Server, ServerConfig, ServerEvent, Stats, Traffic};
+pub use server::{
+    CloseCause, Limits, RefuseReason, Server, ServerConfig, ServerEvent, Stats, Traffic,
+    TrafficBudget,
+};
