@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use floe_sansio::*;
 use floe_stun::*;
-use floe_turn::{Client, ClientConfig, ClientEvent, Server, *};
+use floe_turn::{Client, ClientConfig, ClientEvent, Server, ServerConfig};
 
 pub const REALM: &str = "example.org";
 pub const USER: &str = "alice";
