@@ -91,7 +91,10 @@ mod policy;
 pub mod server;
 
 #[doc(inline)]
-pub use client::{AllocateError, Client, ClientConfig, ClientEvent, CommandError, SendError};
+pub use client::{
+    AllocateError, Client, ClientConfig, ClientEvent, CommandError, PeerTransport, RelayPort,
+    Retry, SendError, Token,
+};
 #[doc(inline)]
 pub use floe_stun::CHANNEL_HEADER_LEN;
 #[doc(no_inline)]
