@@ -2,10 +2,10 @@
 //! (RFC 8489 §14, RFC 8656 §18, RFC 5780 §7, RFC 6062 §6.2).
 
 use floe_stun::{
-    AdditionalAddressFamily, AddressErrorCode, AddressFamily, AlternateDomain, Attribute,
-    AttributeType, BuildError, Builder, ChangeRequest, Class, ConnectionId, ErrorCode, Icmp,
-    MessageType, Method, Nonce, Padding, Realm, RequestedAddressFamily, ResponsePort, SendRule,
-    Software, StatusCode, TransactionId, Username,
+    AccessToken, AdditionalAddressFamily, AddressErrorCode, AddressFamily, AlternateDomain,
+    Attribute, AttributeType, BuildError, Builder, ChangeRequest, Class, ConnectionId, ErrorCode,
+    Icmp, MessageType, Method, MobilityTicket, Nonce, Padding, Realm, RequestedAddressFamily,
+    ResponsePort, SendRule, Software, StatusCode, ThirdPartyAuthorization, TransactionId, Username,
 };
 
 const ID: TransactionId = TransactionId([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
@@ -300,11 +300,35 @@ fn every_registered_type_has_its_name() {
     let names: Vec<_> = (0..=u16::MAX)
         .filter_map(|kind| AttributeType(kind).name())
         .collect();
-    assert_eq!(names.len(), 40);
+    assert_eq!(names.len(), 43);
     assert_eq!(AttributeType(0x8027).name(), Some("CACHE-TIMEOUT"));
     for reserved in [
         0x0000, 0x0002, 0x0004, 0x0005, 0x0007, 0x000B, 0x0010, 0x0021,
     ] {
         assert_eq!(AttributeType(reserved).name(), None);
     }
+}
+
+/// RFC 7635 §6, RFC 8016 §3.3: the values are taken as they are, and never printed.
+#[test]
+fn tokens_and_tickets_are_opaque() {
+    assert_eq!(AttributeType::ACCESS_TOKEN.0, 0x001B);
+    assert_eq!(AttributeType::THIRD_PARTY_AUTHORIZATION.0, 0x802E);
+    assert_eq!(AttributeType::MOBILITY_TICKET.0, 0x8030);
+    let bytes = [0xFF, 0, 0x80];
+    assert_eq!(sent(&AccessToken(&bytes)).unwrap(), [0xFF, 0, 0x80, 0]);
+    assert_eq!(sent(&MobilityTicket(&[])).unwrap(), []);
+    assert_eq!(AccessToken::decode(&bytes, ID), Some(AccessToken(&bytes)));
+    assert_eq!(MobilityTicket::decode(&[], ID), Some(MobilityTicket(&[])));
+    assert_eq!(
+        format!("{:?} {:?}", AccessToken(&bytes), MobilityTicket(&bytes)),
+        "AccessToken(3 bytes) MobilityTicket(3 bytes)"
+    );
+    let name = ThirdPartyAuthorization("turn.example.org");
+    assert_eq!(sent(&name).unwrap(), b"turn.example.org");
+    assert_eq!(
+        ThirdPartyAuthorization::decode(b"turn.example.org", ID),
+        Some(name)
+    );
+    assert_eq!(ThirdPartyAuthorization::decode(&[0xFF], ID), None);
 }

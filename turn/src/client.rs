@@ -1,10 +1,18 @@
-//! The client: one allocation on one server, its permissions and its channels.
+//! The client: one allocation on one server, its permissions, its channels and its connections.
 
+mod allocation;
+mod auth;
 mod channels;
 mod config;
+mod connections;
 mod data;
+mod history;
+mod outcome;
+mod relays;
+mod requests;
 mod responses;
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use core::fmt;
@@ -16,14 +24,23 @@ use floe_sansio::{
     impl_machine,
 };
 use floe_stun::{
-    Attribute, Builder, ChannelNumber, Choice, Class, Due, Lifetime, Limits, LongTermClient,
-    Message, MessageType, Method, Protocol, RequestedAddressFamily, RequestedTransport,
-    TransactionId, Transactions, Username, XorPeerAddress,
+    AddressFamily, Attribute, Class, Due, Limits, Message, Method, Protocol, TransactionError,
+    Transactions, Username,
 };
 
 use crate::agenda::Agenda;
+use allocation::Asked;
+use auth::Auth;
+pub use auth::Token;
 use channels::Channels;
-pub use config::{AllocateError, ClientConfig, ClientEvent, CommandError, SendError};
+pub use config::{ClientConfig, PeerTransport, RelayPort};
+use connections::Connections;
+pub use connections::MAX_CONNECTIONS;
+use history::History;
+pub use outcome::{AllocateError, ClientEvent, CommandError, Retry, SendError};
+use relays::Relays;
+pub use requests::MAX_BATCH;
+use requests::{Context, Request, Want};
 
 /// Permissions that one client keeps at most.
 pub const MAX_PERMISSIONS: usize = 256;
@@ -31,57 +48,21 @@ pub const MAX_PERMISSIONS: usize = 256;
 /// Requests for permissions and channels started in one call; the others follow a millisecond later.
 const BURST: usize = 16;
 const BURST_PAUSE: Duration = Duration::from_millis(1);
-/// Bytes of the longest request: user name, realm and nonce of 508 bytes each.
-const REQUEST_MAX: usize = 2048;
 
 /// The deadlines of the allocation itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ClientTimer {
     Refresh,
     Expire,
+    KeepAlive,
 }
 
 impl Timer for ClientTimer {
-    const ALL: &'static [Self] = &[Self::Refresh, Self::Expire];
+    const ALL: &'static [Self] = &[Self::Refresh, Self::Expire, Self::KeepAlive];
 
     fn index(self) -> usize {
         self as usize
     }
-}
-
-/// What is to be asked for, or asked for again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Want {
-    Permission(IpAddr),
-    Channel(SocketAddr),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Request {
-    Allocate,
-    Refresh,
-    Release,
-    Want(Want),
-}
-
-impl Request {
-    const fn method(self) -> Method {
-        match self {
-            Self::Allocate => Method::ALLOCATE,
-            Self::Refresh | Self::Release => Method::REFRESH,
-            Self::Want(Want::Permission(_)) => Method::CREATE_PERMISSION,
-            Self::Want(Want::Channel(_)) => Method::CHANNEL_BIND,
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Context {
-    request: Request,
-    /// It carried credentials.
-    authenticated: bool,
-    /// Challenges met so far.
-    challenges: u8,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -92,17 +73,25 @@ enum State {
         abandoned: bool,
     },
     Allocated {
-        relayed: SocketAddr,
+        relays: Relays,
         mapped: SocketAddr,
     },
-    /// `silent`: the owner knows already that there is no allocation.
+    /// `retry`: the owner knows already that there is no allocation, and what may follow.
     Releasing {
-        silent: bool,
+        retry: Option<Retry>,
     },
-    /// `retry_at`: when another attempt is allowed; never if `None`.
     Ended {
-        retry_at: Option<Instant>,
+        retry: Retry,
     },
+}
+
+/// A permission that is wanted.
+#[derive(Clone, Copy, Debug, Default)]
+struct Permission {
+    /// The server has confirmed it.
+    installed: bool,
+    /// Server errors in a row.
+    failures: u8,
 }
 
 /// One allocation on one server, asked for from one local address.
@@ -111,23 +100,40 @@ enum State {
 /// in the caller's buffer, without allocation: outgoing by [`Self::encapsulate`], incoming by
 /// [`Self::handle_input`], which answers with [`Input::Data`].
 ///
+/// Over TCP and TLS the driver cuts the stream into frames ([`floe_stun::Deframer`]); nothing is
+/// retransmitted there. When there is no allocation any more, [`Self::retry`] says what may be done:
+/// permissions and channels come back with the next one.
+///
 /// See the [crate documentation](crate) for client and server together.
 #[derive(Clone)]
 pub struct Client {
     config: ClientConfig,
+    /// The path in use, and another that is heard: where the allocation moves to, or came from.
+    path: FiveTuple,
+    also: Option<FiveTuple>,
     clock: Clock,
     entropy: Entropy,
-    auth: LongTermClient,
+    auth: Auth,
+    history: History,
     state: State,
+    asked: Asked,
     transactions: Transactions<Context>,
-    timers: Timers<ClientTimer, 2>,
-    /// Permissions asked for, by address; whether the server has installed them.
-    permissions: BTreeMap<IpAddr, bool>,
+    timers: Timers<ClientTimer, 3>,
+    /// Nothing has been sent to the server since the last look.
+    is_idle: bool,
+    refresh_failures: u8,
+    /// Permissions asked for, by address.
+    permissions: BTreeMap<IpAddr, Permission>,
     channels: Channels,
+    connections: Connections,
     /// When permissions and channels are asked for.
     agenda: Agenda<Want>,
     /// The agenda rests until then.
     paused_until: Instant,
+    /// Requests that wait for a token, and the challenges they have met.
+    parked: Vec<(Request, u8)>,
+    ticket: Option<Box<[u8]>>,
+    alternate_domain: Option<Box<str>>,
     transmits: VecDeque<Transmit>,
     events: VecDeque<ClientEvent>,
 }
@@ -136,18 +142,28 @@ impl Client {
     /// A client that has asked nothing yet.
     pub fn new(config: ClientConfig, seed: [u8; 32], now: Instant) -> Self {
         Self {
-            auth: LongTermClient::new(config.credentials.clone()).with_choice(Choice::Strongest),
+            path: config.path,
+            also: None,
+            auth: Auth::new(&config),
             config,
             clock: Clock::new(now),
             entropy: Entropy::new(seed),
+            history: History::default(),
             state: State::New,
+            asked: Asked::Any,
             // `BURST` and its pause limit them.
             transactions: Transactions::new(Limits::UNLIMITED),
             timers: Timers::new(),
+            is_idle: false,
+            refresh_failures: 0,
             permissions: BTreeMap::new(),
             channels: Channels::new(),
+            connections: Connections::default(),
             agenda: Agenda::new(),
             paused_until: now,
+            parked: Vec::new(),
+            ticket: None,
+            alternate_domain: None,
             transmits: VecDeque::new(),
             events: VecDeque::new(),
         }
@@ -155,13 +171,21 @@ impl Client {
 
     /// From the local address to the server.
     pub const fn path(&self) -> FiveTuple {
-        self.config.path
+        self.path
     }
 
-    /// The relayed address, where peers send to.
+    /// The relayed address, where peers send to; of two the IPv4 one.
     pub const fn relayed(&self) -> Option<SocketAddr> {
-        match self.state {
-            State::Allocated { relayed, .. } => Some(relayed),
+        match &self.state {
+            State::Allocated { relays, .. } => relays.first(),
+            _ => None,
+        }
+    }
+
+    /// The relayed address of the family of `peer`: what that peer sees.
+    pub const fn relayed_for(&self, peer: IpAddr) -> Option<SocketAddr> {
+        match &self.state {
+            State::Allocated { relays, .. } => relays.facing(peer),
             _ => None,
         }
     }
@@ -184,14 +208,35 @@ impl Client {
         matches!(self.state, State::Ended { .. })
     }
 
-    /// When the allocation expires unless a Refresh gets through.
+    /// What may be done for another allocation; `None` while there is one, or one is under way.
+    pub const fn retry(&self) -> Option<Retry> {
+        match self.state {
+            State::Ended { retry } => Some(retry),
+            _ => None,
+        }
+    }
+
+    /// Whose certificate the server of [`Retry::Elsewhere`] shows, over TLS and DTLS; `None`: the same
+    /// as this one's (RFC 8489 §10).
+    pub fn alternate_domain(&self) -> Option<&str> {
+        self.alternate_domain.as_deref()
+    }
+
+    /// The name of the server that wants a token (RFC 7635 §6.1).
+    pub fn token_server(&self) -> Option<&str> {
+        self.auth.wants_token()
+    }
+
+    /// When the first relayed address expires unless a Refresh gets through.
     pub fn expires(&self) -> Option<Instant> {
         self.timers.get(ClientTimer::Expire)
     }
 
     /// Whether the server has confirmed a permission for `ip`.
     pub fn has_permission(&self, ip: IpAddr) -> bool {
-        self.permissions.get(&ip) == Some(&true)
+        self.permissions
+            .get(&ip)
+            .is_some_and(|known| known.installed)
     }
 
     /// Whether data to `peer` travels as `ChannelData`.
@@ -199,22 +244,73 @@ impl Client {
         self.bound_channel(plain(peer)).is_some()
     }
 
-    /// Asks for the allocation; also again after a failure that allows it, see
-    /// [`AllocateError::retry_after`].
+    /// Asks for the allocation; also again after a failure that allows it, see [`Self::retry`].
     pub fn allocate(&mut self, now: Instant) -> Result<(), CommandError> {
         let now = self.clock.now().max(now);
         match self.state {
-            State::Ended { retry_at: Some(at) } if at > now => return Err(CommandError::BackOff),
-            State::New | State::Ended { retry_at: Some(_) } => {}
+            State::Ended {
+                retry: Retry::From(at),
+            } if at > now => return Err(CommandError::BackOff),
+            State::New
+            | State::Ended {
+                retry: Retry::From(_),
+            } => {}
             _ => return Err(CommandError::Closed),
         }
+        self.check(self.config.path.transport)?;
+        self.start(now);
+        Ok(())
+    }
+
+    /// As [`Self::allocate`], on another path: from a fresh local port after 437, over a new
+    /// connection, to an alternate server, or from where the host has moved to. What the allocation
+    /// before it had, if there was one, is asked for anew; that one is left to expire.
+    pub fn allocate_from(&mut self, now: Instant, path: FiveTuple) -> Result<(), CommandError> {
+        let now = self.clock.now().max(now);
+        let is_elsewhere = path.remote != self.path.remote;
+        let is_fresh = path != self.path;
+        match self.state {
+            State::Ended { .. } if is_elsewhere => {}
+            State::Ended {
+                retry: Retry::From(at) | Retry::FreshPath(at),
+            } if at > now => return Err(CommandError::BackOff),
+            State::Ended {
+                retry: Retry::Never | Retry::Elsewhere(_),
+            }
+            | State::Allocating { .. }
+            | State::Releasing { .. } => return Err(CommandError::Closed),
+            State::New | State::Allocated { .. } | State::Ended { .. } => {}
+        }
+        if !is_fresh && !matches!(self.state, State::New) {
+            return Err(CommandError::Path);
+        }
+        self.check(path.transport)?;
+        self.clear();
+        self.path = path;
+        if is_elsewhere {
+            self.auth = Auth::new(&self.config);
+            self.history.change_server();
+        }
+        self.start(now);
+        Ok(())
+    }
+
+    /// Whether the configuration can be asked for over this transport.
+    fn check(&self, transport: floe_sansio::Transport) -> Result<(), CommandError> {
         if !Username(&self.config.credentials.username).is_sendable() {
             return Err(CommandError::Credentials);
         }
+        if !self.config.is_consistent(transport) {
+            return Err(CommandError::Combination);
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, now: Instant) {
         self.clock.advance(now);
+        self.alternate_domain = None;
         self.state = State::Allocating { abandoned: false };
         self.request(now, Request::Allocate, 0);
-        Ok(())
     }
 
     /// Asks for a permission for datagrams from and to `ip`, at once if there is an allocation, and
@@ -230,7 +326,7 @@ impl Client {
             return Err(CommandError::Capacity);
         }
         let now = self.clock.advance(now);
-        self.permissions.insert(ip, false);
+        self.permissions.insert(ip, Permission::default());
         self.want(now, Want::Permission(ip));
         Ok(())
     }
@@ -238,15 +334,21 @@ impl Client {
     /// Lets the permission for `ip`, and the channels to it, run out on the server, and drops its
     /// data from now on.
     pub fn revoke(&mut self, ip: IpAddr) {
-        self.forget(Want::Permission(ip));
+        self.agenda.stop(Want::Permission(ip));
         self.permissions.remove(&ip);
         let peers: Vec<_> = self.channels.to(ip).collect();
-        for peer in peers {
-            self.forget(Want::Channel(peer));
+        for &peer in &peers {
+            self.agenda.stop(Want::Channel(peer));
             if let Some(channel) = self.channels.get_mut(peer) {
                 channel.give_up();
             }
         }
+        let permissions = &self.permissions;
+        self.transactions.retain(|context| match &context.request {
+            Request::Permissions(ips) => ips.iter().any(|ip| permissions.contains_key(ip)),
+            Request::Channel(peer) => !peers.contains(peer),
+            _ => true,
+        });
     }
 
     /// Binds a channel to `peer`, which saves 32 bytes a datagram (44 with IPv6), and keeps it alive.
@@ -254,6 +356,9 @@ impl Client {
     /// indications.
     pub fn bind_channel(&mut self, now: Instant, peer: SocketAddr) -> Result<(), CommandError> {
         let peer = plain(peer);
+        if self.config.peers != PeerTransport::Udp {
+            return Err(CommandError::PeerTransport);
+        }
         self.may_want(peer.ip())?;
         if peer.port() == 0 {
             return Err(CommandError::Port);
@@ -274,8 +379,27 @@ impl Client {
             return Err(CommandError::Capacity);
         }
         self.clock.advance(now);
-        self.permissions.entry(peer.ip()).or_insert(false);
+        self.permissions.entry(peer.ip()).or_default();
         self.want(now, Want::Channel(peer));
+        Ok(())
+    }
+
+    /// Asks for the full lifetime now, of one of two relayed addresses or of all there are
+    /// (RFC 8656 §8).
+    pub fn refresh(
+        &mut self,
+        now: Instant,
+        family: Option<AddressFamily>,
+    ) -> Result<(), CommandError> {
+        self.may_name(family)?;
+        let now = self.clock.advance(now);
+        if let State::Allocated { relays, .. } = &mut self.state {
+            for relay in relays.of_mut(family) {
+                relay.refresh_at = None;
+            }
+        }
+        self.arm();
+        self.request(now, Request::Refresh(family), 0);
         Ok(())
     }
 
@@ -285,36 +409,123 @@ impl Client {
         match &mut self.state {
             State::New => {
                 self.clock.advance(now);
-                self.end(None, ClientEvent::Released);
+                self.released();
             }
             State::Allocating { abandoned } if !*abandoned => *abandoned = true,
             State::Allocated { .. } => {
                 let now = self.clock.advance(now);
-                self.start_release(now, false);
+                self.start_release(now, None);
             }
             _ => return Err(CommandError::Closed),
         }
         Ok(())
     }
 
+    /// Gives back one of two relayed addresses, with its permissions and channels;
+    /// [`ClientEvent::FamilyReleased`] follows. The only one there is goes as by [`Self::release`].
+    pub fn release_family(
+        &mut self,
+        now: Instant,
+        family: AddressFamily,
+    ) -> Result<(), CommandError> {
+        self.may_name(Some(family))?;
+        match self.state {
+            State::Allocated { relays, .. } if relays.second().is_some() => {
+                let now = self.clock.advance(now);
+                self.drop_family(family);
+                self.request(now, Request::Release(Some(family)), 0);
+                Ok(())
+            }
+            _ => self.release(now),
+        }
+    }
+
+    /// The host has another local address: takes the allocation there (RFC 8016 §3.2).
+    /// [`ClientEvent::Moved`] or [`ClientEvent::MoveFailed`] follows; until then data goes the old
+    /// way, if there still is one.
+    pub fn migrate(&mut self, now: Instant, path: FiveTuple) -> Result<(), CommandError> {
+        if !self.is_allocated() {
+            return Err(CommandError::Closed);
+        }
+        if self.ticket.is_none() {
+            return Err(CommandError::NoTicket);
+        }
+        if path == self.path {
+            return Err(CommandError::Path);
+        }
+        let now = self.clock.advance(now);
+        self.transactions
+            .retain(|context| context.request != Request::Move);
+        self.also = Some(path);
+        self.request(now, Request::Move, 0);
+        Ok(())
+    }
+
+    /// The owner got a token for [`ClientEvent::TokenWanted`]; `None` if there is none for this
+    /// server.
+    pub fn provide_token(
+        &mut self,
+        now: Instant,
+        token: Option<Token>,
+    ) -> Result<(), CommandError> {
+        if self.parked.is_empty() {
+            return Err(CommandError::NoTokenWanted);
+        }
+        let now = self.clock.advance(now);
+        let token = token.filter(|token| Username(&token.kid).is_sendable());
+        let parked = core::mem::take(&mut self.parked);
+        if let Some(token) = token {
+            self.auth.set_token(token);
+            for (request, challenges) in parked {
+                self.request(now, request, challenges);
+            }
+        } else {
+            for (request, _) in parked {
+                self.fail(now, request, AllocateError::Refused);
+            }
+        }
+        Ok(())
+    }
+
+    /// The connection of this path is gone, or a hard ICMP error came for it (RFC 8489 §6.2). An
+    /// allocation ends with its connection.
+    pub fn path_failed(&mut self, now: Instant, path: FiveTuple) {
+        let now = self.clock.advance(now);
+        if !path.transport.is_reliable() {
+            return self.transactions.fail(path, TransactionError::Unreachable);
+        }
+        self.transactions.fail(path, TransactionError::Disconnected);
+        if path == self.path && self.is_allocated() {
+            self.lose(now, AllocateError::Disconnected);
+        }
+    }
+
     /// One datagram arrived.
     #[allow(clippy::needless_pass_by_value)] // as every machine takes it
     pub fn handle_input(&mut self, now: Instant, datagram: Datagram<'_>) -> Input {
         let now = self.clock.advance(now);
-        let path = self.config.path;
-        if datagram.path.local != path.local || datagram.path.transport != path.transport {
-            return Input::Dropped(DropReason::UnknownLocal);
-        }
-        if datagram.path.remote != path.remote {
-            return Input::Dropped(DropReason::UnknownRemote);
+        let path = datagram.path;
+        let is_control = path == self.path || Some(path) == self.also;
+        if !is_control && !self.connections.is_binding(path) {
+            let own = self.path;
+            let is_local = path.local == own.local && path.transport == own.transport;
+            return Input::Dropped(if is_local {
+                DropReason::UnknownRemote
+            } else {
+                DropReason::UnknownLocal
+            });
         }
         match Protocol::of(datagram.payload()) {
-            Protocol::Channel => self.channel_data(&datagram),
+            Protocol::Channel if is_control => self.channel_data(&datagram),
             Protocol::Stun => match Message::parse(datagram.payload()) {
                 Ok(message) => match message.class() {
+                    Class::Indication if !is_control => Input::Dropped(DropReason::Unsupported),
+                    Class::Indication if message.method() == Method::CONNECTION_ATTEMPT => {
+                        self.connection_attempt(now, &message)
+                    }
                     Class::Indication => self.indication(&message, &datagram.range()),
                     Class::Request => Input::Dropped(DropReason::Unsupported),
-                    Class::Success | Class::Error => self.response(now, &message),
+                    Class::Success | Class::Error => self.response(now, path, &message),
                 },
                 Err(error) if error.kind.is_not_stun() => Input::Dropped(DropReason::NotStun),
                 Err(_) => Input::Dropped(DropReason::Malformed),
@@ -328,18 +539,22 @@ impl Client {
         let now = self.clock.advance(now);
         // First what ends everything: nothing is sent for an allocation that is gone.
         if self.expires().is_some_and(|at| at <= now) {
-            return self.lose(now, AllocateError::Expired);
+            self.expire(now);
         }
         while let Some(due) = self.transactions.handle_timeout(now) {
             match due {
-                Due::Transmit(transmit) => self.transmits.push_back(transmit),
-                Due::Failed(_, transaction, _) => {
-                    self.fail(now, transaction.context.request, AllocateError::Timeout);
+                Due::Transmit(transmit) => self.transmit(transmit),
+                Due::Failed(_, transaction, error) => {
+                    self.fail(now, transaction.context.request, error.into());
                 }
             }
         }
-        if self.timers.expire(now) == Some(ClientTimer::Refresh) {
-            self.request(now, Request::Refresh, 0);
+        while let Some(timer) = self.timers.expire(now) {
+            match timer {
+                ClientTimer::Refresh => self.refresh_due(now),
+                ClientTimer::Expire => self.expire(now),
+                ClientTimer::KeepAlive => self.keep_alive(now),
+            }
         }
         self.work_off(now);
     }
@@ -367,8 +582,8 @@ impl Client {
 
     /// Whether a permission or channel for `ip` can be asked for.
     fn may_want(&self, ip: IpAddr) -> Result<(), CommandError> {
-        match self.state {
-            State::Allocated { relayed, .. } if relayed.is_ipv4() != ip.is_ipv4() => {
+        match &self.state {
+            State::Allocated { relays, .. } if relays.facing(ip).is_none() => {
                 Err(CommandError::Family)
             }
             State::New | State::Allocating { abandoned: false } | State::Allocated { .. } => Ok(()),
@@ -376,81 +591,16 @@ impl Client {
         }
     }
 
-    fn want(&mut self, now: Instant, want: Want) {
-        if self.is_allocated() {
-            self.agenda.set(want, now);
-            self.work_off(now);
-        }
-    }
-
-    fn forget(&mut self, want: Want) {
-        self.agenda.stop(want);
-        self.transactions
-            .retain(|context| context.request != Request::Want(want));
-    }
-
-    /// Asks for what is due on the agenda, not too much at once.
-    fn work_off(&mut self, now: Instant) {
-        if now < self.paused_until {
-            return;
-        }
-        for _ in 0..BURST {
-            let Some(want) = self.agenda.expire(now) else {
-                return;
-            };
-            self.request(now, Request::Want(want), 0);
-        }
-        self.paused_until = now + BURST_PAUSE;
-    }
-
-    /// Sends a request in a new transaction.
-    fn request(&mut self, now: Instant, request: Request, challenges: u8) {
-        let id = TransactionId::random(&mut self.entropy);
-        let mut buffer = [0; REQUEST_MAX];
-        let kind = MessageType::new(Class::Request, request.method());
-        let builder = Builder::new(&mut buffer, kind, id);
-        let lifetime = self.config.lifetime.map(|lifetime| {
-            // 0 would delete the allocation.
-            Lifetime(u32::try_from(lifetime.as_secs()).unwrap_or(u32::MAX).max(1))
-        });
-        let builder = match request {
-            Request::Allocate => builder
-                .with(&RequestedTransport::UDP)
-                .with_some(self.config.family.map(RequestedAddressFamily).as_ref())
-                .with_some(lifetime.as_ref()),
-            Request::Refresh => builder.with_some(lifetime.as_ref()),
-            Request::Release => builder.with(&Lifetime(0)),
-            // The port does not count (RFC 8656 §9).
-            Request::Want(Want::Permission(ip)) => {
-                builder.with(&XorPeerAddress(SocketAddr::new(ip, 0)))
+    /// Whether a Refresh may name this family: one that is allocated (RFC 8656 §8.1).
+    fn may_name(&self, family: Option<AddressFamily>) -> Result<(), CommandError> {
+        let State::Allocated { relays, .. } = &self.state else {
+            return Err(CommandError::Closed);
+        };
+        match family {
+            Some(family) if !relays::FAMILIES.contains(&family) || relays.get(family).is_none() => {
+                Err(CommandError::Family)
             }
-            Request::Want(Want::Channel(peer)) => {
-                let Some(channel) = self.channels.get_mut(peer) else {
-                    return;
-                };
-                channel.touch(now);
-                builder
-                    .with(&ChannelNumber(channel.number))
-                    .with(&XorPeerAddress(peer))
-            }
-        };
-        let built = self.auth.authenticate(builder).with_fingerprint();
-        let Ok(payload) = built.finish_bytes() else {
-            return self.fail(now, request, AllocateError::Malformed);
-        };
-        let context = Context {
-            request,
-            authenticated: self.auth.is_challenged(),
-            challenges,
-        };
-        let schedule = self.config.retransmission;
-        let path = self.config.path;
-        let started = self
-            .transactions
-            .start(now, path, id, payload, schedule, context);
-        match started {
-            Ok(transmit) => self.transmits.extend(transmit),
-            Err(_) => self.fail(now, request, AllocateError::Timeout),
+            _ => Ok(()),
         }
     }
 }
@@ -460,14 +610,15 @@ const fn plain(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip(), address.port())
 }
 
-/// Never prints credentials or nonces.
+/// Never prints credentials, nonces, tickets or tokens.
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
-            .field("path", &self.config.path)
+            .field("path", &self.path)
             .field("state", &self.state)
             .field("timers", &self.timers)
             .field("permissions", &self.permissions)
+            .field("connections", &self.connections)
             .finish_non_exhaustive()
     }
 }

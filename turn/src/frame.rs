@@ -106,6 +106,28 @@ pub(crate) fn indication(
     Ok(start..end)
 }
 
+/// As [`indication`], a Send indication with DONT-FRAGMENT.
+pub(crate) fn unfragmented(
+    buffer: &mut [u8],
+    payload: Range<usize>,
+    peer: SocketAddr,
+    id: impl FnOnce() -> TransactionId,
+) -> Result<Range<usize>, FrameError> {
+    // It takes the place of the header of DATA in an indication four bytes longer, and DATA follows.
+    let before = payload
+        .start
+        .checked_sub(ATTRIBUTE_HEADER_LEN)
+        .ok_or(FrameError::NoRoom)?;
+    let length = u16::try_from(payload.len()).map_err(|_| FrameError::TooLong)?;
+    let framed = indication(buffer, before..payload.end, Method::SEND, peer, id)?;
+    let flag = before - ATTRIBUTE_HEADER_LEN;
+    let [a, b] = AttributeType::DONT_FRAGMENT.0.to_be_bytes();
+    let [c, d] = AttributeType::DATA.0.to_be_bytes();
+    let [high, low] = length.to_be_bytes();
+    buffer[flag..payload.start].copy_from_slice(&[a, b, 0, 0, c, d, high, low]);
+    Ok(framed)
+}
+
 /// What a Send or Data indication says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Indication {

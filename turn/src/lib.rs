@@ -63,7 +63,8 @@
 //! | getting a relayed address | [`Client`], [`ClientConfig`], [`ClientEvent`] |
 //! | why it failed, and when to try again | [`AllocateError`] |
 //! | running a relay | [`Server`], [`ServerConfig`], [`ServerEvent`], [`Limits`], [`Stats`] |
-//! | whom a relay talks to | [`PeerPolicy`], [`Prefix`] |
+//! | whom a relay talks to | [`PeerPolicy`], [`Prefix`], [`AddressRange`] |
+//! | the URI of a server, and the way from it to addresses | [`Uri`], [`Resolution`] |
 //!
 //! # RFCs
 //!
@@ -90,11 +91,16 @@ mod policy;
 pub mod server;
 
 #[doc(inline)]
-pub use client::{AllocateError, Client, ClientConfig, ClientEvent, CommandError, SendError};
+pub use client::{
+    AllocateError, Client, ClientConfig, ClientEvent, CommandError, PeerTransport, RelayPort,
+    Retry, SendError, Token,
+};
 #[doc(inline)]
 pub use floe_stun::CHANNEL_HEADER_LEN;
+#[doc(no_inline)]
+pub use floe_stun::{Resolution, Uri};
 pub use frame::{CHANNELS, RFC5766_CHANNELS};
-pub use policy::{PeerPolicy, Prefix, PrefixError};
+pub use policy::{AddressRange, AddressRangeError, PeerPolicy, PeerRefusal, Prefix, PrefixError};
 #[doc(inline)]
 pub use server::{
     CloseCause, Limits, RefuseReason, Server, ServerConfig, ServerEvent, Stats, Traffic,

@@ -33,6 +33,7 @@ codes! {
     BAD_REQUEST = 400, "Bad Request", "8489";
     UNAUTHENTICATED = 401, "Unauthenticated", "8489";
     FORBIDDEN = 403, "Forbidden", "8656";
+    MOBILITY_FORBIDDEN = 405, "Mobility Forbidden", "8016";
     UNKNOWN_ATTRIBUTE = 420, "Unknown Attribute", "8489";
     ALLOCATION_MISMATCH = 437, "Allocation Mismatch", "8656";
     STALE_NONCE = 438, "Stale Nonce", "8489";

@@ -86,6 +86,9 @@ texts! {
     #[derive(Debug)]
     Software, SOFTWARE, short,
         "What the sender is: UTF-8, fewer than 128 characters sent, 763 bytes accepted (RFC 8489 §14.14).";
+    #[derive(Debug)]
+    ThirdPartyAuthorization, THIRD_PARTY_AUTHORIZATION, short,
+        "The server takes tokens; the name by which whoever issues them knows it (RFC 7635 §6.1). Limits as of SOFTWARE: the RFC has none.";
 }
 
 /// Never prints the nonce: while it is fresh it is half of a replay.

@@ -19,6 +19,8 @@ pub(super) struct Channel {
     pub(super) wanted: bool,
     /// The server confirmed it: data may be sent on it until then.
     pub(super) bound_until: Option<Instant>,
+    /// Server errors in a row.
+    pub(super) failures: u8,
     /// From then on the number is free for another peer.
     reusable_at: Instant,
 }
@@ -53,6 +55,19 @@ impl Channels {
 
     pub(super) fn clear(&mut self) {
         *self = Self::new();
+    }
+
+    /// There is no allocation any more, and so no channel: what is wanted is to be bound again, and
+    /// the other numbers are free.
+    pub(super) fn restart(&mut self) {
+        self.by_peer.retain(|_, channel| channel.wanted);
+        self.by_number
+            .retain(|_, peer| self.by_peer.contains_key(peer));
+        for channel in self.by_peer.values_mut() {
+            channel.bound_until = None;
+            channel.failures = 0;
+            channel.reusable_at = Instant::ZERO;
+        }
     }
 
     pub(super) fn get(&self, peer: SocketAddr) -> Option<&Channel> {
@@ -96,6 +111,7 @@ impl Channels {
             number,
             wanted: true,
             bound_until: None,
+            failures: 0,
             reusable_at: now,
         };
         self.by_peer.insert(peer, channel);

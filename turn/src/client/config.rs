@@ -1,14 +1,15 @@
-use core::fmt;
-use core::net::{IpAddr, SocketAddr};
+use alloc::string::String;
 use core::time::Duration;
 
-use floe_sansio::FiveTuple;
-use floe_stun::{AddressFamily, Credentials, Retransmission, StatusCode};
+use floe_sansio::{FiveTuple, Transport};
+use floe_stun::{AddressFamily, Credentials, ReservationToken, Retransmission};
 
 /// What a [`Client`](super::Client) is told at birth.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools)] // each asks for another extension
 pub struct ClientConfig {
-    /// From the local address to the server.
+    /// From the local address to the server. Take a local port that nothing else has used lately
+    /// (RFC 8656 §7.1), and UDP unless it is blocked.
     pub path: FiveTuple,
     /// The user and the password (RFC 8489 §9.2).
     pub credentials: Credentials,
@@ -18,10 +19,65 @@ pub struct ClientConfig {
     pub lifetime: Option<Duration>,
     /// The family of the relayed address; `None` asks for IPv4 without saying so.
     pub family: Option<AddressFamily>,
+    /// Asks for an IPv6 relayed address beside the IPv4 one (RFC 8656 §7.1); not with `family`, nor
+    /// with a reserved port or one to reserve.
+    pub additional_ipv6: bool,
+    /// Which relayed port.
+    pub port: RelayPort,
+    /// What the server speaks with peers.
+    pub peers: PeerTransport,
+    /// Asks whether the server can send without fragmentation; only then
+    /// [`encapsulate_unfragmented`](super::Client::encapsulate_unfragmented) may be used
+    /// (RFC 8656 §3.7). A server that cannot is asked again without.
+    pub dont_fragment: bool,
+    /// Asks for a ticket, so that [`migrate`](super::Client::migrate) can take the allocation to
+    /// another local address (RFC 8016). A server that forbids it is asked again without.
+    pub mobility: bool,
+    /// Takes the server's offer of third-party authorization, with
+    /// [`ClientEvent::TokenWanted`](super::ClientEvent::TokenWanted), before the credentials
+    /// (RFC 7635).
+    pub third_party: bool,
+    /// Rather fails than sends the user name in clear: over UDP and TCP the server must take its hash
+    /// (RFC 8656 §21.1.6).
+    pub private_username: bool,
+    /// How long nothing may be sent before the 5-tuple is kept alive by a Binding indication; `None`
+    /// leaves that to the owner. NATs forget after 30 s at the earliest (RFC 4787 §4.3 wants 2 min).
+    pub keepalive: Option<Duration>,
+    /// SOFTWARE in Allocate and Refresh (RFC 8656 §5): `None`, as it tells attackers more than it helps.
+    pub software: Option<String>,
+}
+
+/// Which relayed port to ask for (RFC 8656 §7.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RelayPort {
+    /// Whichever.
+    #[default]
+    Any,
+    /// An even one. If there is none, any other.
+    Even,
+    /// An even one, with the next one reserved:
+    /// [`ClientEvent::Reserved`](super::ClientEvent::Reserved) has the token. If there is no such
+    /// pair, any other.
+    EvenAndNext,
+    /// The one that was reserved under this token. If it is gone, any other.
+    Reserved(ReservationToken),
+}
+
+/// What the server speaks with peers (REQUESTED-TRANSPORT).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PeerTransport {
+    /// UDP (RFC 8656).
+    #[default]
+    Udp,
+    /// TCP (RFC 6062); only over TCP or TLS, with any port, and without `dont_fragment`.
+    Tcp,
 }
 
 impl ClientConfig {
-    /// The defaults of RFC 8656: an IPv4 relayed address, and the lifetime that the server gives.
+    /// The defaults of RFC 8656: an IPv4 relayed address, and the lifetime that the server gives; the
+    /// 5-tuple is kept alive every 25 s.
     pub fn new(path: FiveTuple, credentials: Credentials) -> Self {
         Self {
             path,
@@ -29,164 +85,31 @@ impl ClientConfig {
             retransmission: Retransmission::default(),
             lifetime: None,
             family: None,
+            additional_ipv6: false,
+            port: RelayPort::Any,
+            peers: PeerTransport::Udp,
+            dont_fragment: false,
+            mobility: false,
+            third_party: false,
+            private_username: false,
+            keepalive: Some(Duration::from_secs(25)),
+            software: None,
         }
     }
-}
 
-/// Why a request failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum AllocateError {
-    /// No response came, or none that could be believed.
-    Timeout,
-    /// The server refused the credentials (401 to an authenticated request).
-    Refused,
-    /// The server called each new nonce stale.
-    StaleNonce,
-    /// Somebody on the way weakened the authentication (RFC 8489 §9.2.5).
-    BidDown,
-    /// 437: the server has another allocation for this 5-tuple, or none where there should be one.
-    /// Try another local port.
-    Mismatch,
-    /// The server rejected the request with this code.
-    Rejected(StatusCode),
-    /// The response lacks an attribute, or carries one that must be understood and is not.
-    Malformed,
-    /// The relayed address is not of the family that was asked for (RFC 8656 §7.3).
-    Family,
-    /// The lifetime ran out before a Refresh got through.
-    Expired,
-}
-
-/// How long to wait after 486, 508 and 5xx (RFC 8656 §7.4).
-const BACK_OFF: Duration = Duration::from_secs(60);
-
-impl AllocateError {
-    /// How long to wait before the same client may ask again; `None` if it must not, because the
-    /// answer would be the same (RFC 8656 §7.4).
-    pub const fn retry_after(self) -> Option<Duration> {
-        match self {
-            Self::Timeout | Self::StaleNonce | Self::Expired => Some(Duration::ZERO),
-            Self::Rejected(code) if matches!(code.number(), 486 | 500..=599) => Some(BACK_OFF),
-            _ => None,
-        }
+    /// Whether what is asked for may be asked for together (RFC 8656 §7.1, RFC 6062 §4.1).
+    pub(super) fn is_consistent(&self, transport: Transport) -> bool {
+        let reserved = matches!(self.port, RelayPort::Reserved(_));
+        let families = !(self.family.is_some() && (self.additional_ipv6 || reserved));
+        let additional =
+            !(self.additional_ipv6 && (reserved || self.port == RelayPort::EvenAndNext));
+        let tcp = self.peers == PeerTransport::Udp
+            || transport.is_reliable() && !self.dont_fragment && self.port == RelayPort::Any;
+        families && additional && tcp
     }
 }
 
-impl fmt::Display for AllocateError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Timeout => f.write_str("no response"),
-            Self::Refused => f.write_str("the credentials were refused"),
-            Self::StaleNonce => f.write_str("every nonce was called stale"),
-            Self::BidDown => f.write_str("the authentication was weakened on the way"),
-            Self::Mismatch => f.write_str("allocation mismatch (437)"),
-            Self::Rejected(code) => write!(f, "rejected: {code:?}"),
-            Self::Malformed => f.write_str("the response is malformed"),
-            Self::Family => f.write_str("the relayed address is of another family"),
-            Self::Expired => f.write_str("the allocation expired"),
-        }
-    }
+/// Whether others on the way can read what is sent.
+pub(super) const fn is_in_clear(transport: Transport) -> bool {
+    !matches!(transport, Transport::Tls | Transport::Dtls)
 }
-
-impl core::error::Error for AllocateError {}
-
-/// What a [`Client`](super::Client) reports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ClientEvent {
-    /// The server relays now.
-    Allocated {
-        /// Where peers send to.
-        relayed: SocketAddr,
-        /// Where the server saw the request come from: a server-reflexive address.
-        mapped: SocketAddr,
-        /// The round trip of the last request, where no retransmission makes it ambiguous.
-        round_trip: Option<Duration>,
-    },
-    /// There is no allocation.
-    Failed(AllocateError),
-    /// Datagrams from and to this address are relayed.
-    PermissionCreated(IpAddr),
-    /// They are not; neither the permission nor channels to this address are asked for any more.
-    PermissionRefused(IpAddr, AllocateError),
-    /// Datagrams to this peer travel in four bytes of header.
-    ChannelBound(SocketAddr),
-    /// They travel in indications; the channel is no longer asked for.
-    ChannelRefused(SocketAddr, AllocateError),
-    /// A datagram to this peer provoked an ICMP message (RFC 8656 §11.6).
-    Unreachable {
-        /// Where the datagram went; port 0 if unknown.
-        peer: SocketAddr,
-        /// The ICMP type.
-        kind: u8,
-        /// The ICMP code.
-        code: u8,
-        /// The MTU of the next hop where the type has one, else 0.
-        data: u32,
-    },
-    /// The allocation is gone, with its permissions and channels.
-    Lost(AllocateError),
-    /// The allocation was released on command.
-    Released,
-}
-
-/// Why a command was rejected. The client is as it was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum CommandError {
-    /// The allocation has ended, or an allocation was asked for already.
-    Closed,
-    /// Too early: the server wants a pause after this failure.
-    BackOff,
-    /// The peer is not of the family of the relayed address.
-    Family,
-    /// The peer's port is 0.
-    Port,
-    /// As many permissions or channels as there can be.
-    Capacity,
-    /// The credentials are longer than RFC 8489 allows to send.
-    Credentials,
-}
-
-impl fmt::Display for CommandError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Closed => "the allocation has ended or is under way",
-            Self::BackOff => "the server wants a pause",
-            Self::Family => "the peer is of another address family",
-            Self::Port => "the peer's port is 0",
-            Self::Capacity => "too many permissions or channels",
-            Self::Credentials => "the credentials are too long",
-        })
-    }
-}
-
-impl core::error::Error for CommandError {}
-
-/// Why bytes cannot be sent through the relay.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum SendError {
-    /// There is no allocation.
-    NotAllocated,
-    /// No permission was asked for this peer (RFC 8656 §11.1).
-    NoPermission,
-    /// The buffer has no room around the payload.
-    NoRoom,
-    /// The payload does not fit a datagram.
-    TooLong,
-}
-
-impl fmt::Display for SendError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NotAllocated => "there is no allocation",
-            Self::NoPermission => "no permission was asked for this peer",
-            Self::NoRoom => "no room around the payload",
-            Self::TooLong => "the payload does not fit a datagram",
-        })
-    }
-}
-
-impl core::error::Error for SendError {}

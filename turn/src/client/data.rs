@@ -8,7 +8,7 @@ use bytes::Bytes;
 use floe_sansio::{Datagram, DropReason, FiveTuple, HEADROOM, Input, Route, TAILROOM, Transmit};
 use floe_stun::{Message, Method, TransactionId};
 
-use super::{Client, ClientEvent, SendError, State, plain};
+use super::{Client, ClientEvent, PeerTransport, SendError, plain};
 use crate::frame::{self, FrameError, within};
 
 impl Client {
@@ -22,25 +22,49 @@ impl Client {
         buffer: &mut [u8],
         payload: Range<usize>,
     ) -> Result<Route, SendError> {
-        let State::Allocated { .. } = self.state else {
-            return Err(SendError::NotAllocated);
-        };
-        let peer = plain(peer);
-        if !self.permissions.contains_key(&peer.ip()) {
-            return Err(SendError::NoPermission);
-        }
-        let path = self.config.path;
+        let peer = self.may_send(peer)?;
+        let path = self.path;
         let framed = if let Some(number) = self.bound_channel(peer) {
             frame::channel_data(buffer, payload, number, path.transport)
         } else {
             let id = || TransactionId::random(&mut self.entropy);
             frame::indication(buffer, payload, Method::SEND, peer, id)
         };
-        match framed {
-            Ok(range) => Ok(Route::new(path, range)),
-            Err(FrameError::NoRoom) => Err(SendError::NoRoom),
-            Err(FrameError::TooLong) => Err(SendError::TooLong),
+        let range = framed.map_err(send_error)?;
+        self.is_idle = false;
+        Ok(Route::new(path, range))
+    }
+
+    /// As [`Self::encapsulate`], in a Send indication that forbids the server to fragment what it
+    /// sends to the peer (RFC 8656 §11.1); for probing the MTU of the path. It needs 4 bytes more
+    /// before the payload than [`HEADROOM`] where the peer has an IPv6 address.
+    pub fn encapsulate_unfragmented(
+        &mut self,
+        peer: SocketAddr,
+        buffer: &mut [u8],
+        payload: Range<usize>,
+    ) -> Result<Route, SendError> {
+        let peer = self.may_send(peer)?;
+        if !self.config.dont_fragment || self.history.no_dont_fragment {
+            return Err(SendError::Fragmentation);
         }
+        let id = || TransactionId::random(&mut self.entropy);
+        let framed = frame::unfragmented(buffer, payload, peer, id);
+        let range = framed.map_err(send_error)?;
+        self.is_idle = false;
+        Ok(Route::new(self.path, range))
+    }
+
+    /// Whether datagrams may be sent to a peer; its address as it stands on the wire.
+    fn may_send(&self, peer: SocketAddr) -> Result<SocketAddr, SendError> {
+        if !self.is_allocated() || self.config.peers != PeerTransport::Udp {
+            return Err(SendError::NotAllocated);
+        }
+        let peer = plain(peer);
+        if !self.permissions.contains_key(&peer.ip()) {
+            return Err(SendError::NoPermission);
+        }
+        Ok(peer)
     }
 
     /// As [`Self::encapsulate`], for the bytes of another machine that are to go through the relay.
@@ -62,9 +86,9 @@ impl Client {
     }
 
     pub(super) fn channel_data(&self, datagram: &Datagram<'_>) -> Input {
-        let State::Allocated { relayed, .. } = self.state else {
+        if !self.is_allocated() {
             return Input::Dropped(DropReason::NoAllocation);
-        };
+        }
         let Some((number, data)) = frame::parse_channel_data(datagram.payload(), &frame::CHANNELS)
         else {
             return Input::Dropped(DropReason::Malformed);
@@ -76,6 +100,9 @@ impl Client {
         if !self.permissions.contains_key(&peer.ip()) {
             return Input::Dropped(DropReason::NoPermission);
         }
+        let Some(relayed) = self.relayed_for(peer.ip()) else {
+            return Input::Dropped(DropReason::NoAllocation);
+        };
         let data = within(&datagram.range(), &data);
         Input::Data(Route::new(FiveTuple::udp(relayed, peer), data))
     }
@@ -84,9 +111,9 @@ impl Client {
         if message.method() != Method::DATA {
             return Input::Dropped(DropReason::Unsupported);
         }
-        let State::Allocated { relayed, .. } = self.state else {
+        if !self.is_allocated() || self.config.peers != PeerTransport::Udp {
             return Input::Dropped(DropReason::NoAllocation);
-        };
+        }
         if message.has_fingerprint() && !message.verify_fingerprint() {
             return Input::Dropped(DropReason::Unauthenticated);
         }
@@ -106,12 +133,20 @@ impl Client {
             });
             return Input::Handled;
         }
-        match indication.data {
-            Some(data) => {
+        match (indication.data, self.relayed_for(peer.ip())) {
+            (Some(data), Some(relayed)) => {
                 let route = Route::new(FiveTuple::udp(relayed, peer), within(range, &data));
                 Input::Data(route)
             }
-            None => Input::Dropped(DropReason::Malformed),
+            (Some(_), None) => Input::Dropped(DropReason::NoAllocation),
+            (None, _) => Input::Dropped(DropReason::Malformed),
         }
+    }
+}
+
+const fn send_error(error: FrameError) -> SendError {
+    match error {
+        FrameError::NoRoom => SendError::NoRoom,
+        FrameError::TooLong => SendError::TooLong,
     }
 }

@@ -118,8 +118,11 @@ pub fn client_path() -> FiveTuple {
     FiveTuple::udp(home(), listener())
 }
 
+/// Without keep-alives, which would come between what the tests look for.
 pub fn client_config() -> ClientConfig {
-    ClientConfig::new(client_path(), Credentials::new(USER, PASSWORD))
+    let mut config = ClientConfig::new(client_path(), Credentials::new(USER, PASSWORD));
+    config.keepalive = None;
+    config
 }
 
 pub fn relayed() -> SocketAddr {
