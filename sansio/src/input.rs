@@ -24,6 +24,7 @@ pub struct Route {
     pub path: FiveTuple,
     start: usize,
     end: usize,
+    dont_fragment: bool,
 }
 
 impl Route {
@@ -33,7 +34,20 @@ impl Route {
             path,
             start: range.start,
             end: range.end,
+            dont_fragment: false,
         }
+    }
+
+    /// The same, in one piece: where the packet is too big for a link, it is to be dropped there.
+    #[must_use]
+    pub const fn unfragmented(mut self) -> Self {
+        self.dont_fragment = true;
+        self
+    }
+
+    /// Whether the packet must not be fragmented: the DF bit of IPv4.
+    pub const fn dont_fragment(self) -> bool {
+        self.dont_fragment
     }
 
     /// Where the bytes lie in the buffer of the call.

@@ -136,12 +136,15 @@ pub(crate) struct Indication {
     pub(crate) data: Option<Range<usize>>,
     /// The value of ICMP (§18.13).
     pub(crate) icmp: Option<[u8; 8]>,
+    /// Whether there is DONT-FRAGMENT, which belongs in a Send indication.
+    pub(crate) dont_fragment: bool,
 }
 
 /// Reads a Send or Data indication in one walk; `None` if XOR-PEER-ADDRESS is missing, something is
 /// malformed, or an attribute must be understood and is not.
 pub(crate) fn parse_indication(message: &Message<'_>) -> Option<Indication> {
     let (mut peer, mut data, mut icmp) = (None, None, None);
+    let mut dont_fragment = false;
     for raw in message.attributes() {
         match raw.kind {
             AttributeType::XOR_PEER_ADDRESS if peer.is_none() => {
@@ -154,6 +157,7 @@ pub(crate) fn parse_indication(message: &Message<'_>) -> Option<Indication> {
                 data = Some(at..at + raw.value.len());
             }
             AttributeType::ICMP if icmp.is_none() => icmp = Some(raw.value.try_into().ok()?),
+            AttributeType::DONT_FRAGMENT if raw.value.is_empty() => dont_fragment = true,
             // Of several alike the first counts (RFC 8489 §14).
             AttributeType::XOR_PEER_ADDRESS | AttributeType::DATA => {}
             other if other.is_comprehension_required() => return None,
@@ -164,6 +168,7 @@ pub(crate) fn parse_indication(message: &Message<'_>) -> Option<Indication> {
         peer: peer?,
         data,
         icmp,
+        dont_fragment,
     })
 }
 

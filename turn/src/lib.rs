@@ -104,5 +104,5 @@ pub use policy::{AddressRange, AddressRangeError, PeerPolicy, PeerRefusal, Prefi
 #[doc(inline)]
 pub use server::{
     CloseCause, Limits, RefuseReason, Server, ServerConfig, ServerEvent, Stats, Traffic,
-    TrafficBudget,
+    TrafficBudget, UserBase,
 };

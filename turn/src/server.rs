@@ -1,43 +1,52 @@
 //! The server: allocations of many clients, and the data path between them and their peers.
 
+mod allocate;
 mod allocation;
 mod channels;
 mod config;
+mod connections;
 mod data;
 mod deadlines;
+mod icmp;
 mod index;
 mod meter;
+mod mobility;
 mod permissions;
 mod quotas;
 mod refuse;
 mod relays;
 mod requests;
+mod reservations;
 mod slab;
 mod stats;
+mod users;
 
 use alloc::collections::VecDeque;
-use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
 use floe_sansio::{Clock, Datagram, Entropy, FiveTuple, Input, Instant, Transmit, impl_machine};
-use floe_stun::{Answers, LongTermConfig, LongTermServer, StaticUsers};
+use floe_stun::{Answers, LongTermConfig, LongTermServer, Parking};
 
 use crate::frame::RFC5766_CHANNELS;
 use crate::policy::canonical;
-use allocation::Allocation;
+use allocation::{ALONE, Allocation};
 pub use config::{CloseCause, Limits, ServerConfig, ServerEvent};
+use connections::Connections;
 use deadlines::Deadlines;
 use index::Index;
 use meter::Pace;
 pub use meter::TrafficBudget;
+use mobility::Mobility;
 use quotas::Quotas;
 pub use refuse::RefuseReason;
 use relays::Relays;
+use reservations::Reservations;
 use slab::{Slab, Slot};
 pub use stats::{Stats, Traffic};
+use users::Directory;
+pub use users::UserBase;
 
 /// Responses that wait for `poll_transmit` at most; a driver drains after every call, so only a
 /// broken one ever gets there.
@@ -67,15 +76,20 @@ pub struct Server {
     clock: Clock,
     entropy: Entropy,
     auth: LongTermServer,
-    keys: StaticUsers,
-    /// The names of the users, in the order of `keys`.
-    names: Vec<Arc<str>>,
+    users: Directory,
+    /// Requests whose users are being looked for.
+    parking: Parking,
     relays: Relays,
+    reservations: Reservations,
     allocations: Slab<Allocation>,
     by_client: Index,
     quotas: Quotas,
     /// What strangers are still answered.
     answers: Option<Answers>,
+    /// What clients are still told of ICMP errors.
+    icmp: Option<Answers>,
+    connections: Connections,
+    mobility: Mobility,
     /// What one allocation may relay, if that is bounded.
     pace: Option<Pace>,
     /// When to look whether an allocation has expired: never later than it does.
@@ -96,17 +110,14 @@ impl Server {
         config.channels = first..=*channels.end().min(RFC5766_CHANNELS.end());
         let mut entropy = Entropy::new(seed);
         let secret = entropy.seed();
+        let list = core::mem::take(&mut config.users);
+        let users = Directory::new(&config.realm, &list, config.user_base.take());
         let auth = {
             let mut long_term = LongTermConfig::new(&config.realm);
             long_term.nonce_lifetime = config.nonce_lifetime;
-            long_term.anonymity = true;
+            long_term.anonymity = users.knows_hashes();
             LongTermServer::new(&long_term, secret, now)
         };
-        let credentials = core::mem::take(&mut config.users);
-        let keys = StaticUsers::new(&config.realm, &credentials);
-        let names = (credentials.iter())
-            .map(|credentials| credentials.username.as_str().into())
-            .collect();
         let relays = Relays::new(&config.relay_ips, &config.ports, |address| {
             is_listener(&config.listeners, address)
         });
@@ -115,14 +126,18 @@ impl Server {
         Self {
             clock: Clock::new(now),
             auth,
-            keys,
-            names,
+            users,
+            parking: Parking::default(),
             relays,
+            reservations: Reservations::default(),
             allocations: Slab::new(),
             by_client: Index::new(&mut hidden),
             entropy,
             quotas: Quotas::default(),
             answers: (config.answers).map(|budget| Answers::new(budget, &mut hidden)),
+            icmp: (config.icmp).map(|budget| Answers::new(budget, &mut hidden)),
+            connections: Connections::default(),
+            mobility: Mobility::new(&mut hidden),
             pace: config.budget.map(Pace::new),
             deadlines: Deadlines::new(),
             paused_until: now,
@@ -134,19 +149,30 @@ impl Server {
         }
     }
 
-    /// How many allocations there are, with those that expired and are not yet cleared away.
+    /// How many allocations there are, of two relayed addresses each or of one, with those that expired and are not yet cleared away.
     pub fn allocations(&self) -> usize {
         self.by_client.len()
     }
 
     /// How many permissions and channels all allocations hold. Costs a walk over the allocations.
     pub fn held(&self) -> usize {
-        self.allocations.iter().map(Allocation::held).sum()
+        let held: usize = self.allocations.iter().map(Allocation::held).sum();
+        held + self.connections.held()
     }
 
     /// How many relayed ports are free.
     pub fn free_ports(&self) -> usize {
         self.relays.free_count()
+    }
+
+    /// How many relayed ports are kept for whoever has their tokens.
+    pub fn reserved_ports(&self) -> usize {
+        self.reservations.len()
+    }
+
+    /// How many TCP connections to peers there are, or are being made.
+    pub fn connections(&self) -> usize {
+        self.connections.len()
     }
 
     /// What it has done so far.
@@ -229,15 +255,34 @@ impl Server {
 
     /// When to call [`Self::handle_timeout`].
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let (at, _) = self.deadlines.next()?;
+        let allocations = self.deadlines.next().map(|(at, _)| at);
+        let all = [
+            allocations,
+            self.reservations.next(),
+            self.connections.next(),
+        ];
+        let at = all.into_iter().flatten().min()?;
         Some(at.max(self.paused_until))
     }
 
-    /// The living allocation on a client's 5-tuple.
+    /// The living allocation on a client's 5-tuple; of a dual one the first part that lives.
+    #[inline]
     fn of_client(&self, now: Instant, path: &FiveTuple) -> Option<(Slot, &Allocation)> {
-        let slot = self.slot_of(path)?;
+        let slot = match self.slot_of(path) {
+            Some(slot) => slot,
+            None => self.mobility.arriving(path)?,
+        };
         let allocation = self.allocations.get(slot)?;
-        (now < allocation.expires).then_some((slot, allocation))
+        if now < allocation.expires {
+            return Some((slot, allocation));
+        }
+        self.twin(now, allocation)
+    }
+
+    /// The other part of a dual allocation, if it lives.
+    fn twin(&self, now: Instant, allocation: &Allocation) -> Option<(Slot, &Allocation)> {
+        let twin = self.allocations.get(allocation.twin)?;
+        (now < twin.expires).then_some((allocation.twin, twin))
     }
 
     #[inline]
@@ -269,7 +314,7 @@ impl Server {
     }
 
     /// Clears away expired allocations; whether there may be more of them.
-    fn reap(&mut self, now: Instant) -> bool {
+    fn reap_allocations(&mut self, now: Instant) -> bool {
         for _ in 0..REAP_BATCH {
             let Some((_, slot)) = self.deadlines.next().filter(|&(at, _)| at <= now) else {
                 return false;
@@ -285,6 +330,21 @@ impl Server {
         true
     }
 
+    /// Clears away whatever is over; whether there may be more of it.
+    fn reap(&mut self, now: Instant) -> bool {
+        let ports = (0..REAP_BATCH).all(|_| self.expire_reservation(now));
+        let connections = (0..REAP_BATCH).all(|_| self.expire_connection(now));
+        self.reap_allocations(now) | ports | connections
+    }
+
+    fn expire_reservation(&mut self, now: Instant) -> bool {
+        let place = self.reservations.expire(now);
+        if let Some(place) = place {
+            self.relays.give_back(place);
+        }
+        place.is_some()
+    }
+
     /// Ends an allocation and frees all it holds.
     fn remove(&mut self, slot: Slot, cause: CloseCause) {
         self.deadlines.stop(slot);
@@ -292,7 +352,17 @@ impl Server {
             return;
         };
         let client = allocation.client;
-        self.by_client.remove(self.by_client.hash(&client), slot);
+        let hash = self.by_client.hash(&client);
+        let was_first = self.by_client.get(hash, |it| it == slot).is_some();
+        self.by_client.remove(hash, slot);
+        if let Some(twin) = self.allocations.get_mut(allocation.twin) {
+            twin.twin = ALONE;
+            if was_first {
+                self.by_client.insert(hash, allocation.twin);
+            }
+        }
+        self.mobility.left(slot, allocation.twin);
+        self.disconnect_all(slot, client);
         self.quotas.subtract(allocation.user, client.remote.ip());
         self.relays.give_back(allocation.relayed);
         self.events.push_back(ServerEvent::RelayClosed {
@@ -318,7 +388,7 @@ impl fmt::Debug for Server {
         f.debug_struct("Server")
             .field("listeners", &self.config.listeners)
             .field("realm", &self.config.realm)
-            .field("users", &self.names.len())
+            .field("users", &self.users)
             .field("allocations", &self.by_client.len())
             .field("stats", &self.stats)
             .finish_non_exhaustive()

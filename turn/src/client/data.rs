@@ -117,7 +117,8 @@ impl Client {
         if message.has_fingerprint() && !message.verify_fingerprint() {
             return Input::Dropped(DropReason::Unauthenticated);
         }
-        let Some(indication) = frame::parse_indication(message) else {
+        let indication = frame::parse_indication(message).filter(|it| !it.dont_fragment);
+        let Some(indication) = indication else {
             return Input::Dropped(DropReason::Malformed);
         };
         let peer = indication.peer;

@@ -6,6 +6,10 @@ use super::channels::Channels;
 use super::meter::Meter;
 use super::permissions::Permissions;
 use super::relays::Place;
+use super::slab::Slot;
+
+/// No other relayed address.
+pub(super) const ALONE: Slot = Slot::MAX;
 
 /// The request that made an allocation, to know it again when it is retransmitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,7 +19,8 @@ pub(super) struct Origin {
     pub(super) digest: u64,
 }
 
-/// What the server keeps for one client's 5-tuple (RFC 8656 §6).
+/// What the server keeps for one relayed address of a client's 5-tuple (RFC 8656 §6). A dual allocation
+/// is two of them, each of which knows the other.
 ///
 /// 256 bytes with one permission and one channel; the order of the fields is that of the data path.
 #[derive(Clone, Debug)]
@@ -23,6 +28,8 @@ pub(super) struct Origin {
 pub(super) struct Allocation {
     pub(super) client: FiveTuple,
     pub(super) relayed: Place,
+    /// Where the other relayed address of a dual allocation lies, or [`ALONE`].
+    pub(super) twin: Slot,
     pub(super) expires: Instant,
     pub(super) channels: Channels,
     pub(super) permissions: Permissions,
@@ -32,6 +39,9 @@ pub(super) struct Allocation {
     /// As the user base calls the user.
     pub(super) user: u64,
     pub(super) origin: Origin,
+    /// Whether it relays TCP (RFC 6062); then channels and permissions above stay empty, so that no
+    /// datagram passes.
+    pub(super) is_tcp: bool,
 }
 
 impl Allocation {
@@ -45,6 +55,7 @@ impl Allocation {
         Self {
             client,
             relayed,
+            twin: ALONE,
             expires,
             channels: Channels::default(),
             permissions: Permissions::default(),
@@ -52,6 +63,7 @@ impl Allocation {
             traffic: [Traffic::default(); 2],
             user,
             origin,
+            is_tcp: false,
         }
     }
 

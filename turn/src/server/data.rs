@@ -16,12 +16,26 @@ use crate::frame::{self, within};
 use crate::policy::canonical;
 
 /// Places in [`Allocation::traffic`].
-const TO_PEERS: usize = 0;
+pub(super) const TO_PEERS: usize = 0;
 const TO_CLIENT: usize = 1;
 
 impl Server {
     /// A datagram, or one frame of a stream, from a client.
     pub(super) fn client_input(
+        &mut self,
+        now: Instant,
+        datagram: Datagram<'_>,
+    ) -> Result<Input, DropReason> {
+        let path = datagram.path;
+        let input = self.client_message(now, datagram)?;
+        // Whoever sends data from where he was about to be is there (RFC 8016 §3.2.2).
+        if !self.mobility.is_still() && matches!(input, Input::Forward(_)) {
+            self.arrive(path);
+        }
+        Ok(input)
+    }
+
+    fn client_message(
         &mut self,
         now: Instant,
         datagram: Datagram<'_>,
@@ -47,8 +61,13 @@ impl Server {
                         | Method::CREATE_PERMISSION
                         | Method::CHANNEL_BIND,
                     ) => self.request(now, path, &message),
+                    (Class::Request, Method::CONNECT | Method::CONNECTION_BIND)
+                        if self.config.tcp =>
+                    {
+                        self.request(now, path, &message)
+                    }
                     (Class::Indication, Method::SEND) => {
-                        let (slot, peer, data) = self.send(now, path, &message)?;
+                        let (slot, peer, data, unfragmented) = self.send(now, path, &message)?;
                         let range = within(&datagram.range(), &data);
                         // Whom the policy permits is known; what of our own may be reached is not.
                         if !self.may_reach(slot, peer) {
@@ -57,7 +76,12 @@ impl Server {
                         if self.relays.contains(canonical(peer.ip())) {
                             self.hairpin(now, slot, peer, datagram, range)
                         } else {
-                            self.relay_out(now, slot, peer, range)
+                            let route = self.relay_out(now, slot, peer, range)?;
+                            Ok(Input::Forward(if unfragmented {
+                                route.unfragmented()
+                            } else {
+                                route
+                            }))
                         }
                     }
                     _ => Err(DropReason::Unsupported),
@@ -80,9 +104,16 @@ impl Server {
     fn channel_data(&mut self, now: Instant, datagram: Datagram<'_>) -> Result<Input, DropReason> {
         let (number, data) = frame::parse_channel_data(datagram.payload(), &self.config.channels)
             .ok_or(DropReason::Malformed)?;
-        let (slot, allocation) =
-            (self.of_client(now, &datagram.path)).ok_or(DropReason::NoAllocation)?;
-        let channel = (allocation.channels.of_number(now, number)).ok_or(DropReason::NoChannel)?;
+        let own = self.of_client(now, &datagram.path);
+        let (mut slot, mut allocation) = own.ok_or(DropReason::NoAllocation)?;
+        let mut channel = allocation.channels.of_number(now, number);
+        if channel.is_none()
+            && let Some(twin) = self.twin(now, allocation)
+        {
+            (slot, allocation) = twin;
+            channel = allocation.channels.of_number(now, number);
+        }
+        let channel = channel.ok_or(DropReason::NoChannel)?;
         let peer = channel.peer();
         if self.config.strict_permissions && !allocation.permissions.permits(now, peer.ip()) {
             return Err(DropReason::NoPermission);
@@ -92,29 +123,42 @@ impl Server {
         if channel.is_hairpin {
             self.hairpin(now, slot, peer, datagram, range)
         } else {
-            self.relay_out(now, slot, peer, range)
+            self.relay_out(now, slot, peer, range).map(Input::Forward)
         }
     }
 
-    /// A Send indication from a client (RFC 8656 §11.2): whose, to whom, and where in the message the
-    /// data lies.
+    /// A Send indication from a client (RFC 8656 §11.2): whose, to whom, where in the message the data
+    /// lies, and whether it must not be fragmented.
     fn send(
         &self,
         now: Instant,
         path: FiveTuple,
         message: &Message<'_>,
-    ) -> Result<(Slot, SocketAddr, Range<usize>), DropReason> {
-        let (slot, allocation) = self.of_client(now, &path).ok_or(DropReason::NoAllocation)?;
+    ) -> Result<(Slot, SocketAddr, Range<usize>, bool), DropReason> {
+        let (mut slot, mut allocation) =
+            self.of_client(now, &path).ok_or(DropReason::NoAllocation)?;
         if message.has_fingerprint() && !message.verify_fingerprint() {
             return Err(DropReason::Unauthenticated);
         }
         let indication = frame::parse_indication(message).ok_or(DropReason::Malformed)?;
         let data = indication.data.ok_or(DropReason::Malformed)?;
+        // Then it is an attribute like any other that is not understood.
+        if indication.dont_fragment && !self.config.dont_fragment {
+            return Err(DropReason::Malformed);
+        }
         let peer = indication.peer;
+        if peer.is_ipv4() != self.relays.address(allocation.relayed).is_ipv4()
+            && let Some(twin) = self.twin(now, allocation)
+        {
+            (slot, allocation) = twin;
+        }
         if !allocation.permissions.permits(now, peer.ip()) {
             return Err(DropReason::NoPermission);
         }
-        Ok((slot, peer, data))
+        // Between datagrams of different families, and of IPv6, it is ignored (RFC 8656 §13).
+        let is_translated =
+            !path.transport.is_reliable() && !(path.remote.is_ipv4() && peer.is_ipv4());
+        Ok((slot, peer, data, indication.dont_fragment && !is_translated))
     }
 
     /// Data of a client goes out from its relayed address.
@@ -124,14 +168,14 @@ impl Server {
         slot: Slot,
         peer: SocketAddr,
         data: Range<usize>,
-    ) -> Result<Input, DropReason> {
+    ) -> Result<Route, DropReason> {
         let allocation = (self.allocations.get_mut(slot)).ok_or(DropReason::NoAllocation)?;
         let meter = metered(allocation, self.pace.as_ref(), now, data.len())?;
         allocation.meter = meter;
         allocation.traffic[TO_PEERS].add(data.len());
         self.stats.to_peers.add(data.len());
         let path = FiveTuple::udp(self.relays.address(allocation.relayed), peer);
-        Ok(Input::Forward(Route::new(path, data)))
+        Ok(Route::new(path, data))
     }
 
     /// A datagram from a peer (RFC 8656 §11.3).

@@ -7,10 +7,11 @@ use super::config::Limits;
 use super::refuse::RefuseReason;
 use crate::policy::canonical;
 
-/// Allocations counted by user and by the network they are asked from. Only who is authenticated gets
+/// Relayed addresses counted by user and by the network they are asked from. Only who is authenticated gets
 /// here; what is not held is not counted.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Quotas {
+    total: usize,
     by_user: BTreeMap<u64, u32>,
     by_source: BTreeMap<u64, u32>,
 }
@@ -30,15 +31,35 @@ impl Quotas {
         if held(&self.by_source, network(source)) >= limits.per_address {
             return Err(RefuseReason::SourceQuota);
         }
+        if self.total >= limits.allocations {
+            return Err(RefuseReason::Full);
+        }
+        Ok(())
+    }
+
+    /// Whether one may move from there to here.
+    pub(super) fn check_move(
+        &self,
+        limits: &Limits,
+        from: IpAddr,
+        to: IpAddr,
+    ) -> Result<(), RefuseReason> {
+        let key = network(to);
+        let held = self.by_source.get(&key).map_or(0, |&n| n as usize);
+        if network(from) != key && held >= limits.per_address {
+            return Err(RefuseReason::SourceQuota);
+        }
         Ok(())
     }
 
     pub(super) fn add(&mut self, user: u64, source: IpAddr) {
+        self.total += 1;
         *self.by_user.entry(user).or_default() += 1;
         *self.by_source.entry(network(source)).or_default() += 1;
     }
 
     pub(super) fn subtract(&mut self, user: u64, source: IpAddr) {
+        self.total -= 1;
         for (counts, key) in [
             (&mut self.by_user, user),
             (&mut self.by_source, network(source)),

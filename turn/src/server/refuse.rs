@@ -31,6 +31,8 @@ reasons! {
     Unauthenticated = UNAUTHENTICATED;
     /// The nonce is not, or no longer, good (438).
     StaleNonce = STALE_NONCE;
+    /// The token that it carries is not good, or good no longer (401).
+    Token = UNAUTHENTICATED;
     /// Malformed, or against the rules of the method (400).
     BadRequest = BAD_REQUEST;
     /// It has an attribute that must be understood and is not (420).
@@ -39,7 +41,7 @@ reasons! {
     Mismatch = ALLOCATION_MISMATCH;
     /// The allocation is another user's (441).
     WrongUser = WRONG_CREDENTIALS;
-    /// A relayed transport other than UDP (442).
+    /// A relayed transport that is not served (442).
     Transport = UNSUPPORTED_TRANSPORT;
     /// No relayed address of this family (440).
     Family = ADDRESS_FAMILY_NOT_SUPPORTED;
@@ -63,6 +65,16 @@ reasons! {
     Channels = INSUFFICIENT_CAPACITY;
     /// The server is [draining](super::Server::drain) (508).
     Draining = INSUFFICIENT_CAPACITY;
+    /// Another server takes it ([`ServerConfig::alternate`](super::ServerConfig::alternate)) (300).
+    Redirected = TRY_ALTERNATE;
+    /// Allocations do not move here (405).
+    Mobility = MOBILITY_FORBIDDEN;
+    /// There is a connection to this peer, or one is being made (446).
+    Connected = CONNECTION_ALREADY_EXISTS;
+    /// The connection to the peer did not come about (447).
+    NotConnected = CONNECTION_TIMEOUT;
+    /// [`Limits::connections`](super::Limits::connections) (508).
+    Connections = INSUFFICIENT_CAPACITY;
     /// The server contradicts itself (500).
     Internal = SERVER_ERROR;
 }

@@ -11,6 +11,8 @@ use super::slab::Slot;
 
 /// No allocation.
 const FREE: Slot = Slot::MAX;
+/// No allocation yet: the port is kept for who has the token (RFC 8656 §7.2).
+const RESERVED: Slot = Slot::MAX - 1;
 
 /// A relayed address: a port of one of our relay addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,6 +108,35 @@ impl Relays {
             })
     }
 
+    /// Takes a random even port for `slot` and reserves the one above it, of the first relay address of a
+    /// family that has such a pair (RFC 8656 §7.2).
+    pub(super) fn take_pair(
+        &mut self,
+        entropy: &mut Entropy,
+        is_ipv4: bool,
+        slot: Slot,
+    ) -> Option<(Place, Place)> {
+        let relays = self.relays.iter_mut().enumerate();
+        relays
+            .filter(|(_, ports)| ports.ip.is_ipv4() == is_ipv4)
+            .find_map(|(relay, ports)| {
+                let port = ports.take_pair(entropy, slot)?;
+                let relay = relay as u16;
+                let next = Place {
+                    relay,
+                    port: port + 1,
+                };
+                Some((Place { relay, port }, next))
+            })
+    }
+
+    /// Gives a reserved port to `slot`.
+    pub(super) fn claim(&mut self, place: Place, slot: Slot) {
+        if let Some(ports) = self.relays.get_mut(usize::from(place.relay)) {
+            ports.claim(place.port, slot);
+        }
+    }
+
     /// Gives a port back.
     pub(super) fn give_back(&mut self, place: Place) {
         if let Some(ports) = self.relays.get_mut(usize::from(place.relay)) {
@@ -186,6 +217,33 @@ impl Ports {
         Some(port)
     }
 
+    fn take_pair(&mut self, entropy: &mut Entropy, slot: Slot) -> Option<u16> {
+        let [evens, odds] = &mut self.free;
+        let start = entropy.below(evens.len() as u32) as usize;
+        let (first, last) = evens.split_at(start);
+        let owners = &self.owners;
+        let is_free = |port: u16| owners.get(usize::from(port - self.first)) == Some(&FREE);
+        // Ports of the range that a listener has are owned by nobody, and in no list.
+        let mut pairs = (last.iter().chain(first))
+            .filter(|&&port| is_free(port + 1))
+            .filter_map(|&port| Some((port, odds.iter().position(|&odd| odd == port + 1)?)));
+        let (port, odd) = pairs.next()?;
+        let even = evens.iter().position(|&it| it == port)?;
+        evens.swap_remove(even);
+        odds.swap_remove(odd);
+        let at = usize::from(port - self.first);
+        self.owners[at] = slot;
+        self.owners[at + 1] = RESERVED;
+        Some(port)
+    }
+
+    fn claim(&mut self, port: u16, slot: Slot) {
+        let owner = self.index(port).and_then(|at| self.owners.get_mut(at));
+        if let Some(owner) = owner.filter(|owner| **owner == RESERVED) {
+            *owner = slot;
+        }
+    }
+
     fn give_back(&mut self, port: u16) {
         let owner = self.index(port).and_then(|at| self.owners.get_mut(at));
         if let Some(owner) = owner.filter(|owner| **owner != FREE) {
@@ -197,7 +255,7 @@ impl Ports {
     fn owner(&self, port: u16) -> Owner {
         match self.index(port).and_then(|at| self.owners.get(at)) {
             None => Owner::None,
-            Some(&FREE) => Owner::Free,
+            Some(&(FREE | RESERVED)) => Owner::Free,
             Some(&slot) => Owner::Slot(slot),
         }
     }

@@ -1,30 +1,31 @@
-//! What the server does upon each request (RFC 8656 §7.2, §8.2, §10.2, §12.2).
+//! Requests: who sends them, and what the server does upon those of peers and channels (RFC 8656 §5,
+//! §10.2, §12.2).
 
-use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::net::SocketAddr;
-use core::time::Duration;
+use core::net::{IpAddr, SocketAddr};
 
 use floe_sansio::{DropReason, FiveTuple, Input, Instant, Transmit};
 use floe_stun::{
-    AddressFamily, Attribute, AttributeType, Builder, ChannelNumber, Checked, Class, DontFragment,
-    ErrorCode, EvenPort, Lifetime, Malformed, Message, Method, RequestedAddressFamily,
-    RequestedTransport, ReservationToken, StatusCode, UnknownRequired, XorMappedAddress,
-    XorPeerAddress, XorRelayedAddress,
+    AlternateServer, Attribute, AttributeType, Builder, ChannelNumber, Checked, Class,
+    ConnectionId, ErrorCode, Lifetime, MAX_PARKED, Malformed, Message, Method, MobilityTicket,
+    Redirect, Refusal, Seal, Software, StatusCode, UnknownRequired, User, UserAnswer,
+    XorPeerAddress,
 };
 
-use super::allocation::{Allocation, Origin};
+use super::allocate::Granted;
 use super::channels::Channel;
-use super::config::{CloseCause, ServerEvent};
+use super::config::ServerEvent;
+use super::mobility::Ticket;
 use super::refuse::RefuseReason;
+use super::users::Found;
 use super::{MAX_PENDING, Server, Slot, is_listener};
 use crate::policy::{canonical, is_tunnelled, is_unicast};
 
-/// Bytes of the longest response: a challenge with a realm of 127 characters.
-const RESPONSE_MAX: usize = 1024;
+/// Bytes of the longest response: REALM and SOFTWARE are the largest parts, of 508 bytes each.
+const RESPONSE_MAX: usize = 2048;
 
-/// What a request may carry that must be understood. DONT-FRAGMENT is not supported, but
-/// Allocate looks at it in its own time (RFC 8656 §7.2).
+/// What a request may carry that must be understood. Whether DONT-FRAGMENT is, Allocate looks in its
+/// own time (RFC 8656 §7.2).
 const KNOWN: &[AttributeType] = &[
     AttributeType::USERNAME,
     AttributeType::CHANNEL_NUMBER,
@@ -40,25 +41,35 @@ const KNOWN: &[AttributeType] = &[
     AttributeType::PASSWORD_ALGORITHM,
     AttributeType::USERHASH,
     AttributeType::RESERVATION_TOKEN,
+    AttributeType::CONNECTION_ID,
 ];
 
+/// Who sends a request, proven.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Caller {
+    pub(super) path: FiveTuple,
+    /// As the user base calls him.
+    pub(super) user: u64,
+    /// Until when his credentials are good.
+    pub(super) until: Instant,
+}
+
 /// What a success response carries.
-enum Success {
-    Allocated {
-        relayed: SocketAddr,
-        lifetime: Lifetime,
-        /// IPv6 was asked for in addition, and is not to be had.
-        lacks_additional: bool,
-    },
-    Refreshed(Lifetime),
+pub(super) enum Success {
+    Allocated(Granted),
+    Refreshed(Lifetime, Option<Ticket>),
+    Connected(u32),
     Done,
+    /// No response yet: one follows when the connection has been made, or has not.
+    Waits(u32),
 }
 
 /// What an error response carries.
-enum Refused {
+pub(super) enum Refused {
     For(RefuseReason),
     Unknown(UnknownRequired),
     DontFragment,
+    Redirected([Option<SocketAddr>; 2]),
 }
 
 impl Refused {
@@ -66,6 +77,23 @@ impl Refused {
         match self {
             Self::For(reason) => *reason,
             Self::Unknown(_) | Self::DontFragment => RefuseReason::UnknownAttribute,
+            Self::Redirected(_) => RefuseReason::Redirected,
+        }
+    }
+
+    /// To the other server, if it has an address of the family of `source`; the client cannot use
+    /// another alone (RFC 8489 §10).
+    pub(super) fn redirected(other: &Redirect, source: SocketAddr, reason: RefuseReason) -> Self {
+        let ipv4 = other.ipv4.map(SocketAddr::V4);
+        let ipv6 = other.ipv6.map(SocketAddr::V6);
+        let addresses = if source.is_ipv4() {
+            [ipv4, ipv6]
+        } else {
+            [ipv6, ipv4]
+        };
+        match addresses {
+            [Some(_), _] => Self::Redirected(addresses),
+            [None, _] => Self::For(reason),
         }
     }
 }
@@ -83,6 +111,21 @@ impl From<Malformed> for Refused {
 }
 
 impl Server {
+    /// The user of a request that waited is found, or is nobody; see
+    /// [`ServerEvent::UserWanted`]. A ticket that is too old does nothing.
+    pub fn answer_user(&mut self, now: Instant, ticket: u64, user: Option<User>) {
+        let now = self.clock.advance(now);
+        let Some((path, bytes)) = self.parking.take(ticket) else {
+            return;
+        };
+        let found = user.map_or(UserAnswer::Unknown, UserAnswer::Known);
+        if let Ok(message) = Message::parse(&bytes)
+            && let Err(reason) = self.answer(now, path, &message, Some(found))
+        {
+            self.stats.count_drop(reason);
+        }
+    }
+
     /// A request from a client: authenticated, then answered.
     pub(super) fn request(
         &mut self,
@@ -103,43 +146,96 @@ impl Server {
         {
             return Err(DropReason::Forbidden);
         }
+        self.answer(now, path, message, None)
+    }
+
+    /// `found` is what the owner said of the user, if he was asked.
+    fn answer(
+        &mut self,
+        now: Instant,
+        path: FiveTuple,
+        message: &Message<'_>,
+        found: Option<UserAnswer>,
+    ) -> Result<Input, DropReason> {
         if self.transmits.len() >= MAX_PENDING {
             return Err(DropReason::Capacity);
         }
         self.auth.advance(now);
-        let (user, seal) = match self.auth.check(now, source, message, &self.keys) {
+        let source = path.remote;
+        let checked = match found {
+            Some(found) => self.auth.check(now, source, message, &Found(found)),
+            None => self.auth.check(now, source, message, &self.users),
+        };
+        let (user, seal) = match checked {
             Ok(Checked::Authenticated { id, seal }) => (id, seal),
-            // A list of users knows at once.
-            Ok(Checked::Later(_)) => return Err(DropReason::Unauthenticated),
-            Err(refusal) => {
-                let mut answers = self.answers.as_mut();
-                if (answers.as_mut()).is_some_and(|answers| !answers.take(now, source.ip())) {
-                    return Err(DropReason::OverBudget);
-                }
-                self.stats.count_refusal(match refusal.code() {
-                    StatusCode::UNAUTHENTICATED => RefuseReason::Unauthenticated,
-                    StatusCode::STALE_NONCE => RefuseReason::StaleNonce,
-                    _ => RefuseReason::BadRequest,
-                });
-                let mut buffer = [0; RESPONSE_MAX];
-                let mut builder = Builder::response(&mut buffer, message, Class::Error)
-                    .with(&bare(refusal.code()));
-                if refusal.has_challenge() {
-                    builder = self.auth.with_challenge(builder, now, source);
-                }
-                self.respond(path, message, builder);
+            Ok(Checked::Later(claim)) => {
+                let room = self.events.len() < MAX_PARKED;
+                let parked = room.then(|| self.parking.park(now, path, message, &claim));
+                let wanted = parked.flatten().ok_or(DropReason::Capacity)?;
+                self.events.push_back(ServerEvent::UserWanted(wanted));
                 return Ok(Input::Handled);
             }
+            Err(refusal) => return self.challenge(now, path, message, refusal),
+        };
+        let caller = Caller {
+            path,
+            user,
+            until: Instant::MAX,
         };
         let outcome = match UnknownRequired::find(message, KNOWN) {
             Some(unknown) => Err(Refused::Unknown(unknown)),
             None => match message.method() {
-                Method::ALLOCATE => self.allocate(now, path, user, message),
-                Method::REFRESH => self.refresh(now, path, user, message),
-                Method::CREATE_PERMISSION => self.create_permission(now, path, user, message),
-                _ => self.channel_bind(now, path, user, message),
+                Method::ALLOCATE => self.allocate(now, caller, message),
+                Method::REFRESH => self.refresh(now, caller, message),
+                Method::CREATE_PERMISSION => self.create_permission(now, caller, message),
+                Method::CONNECT => self.connect(now, caller, message),
+                Method::CONNECTION_BIND => self.connection_bind(now, caller, message),
+                _ => self.channel_bind(now, caller, message),
             },
         };
+        match outcome {
+            Ok(Success::Waits(connection)) => self.connections.wait(connection, message, seal),
+            outcome => self.respond(path, message, &seal, outcome),
+        }
+        Ok(Input::Handled)
+    }
+
+    /// Tells a stranger what is wanted of him; within the budget.
+    fn challenge(
+        &mut self,
+        now: Instant,
+        path: FiveTuple,
+        message: &Message<'_>,
+        refusal: Refusal,
+    ) -> Result<Input, DropReason> {
+        let source = path.remote;
+        let mut answers = self.answers.as_mut();
+        if (answers.as_mut()).is_some_and(|answers| !answers.take(now, source.ip())) {
+            return Err(DropReason::OverBudget);
+        }
+        self.stats.count_refusal(match refusal.code() {
+            StatusCode::UNAUTHENTICATED => RefuseReason::Unauthenticated,
+            StatusCode::STALE_NONCE => RefuseReason::StaleNonce,
+            _ => RefuseReason::BadRequest,
+        });
+        let mut buffer = [0; RESPONSE_MAX];
+        let mut builder =
+            Builder::response(&mut buffer, message, Class::Error).with(&bare(refusal.code()));
+        if refusal.has_challenge() {
+            builder = self.auth.with_challenge(builder, now, source);
+        }
+        self.send_response(path, message, builder);
+        Ok(Input::Handled)
+    }
+
+    /// The signed answer to a request.
+    pub(super) fn respond(
+        &mut self,
+        path: FiveTuple,
+        request: &Message<'_>,
+        seal: &Seal,
+        outcome: Result<Success, Refused>,
+    ) {
         if let Err(refused) = &outcome {
             self.stats.count_refusal(refused.reason());
         }
@@ -149,27 +245,14 @@ impl Server {
         } else {
             Class::Error
         };
-        let builder = Builder::response(&mut buffer, message, class);
-        let builder = match outcome {
-            Ok(Success::Allocated {
-                relayed,
-                lifetime,
-                lacks_additional,
-            }) => {
-                let builder = builder
-                    .with(&XorRelayedAddress(relayed))
-                    .with(&lifetime)
-                    .with(&XorMappedAddress(source));
-                if lacks_additional {
-                    // IPv6: 440, without a reason phrase (RFC 8656 §18.12).
-                    let value = [AddressFamily::IPV6.0, 0, 4, 40];
-                    builder.with_raw(AttributeType::ADDRESS_ERROR_CODE, &value)
-                } else {
-                    builder
-                }
-            }
-            Ok(Success::Refreshed(lifetime)) => builder.with(&lifetime),
-            Ok(Success::Done) => builder,
+        let builder = Builder::response(&mut buffer, request, class);
+        let mut builder = match outcome {
+            Ok(Success::Allocated(granted)) => granted.append(builder, path.remote),
+            Ok(Success::Refreshed(lifetime, ticket)) => builder
+                .with(&lifetime)
+                .with_some(ticket.as_ref().map(|it| MobilityTicket(it)).as_ref()),
+            Ok(Success::Connected(connection)) => builder.with(&ConnectionId(connection)),
+            Ok(Success::Done | Success::Waits(_)) => builder,
             Err(Refused::For(reason)) => builder.with(&bare(reason.code())),
             Err(Refused::Unknown(unknown)) => builder
                 .with(&bare(StatusCode::UNKNOWN_ATTRIBUTE))
@@ -180,12 +263,20 @@ impl Server {
                     .with(&bare(StatusCode::UNKNOWN_ATTRIBUTE))
                     .with_raw(AttributeType::UNKNOWN_ATTRIBUTES, &list)
             }
+            Err(Refused::Redirected(addresses)) => {
+                let builder = builder.with(&bare(StatusCode::TRY_ALTERNATE));
+                let all = addresses.into_iter().flatten();
+                all.fold(builder, |builder, it| builder.with(&AlternateServer(it)))
+            }
         };
-        self.respond(path, message, seal.append(builder));
-        Ok(Input::Handled)
+        if matches!(request.method(), Method::ALLOCATE | Method::REFRESH) {
+            let software = self.config.software.as_deref().map(Software);
+            builder = builder.with_some(software.as_ref());
+        }
+        self.send_response(path, request, seal.append(builder));
     }
 
-    fn respond(&mut self, path: FiveTuple, request: &Message<'_>, builder: Builder<'_>) {
+    fn send_response(&mut self, path: FiveTuple, request: &Message<'_>, builder: Builder<'_>) {
         let builder = if request.has_fingerprint() {
             builder.with_fingerprint()
         } else {
@@ -196,151 +287,13 @@ impl Server {
         }
     }
 
-    /// The checks in the order of RFC 8656 §7.2.
-    fn allocate(
-        &mut self,
-        now: Instant,
-        path: FiveTuple,
-        user: u64,
-        message: &Message<'_>,
-    ) -> Result<Success, Refused> {
-        // Room for the living.
-        self.reap(now);
-        let origin = Origin {
-            id: message.transaction_id(),
-            digest: digest(message.as_bytes()),
-        };
-        let wants_ipv6_too = has(message, AttributeType::ADDITIONAL_ADDRESS_FAMILY);
-        match self.of_client(now, &path) {
-            // A retransmission, whose answer was lost.
-            Some((_, own)) if own.origin == origin && own.user == user => {
-                return Ok(Success::Allocated {
-                    relayed: self.relays.address(own.relayed),
-                    lifetime: seconds(own.expires - now),
-                    lacks_additional: wants_ipv6_too,
-                });
-            }
-            Some(_) => return Err(RefuseReason::Mismatch.into()),
-            None => {}
-        }
-        if let Some(expired) = self.slot_of(&path) {
-            self.remove(expired, CloseCause::Expired);
-        }
-        match message.get::<RequestedTransport>()? {
-            Some(RequestedTransport::UDP) => {}
-            Some(_) => return Err(RefuseReason::Transport.into()),
-            None => return Err(RefuseReason::BadRequest.into()),
-        }
-        if message.get::<DontFragment>()?.is_some() {
-            return Err(Refused::DontFragment);
-        }
-        let even_port = message.get::<EvenPort>()?;
-        let family = message.get::<RequestedAddressFamily>()?;
-        if message.get::<ReservationToken>()?.is_some() {
-            // No token is ever given out, so none is valid.
-            let clashes = even_port.is_some() || family.is_some() || wants_ipv6_too;
-            return Err(Refused::For(if clashes {
-                RefuseReason::BadRequest
-            } else {
-                RefuseReason::NoReservation
-            }));
-        }
-        if family.is_some() && wants_ipv6_too {
-            return Err(RefuseReason::BadRequest.into());
-        }
-        let wants_ipv4 = match family {
-            None | Some(RequestedAddressFamily(AddressFamily::IPV4)) => true,
-            Some(RequestedAddressFamily(AddressFamily::IPV6)) => false,
-            Some(_) => return Err(RefuseReason::Family.into()),
-        };
-        if !self.relays.has_family(wants_ipv4) {
-            return Err(RefuseReason::Family.into());
-        }
-        if even_port.is_some_and(|even| even.reserve_next) {
-            return Err(Refused::For(if wants_ipv6_too {
-                RefuseReason::BadRequest
-            } else {
-                RefuseReason::NoReservation
-            }));
-        }
-        if wants_ipv6_too && !asks_for_ipv6(message) {
-            return Err(RefuseReason::BadRequest.into());
-        }
-        let lifetime = self.lifetime(message.get::<Lifetime>()?);
-
-        if self.is_draining {
-            return Err(RefuseReason::Draining.into());
-        }
-        let limits = self.config.limits;
-        let source = path.remote.ip();
-        self.quotas.check(&limits, user, source)?;
-        if self.by_client.len() >= limits.allocations {
-            return Err(RefuseReason::Full.into());
-        }
-        let slot = self.allocations.next_slot();
-        let even = even_port.is_some();
-        let place = (self.relays)
-            .take(&mut self.entropy, wants_ipv4, even, slot)
-            .ok_or(RefuseReason::NoPort)?;
-
-        let expires = now + lifetime;
-        (self.allocations).insert(Allocation::new(path, place, user, expires, origin));
-        self.by_client.insert(self.by_client.hash(&path), slot);
-        self.quotas.add(user, source);
-        self.deadlines.set(slot, expires);
-        self.stats.opened += 1;
-        let relayed = self.relays.address(place);
-        let name = usize::try_from(user).ok().and_then(|at| self.names.get(at));
-        if let Some(name) = name {
-            self.events.push_back(ServerEvent::RelayOpened {
-                relayed,
-                client: path,
-                username: Arc::clone(name),
-            });
-        }
-        Ok(Success::Allocated {
-            relayed,
-            lifetime: seconds(lifetime),
-            lacks_additional: wants_ipv6_too,
-        })
-    }
-
-    fn refresh(
-        &mut self,
-        now: Instant,
-        path: FiveTuple,
-        user: u64,
-        message: &Message<'_>,
-    ) -> Result<Success, Refused> {
-        let (slot, relayed) = self.owned(now, path, user)?;
-        let family = message.get::<RequestedAddressFamily>()?;
-        if family.is_some_and(|RequestedAddressFamily(family)| family != family_of(relayed)) {
-            return Err(RefuseReason::PeerFamily.into());
-        }
-        let requested = message.get::<Lifetime>()?;
-        if requested == Some(Lifetime(0)) {
-            self.remove(slot, CloseCause::Released);
-            return Ok(Success::Refreshed(Lifetime(0)));
-        }
-        let lifetime = self.lifetime(requested);
-        let expires = now + lifetime;
-        if let Some(allocation) = self.allocations.get_mut(slot) {
-            allocation.expires = expires;
-        }
-        if self.deadlines.get(slot).is_none_or(|at| expires < at) {
-            self.deadlines.set(slot, expires);
-        }
-        Ok(Success::Refreshed(seconds(lifetime)))
-    }
-
     fn create_permission(
         &mut self,
         now: Instant,
-        path: FiveTuple,
-        user: u64,
+        caller: Caller,
         message: &Message<'_>,
     ) -> Result<Success, Refused> {
-        let (slot, relayed) = self.owned(now, path, user)?;
+        let slot = self.owned(now, caller)?;
         let limit = self.config.limits.permissions;
         let mut ips = Vec::new();
         let peers = message
@@ -359,19 +312,29 @@ impl Server {
         if ips.is_empty() {
             return Err(RefuseReason::BadRequest.into());
         }
-        if ips.iter().any(|ip| ip.is_ipv4() != relayed.is_ipv4()) {
-            return Err(RefuseReason::PeerFamily.into());
+        // IPv4 first, as they are sorted; each family has its own part of the allocation.
+        let (ipv4, ipv6) = ips.split_at(ips.partition_point(IpAddr::is_ipv4));
+        let mut parts = Vec::new();
+        for (is_ipv4, ips) in [(true, ipv4), (false, ipv6)] {
+            if !ips.is_empty() {
+                parts.push((self.part(now, slot, is_ipv4)?, ips));
+            }
         }
         if !ips.iter().all(|&ip| self.may_permit(ip)) {
             return Err(RefuseReason::Forbidden.into());
         }
         // All or nothing (RFC 8656 §10.2).
-        let allocation = (self.allocations.get_mut(slot)).ok_or(RefuseReason::Internal)?;
-        if !allocation.permissions.make_room(now, &ips, limit) {
-            return Err(RefuseReason::Permissions.into());
+        for &(slot, ips) in &parts {
+            let permissions = self.permissions(slot).ok_or(RefuseReason::Internal)?;
+            if !permissions.make_room(now, ips, limit) {
+                return Err(RefuseReason::Permissions.into());
+            }
         }
-        for ip in ips {
-            allocation.permissions.install(now, ip);
+        for (slot, ips) in parts {
+            let permissions = self.permissions(slot).ok_or(RefuseReason::Internal)?;
+            for &ip in ips {
+                permissions.install(now, ip);
+            }
         }
         Ok(Success::Done)
     }
@@ -379,22 +342,27 @@ impl Server {
     fn channel_bind(
         &mut self,
         now: Instant,
-        path: FiveTuple,
-        user: u64,
+        caller: Caller,
         message: &Message<'_>,
     ) -> Result<Success, Refused> {
-        let (slot, relayed) = self.owned(now, path, user)?;
+        let slot = self.owned(now, caller)?;
         let limits = self.config.limits;
         let ChannelNumber(number) = message.get()?.ok_or(RefuseReason::BadRequest)?;
         let XorPeerAddress(peer) = message.get()?.ok_or(RefuseReason::BadRequest)?;
-        let valid = self.config.channels.contains(&number);
         let allocation = (self.allocations.get(slot)).ok_or(RefuseReason::Internal)?;
-        if !valid || peer.port() == 0 || !allocation.channels.may_bind(now, number, peer) {
+        // One number leads to one peer, whatever the part of the allocation.
+        let is_free = |part: &super::Allocation| part.channels.may_bind(now, number, peer);
+        let twin_allows = (self.twin(now, allocation)).is_none_or(|(_, twin)| is_free(twin));
+        if !self.config.channels.contains(&number)
+            || peer.port() == 0
+            // Channels carry datagrams.
+            || allocation.is_tcp
+            || !is_free(allocation)
+            || !twin_allows
+        {
             return Err(RefuseReason::BadRequest.into());
         }
-        if peer.is_ipv4() != relayed.is_ipv4() {
-            return Err(RefuseReason::PeerFamily.into());
-        }
+        let slot = self.part(now, slot, peer.is_ipv4())?;
         if !self.may_permit(peer.ip()) || !self.may_reach(slot, peer) {
             return Err(RefuseReason::Forbidden.into());
         }
@@ -413,62 +381,38 @@ impl Server {
     }
 
     /// The allocation that a request other than Allocate is about, if the user made it (RFC 8656 §5).
-    fn owned(
-        &self,
-        now: Instant,
-        path: FiveTuple,
-        user: u64,
-    ) -> Result<(Slot, SocketAddr), Refused> {
-        let (slot, allocation) = (self.of_client(now, &path)).ok_or(RefuseReason::Mismatch)?;
-        if allocation.user != user {
+    pub(super) fn owned(&self, now: Instant, caller: Caller) -> Result<Slot, Refused> {
+        let own = self.of_client(now, &caller.path);
+        let (slot, allocation) = own.ok_or(RefuseReason::Mismatch)?;
+        if allocation.user != caller.user {
             return Err(RefuseReason::WrongUser.into());
         }
-        Ok((slot, self.relays.address(allocation.relayed)))
+        Ok(slot)
     }
 
-    /// The lifetime granted (RFC 8656 §7.2): at least the default, at most the maximum.
-    fn lifetime(&self, requested: Option<Lifetime>) -> Duration {
-        let requested = requested.map_or(Duration::ZERO, Lifetime::duration);
-        requested
-            .min(self.config.max_lifetime)
-            .max(self.config.default_lifetime)
+    /// The part of an allocation with a relayed address of this family.
+    pub(super) fn part(
+        &self,
+        now: Instant,
+        slot: Slot,
+        is_ipv4: bool,
+    ) -> Result<Slot, RefuseReason> {
+        let own = (self.allocations.get(slot)).ok_or(RefuseReason::Internal)?;
+        let mut parts = [Some((slot, own)), self.twin(now, own)]
+            .into_iter()
+            .flatten();
+        parts
+            .find(|(_, part)| self.relays.address(part.relayed).is_ipv4() == is_ipv4)
+            .map(|(slot, _)| slot)
+            .ok_or(RefuseReason::PeerFamily)
     }
 }
 
 /// The code without a reason phrase: answers stay small.
-const fn bare(code: StatusCode) -> ErrorCode<'static> {
+pub(super) const fn bare(code: StatusCode) -> ErrorCode<'static> {
     ErrorCode { code, reason: "" }
 }
 
-fn seconds(lifetime: Duration) -> Lifetime {
-    Lifetime(u32::try_from(lifetime.as_secs()).unwrap_or(u32::MAX))
-}
-
-const fn family_of(address: SocketAddr) -> AddressFamily {
-    if address.is_ipv4() {
-        AddressFamily::IPV4
-    } else {
-        AddressFamily::IPV6
-    }
-}
-
-fn has(message: &Message<'_>, kind: AttributeType) -> bool {
+pub(super) fn has(message: &Message<'_>, kind: AttributeType) -> bool {
     message.attributes().any(|raw| raw.kind == kind)
-}
-
-/// Whether ADDITIONAL-ADDRESS-FAMILY has its only legal value (RFC 8656 §18.11).
-fn asks_for_ipv6(message: &Message<'_>) -> bool {
-    let mut attributes = message.attributes();
-    attributes
-        .find(|raw| raw.kind == AttributeType::ADDITIONAL_ADDRESS_FAMILY)
-        .is_some_and(
-            |raw| matches!(raw.value, &[family, _, _, _] if family == AddressFamily::IPV6.0),
-        )
-}
-
-/// FNV-1a, 64 bits. Only who knows the user's password gets here, and a collision harms only him.
-fn digest(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
 }
