@@ -106,3 +106,6 @@ pub use server::{
     CloseCause, Limits, RefuseReason, Server, ServerConfig, ServerEvent, Stats, Traffic,
     TrafficBudget, UserBase,
 };
+#[cfg(feature = "third-party")]
+#[doc(inline)]
+pub use server::{ThirdParty, TokenKey};

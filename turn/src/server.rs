@@ -19,6 +19,8 @@ mod requests;
 mod reservations;
 mod slab;
 mod stats;
+#[cfg(feature = "third-party")]
+mod tokens;
 mod users;
 
 use alloc::collections::VecDeque;
@@ -45,6 +47,10 @@ use relays::Relays;
 use reservations::Reservations;
 use slab::{Slab, Slot};
 pub use stats::{Stats, Traffic};
+#[cfg(feature = "third-party")]
+use tokens::Tokens;
+#[cfg(feature = "third-party")]
+pub use tokens::{ThirdParty, TokenKey};
 use users::Directory;
 pub use users::UserBase;
 
@@ -77,6 +83,8 @@ pub struct Server {
     entropy: Entropy,
     auth: LongTermServer,
     users: Directory,
+    #[cfg(feature = "third-party")]
+    tokens: Option<Tokens>,
     /// Requests whose users are being looked for.
     parking: Parking,
     relays: Relays,
@@ -127,6 +135,8 @@ impl Server {
             clock: Clock::new(now),
             auth,
             users,
+            #[cfg(feature = "third-party")]
+            tokens: config.third_party.take().map(|it| Tokens::new(&it)),
             parking: Parking::default(),
             relays,
             reservations: Reservations::default(),
@@ -362,6 +372,10 @@ impl Server {
             }
         }
         self.mobility.left(slot, allocation.twin);
+        #[cfg(feature = "third-party")]
+        if let Some(tokens) = &mut self.tokens {
+            tokens.left(slot, allocation.twin);
+        }
         self.disconnect_all(slot, client);
         self.quotas.subtract(allocation.user, client.remote.ip());
         self.relays.give_back(allocation.relayed);

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use floe_sansio::*;
 use floe_stun::*;
-use floe_turn::{Server, *};
+use floe_turn::Server;
 use support::*;
 
 const V6: AddressFamily = AddressFamily::IPV6;
@@ -27,7 +27,11 @@ fn relayed(answer: &Answer) -> Vec<SocketAddr> {
     let message = answer.message();
     (message.attributes())
         .filter(|raw| raw.kind == AttributeType::XOR_RELAYED_ADDRESS)
-        .map(|raw| XorRelayedAddress::decode(raw.value, message.transaction_id()).unwrap().0)
+        .map(|raw| {
+            XorRelayedAddress::decode(raw.value, message.transaction_id())
+                .unwrap()
+                .0
+        })
         .collect()
 }
 
@@ -129,7 +133,10 @@ fn a_family_that_is_not_to_be_had_is_named_and_the_other_is_given() {
     assert_eq!((answer.code(), relayed(&answer)[0].is_ipv4()), (0, true));
     assert_eq!(lacking(&answer), Some((V6, 508)));
     let mut late = Asker::at(addr("198.51.100.8:1"));
-    assert_eq!(late.ask(&mut server, now, Method::ALLOCATE, dual).code(), 508);
+    assert_eq!(
+        late.ask(&mut server, now, Method::ALLOCATE, dual).code(),
+        508
+    );
     third.refresh(&mut server, now, 0);
     let answer = late.ask(&mut server, now, Method::ALLOCATE, dual);
     assert_eq!((answer.code(), relayed(&answer)[0].is_ipv6()), (0, true));
@@ -172,8 +179,15 @@ fn one_family_can_be_deleted_or_refreshed_without_the_other() {
     assert_eq!((gone, server.free_ports()), (Some(0), free + 1));
     assert_eq!(arrive(&mut server, now, peer(), v4, b"x"), None);
     assert!(arrive(&mut server, now, peer6(), v6, b"x").is_some());
-    assert!(asker.push(&mut server, now, &channel_data(0x4001, b"x")).is_some());
-    assert_eq!(asker.push(&mut server, now, &channel_data(0x4000, b"x")), None);
+    assert!(
+        asker
+            .push(&mut server, now, &channel_data(0x4001, b"x"))
+            .is_some()
+    );
+    assert_eq!(
+        asker.push(&mut server, now, &channel_data(0x4000, b"x")),
+        None
+    );
     assert_eq!(asker.permit(&mut server, now, peer()), 443);
     let again = refresh(&mut server, &mut asker, AddressFamily::IPV4, 600, now);
     assert_eq!(again, None, "443: it is gone");
@@ -183,20 +197,25 @@ fn one_family_can_be_deleted_or_refreshed_without_the_other() {
     // Of two, one is refreshed and outlives the other; without a family both are.
     let (mut asker, v4, v6) = both(&mut server, now);
     let later = now + secs(500);
-    assert_eq!(
-        refresh(&mut server, &mut asker, V6, 600, later),
-        Some(600)
-    );
+    assert_eq!(refresh(&mut server, &mut asker, V6, 600, later), Some(600));
     assert_eq!(asker.permit(&mut server, later, peer()), 0);
     assert_eq!(asker.permit(&mut server, later, peer6()), 0);
     let after = now + secs(601);
     assert_eq!(arrive(&mut server, after, peer(), v4, b"x"), None);
     assert!(arrive(&mut server, after, peer6(), v6, b"x").is_some());
-    assert!(asker.push(&mut server, after, &send_indication(peer6(), b"x")).is_some());
+    assert!(
+        asker
+            .push(&mut server, after, &send_indication(peer6(), b"x"))
+            .is_some()
+    );
     while let Some(at) = server.poll_timeout().filter(|&at| at <= after) {
         server.handle_timeout(at.max(after));
     }
-    assert!(asker.push(&mut server, after, &send_indication(peer6(), b"x")).is_some());
+    assert!(
+        asker
+            .push(&mut server, after, &send_indication(peer6(), b"x"))
+            .is_some()
+    );
 
     let (mut server, now) = server_with(server_config_v6());
     let (mut asker, ..) = both(&mut server, now);
@@ -234,7 +253,10 @@ fn a_dual_allocation_counts_twice() {
     let answer = asker.ask(&mut server, now, Method::ALLOCATE, dual);
     assert_eq!(lacking(&answer), Some((V6, 508)));
     let mut asker = Asker::at(addr("198.51.100.7:2"));
-    assert_eq!(asker.ask(&mut server, now, Method::ALLOCATE, dual).code(), 486);
+    assert_eq!(
+        asker.ask(&mut server, now, Method::ALLOCATE, dual).code(),
+        486
+    );
 }
 
 // ---- ports kept for later ------------------------------------------------------------------
@@ -283,12 +305,18 @@ fn a_reservation_ends_and_frees_its_port() {
     let answer = other.ask(&mut server, late, Method::ALLOCATE, |b| udp(b).with(&token));
     assert_eq!(answer.code(), 508);
     server.handle_timeout(late);
-    assert_eq!((server.free_ports() + 1, server.reserved_ports()), (range, 0));
+    assert_eq!(
+        (server.free_ports() + 1, server.reserved_ports()),
+        (range, 0)
+    );
     // It outlives the allocation that made it.
     let answer = other.ask(&mut server, late, Method::ALLOCATE, pair);
     assert_eq!(answer.code(), 0);
     other.refresh(&mut server, late, 0);
-    assert_eq!((server.free_ports() + 2, server.reserved_ports()), (range, 1));
+    assert_eq!(
+        (server.free_ports() + 2, server.reserved_ports()),
+        (range, 1)
+    );
 }
 
 /// req: TURN-7.2-31

@@ -52,6 +52,7 @@ impl Granted {
 }
 
 /// What is asked for, once the request is found in order.
+#[allow(clippy::struct_excessive_bools)] // as many questions
 struct Wish {
     is_tcp: bool,
     token: Option<[u8; 8]>,
@@ -132,7 +133,7 @@ impl Server {
         }
         let family = message.get::<RequestedAddressFamily>()?;
         let additional = message.get::<AdditionalAddressFamily>()?;
-        if let Some(ReservationToken(token)) = &token {
+        if let Some(ReservationToken(token)) = token {
             if even.is_some() || family.is_some() || additional.is_some() {
                 return Err(RefuseReason::BadRequest.into());
             }
@@ -242,7 +243,7 @@ impl Server {
         slot: Slot,
         origin: &Origin,
     ) -> Result<Place, RefuseReason> {
-        if let Some(token) = &wish.token {
+        if let Some(token) = wish.token {
             let place = self.reservations.take(now, token);
             let place = place.ok_or(RefuseReason::NoReservation)?;
             self.relays.claim(place, slot);

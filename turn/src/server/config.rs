@@ -15,6 +15,7 @@ use crate::policy::PeerPolicy;
 
 /// What a [`Server`](super::Server) is told at birth.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools)] // as many switches
 pub struct ServerConfig {
     /// Where clients send to. An unspecified address stands for any address with this port.
     pub listeners: Vec<SocketAddr>,
@@ -30,6 +31,9 @@ pub struct ServerConfig {
     pub users: Vec<Credentials>,
     /// Who may allocate, instead of `users`.
     pub user_base: Option<UserBase>,
+    /// Who may allocate besides: whoever an authorization server has given a token (RFC 7635).
+    #[cfg(feature = "third-party")]
+    pub third_party: Option<super::ThirdParty>,
     /// The shortest lifetime given, and that of those who ask for none (RFC 8656 §7.2).
     pub default_lifetime: Duration,
     /// The longest lifetime given (RFC 8656 §7.2).
@@ -86,6 +90,8 @@ impl ServerConfig {
             realm: realm.into(),
             users: Vec::new(),
             user_base: None,
+            #[cfg(feature = "third-party")]
+            third_party: None,
             default_lifetime: Duration::from_secs(600),
             max_lifetime: Duration::from_secs(3600),
             nonce_lifetime: Duration::from_secs(3600),

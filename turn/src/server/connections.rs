@@ -18,7 +18,7 @@ use super::relays::Owner;
 use super::requests::{Caller, Refused, Success};
 use super::{Server, Slot};
 
-/// How long a connection may take to come about, and how long one waits for its ConnectionBind
+/// How long a connection may take to come about, and how long one waits for its `ConnectionBind`
 /// (RFC 6062 §5.2, §5.3).
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -33,7 +33,7 @@ struct Waiting {
 enum State {
     /// It is being made.
     Connecting(Option<Waiting>),
-    /// There is no ConnectionBind yet.
+    /// There is no `ConnectionBind` yet.
     Pending,
     /// It is joined to the connection of a client.
     Joined,
@@ -71,6 +71,12 @@ impl Connections {
     /// How many permissions there are.
     pub(super) fn held(&self) -> usize {
         self.by_slot.values().map(|it| it.permissions.len()).sum()
+    }
+
+    /// Whose the connection is.
+    #[cfg(feature = "third-party")]
+    pub(super) fn slot(&self, id: u32) -> Option<Slot> {
+        self.by_id.get(&id).map(|it| it.slot)
     }
 
     /// When the next one has taken too long.

@@ -156,9 +156,8 @@ impl Server {
             return Err(DropReason::NoPermission);
         }
         // Between datagrams of different families, and of IPv6, it is ignored (RFC 8656 §13).
-        let is_translated =
-            !path.transport.is_reliable() && !(path.remote.is_ipv4() && peer.is_ipv4());
-        Ok((slot, peer, data, indication.dont_fragment && !is_translated))
+        let counts = path.transport.is_reliable() || path.remote.is_ipv4() && peer.is_ipv4();
+        Ok((slot, peer, data, indication.dont_fragment && counts))
     }
 
     /// Data of a client goes out from its relayed address.

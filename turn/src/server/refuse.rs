@@ -31,8 +31,6 @@ reasons! {
     Unauthenticated = UNAUTHENTICATED;
     /// The nonce is not, or no longer, good (438).
     StaleNonce = STALE_NONCE;
-    /// The token that it carries is not good, or good no longer (401).
-    Token = UNAUTHENTICATED;
     /// Malformed, or against the rules of the method (400).
     BadRequest = BAD_REQUEST;
     /// It has an attribute that must be understood and is not (420).

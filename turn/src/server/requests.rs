@@ -8,8 +8,8 @@ use floe_sansio::{DropReason, FiveTuple, Input, Instant, Transmit};
 use floe_stun::{
     AlternateServer, Attribute, AttributeType, Builder, ChannelNumber, Checked, Class,
     ConnectionId, ErrorCode, Lifetime, MAX_PARKED, Malformed, Message, Method, MobilityTicket,
-    Redirect, Refusal, Seal, Software, StatusCode, UnknownRequired, User, UserAnswer,
-    XorPeerAddress,
+    Redirect, Refusal, Seal, Software, StatusCode, ThirdPartyAuthorization, UnknownRequired, User,
+    UserAnswer, XorPeerAddress,
 };
 
 use super::allocate::Granted;
@@ -42,6 +42,7 @@ const KNOWN: &[AttributeType] = &[
     AttributeType::USERHASH,
     AttributeType::RESERVATION_TOKEN,
     AttributeType::CONNECTION_ID,
+    AttributeType::ACCESS_TOKEN,
 ];
 
 /// Who sends a request, proven.
@@ -53,6 +54,9 @@ pub(super) struct Caller {
     /// Until when his credentials are good.
     pub(super) until: Instant,
 }
+
+/// A request that a token vouches for, and until when; or why it does not.
+pub(super) type Vouched<'m> = Result<(Checked<'m>, Instant), Refusal>;
 
 /// What a success response carries.
 pub(super) enum Success {
@@ -162,9 +166,15 @@ impl Server {
         }
         self.auth.advance(now);
         let source = path.remote;
-        let checked = match found {
-            Some(found) => self.auth.check(now, source, message, &Found(found)),
-            None => self.auth.check(now, source, message, &self.users),
+        let vouched = self.check_token(now, path, message);
+        let mut until = Instant::MAX;
+        let checked = match (vouched, found) {
+            (Some(vouched), _) => vouched.map(|(checked, good_until)| {
+                until = good_until;
+                checked
+            }),
+            (None, Some(found)) => self.auth.check(now, source, message, &Found(found)),
+            (None, None) => self.auth.check(now, source, message, &self.users),
         };
         let (user, seal) = match checked {
             Ok(Checked::Authenticated { id, seal }) => (id, seal),
@@ -177,12 +187,13 @@ impl Server {
             }
             Err(refusal) => return self.challenge(now, path, message, refusal),
         };
-        let caller = Caller {
-            path,
-            user,
-            until: Instant::MAX,
+        let caller = Caller { path, user, until };
+        let known = if self.token_name().is_some() {
+            KNOWN
+        } else {
+            &KNOWN[..KNOWN.len() - 1]
         };
-        let outcome = match UnknownRequired::find(message, KNOWN) {
+        let outcome = match UnknownRequired::find(message, known) {
             Some(unknown) => Err(Refused::Unknown(unknown)),
             None => match message.method() {
                 Method::ALLOCATE => self.allocate(now, caller, message),
@@ -195,7 +206,12 @@ impl Server {
         };
         match outcome {
             Ok(Success::Waits(connection)) => self.connections.wait(connection, message, seal),
-            outcome => self.respond(path, message, &seal, outcome),
+            outcome => {
+                if outcome.is_ok() && until != Instant::MAX {
+                    self.keep_session(now, caller, message, &seal);
+                }
+                self.respond(path, message, &seal, outcome);
+            }
         }
         Ok(Input::Handled)
     }
@@ -223,6 +239,10 @@ impl Server {
             Builder::response(&mut buffer, message, Class::Error).with(&bare(refusal.code()));
         if refusal.has_challenge() {
             builder = self.auth.with_challenge(builder, now, source);
+        }
+        if refusal.code() == StatusCode::UNAUTHENTICATED {
+            let vouching = self.token_name().map(ThirdPartyAuthorization);
+            builder = builder.with_some(vouching.as_ref());
         }
         self.send_response(path, message, builder);
         Ok(Input::Handled)
@@ -415,4 +435,19 @@ pub(super) const fn bare(code: StatusCode) -> ErrorCode<'static> {
 
 pub(super) fn has(message: &Message<'_>, kind: AttributeType) -> bool {
     message.attributes().any(|raw| raw.kind == kind)
+}
+
+/// Nobody vouches for anybody.
+#[cfg(not(feature = "third-party"))]
+#[allow(clippy::unused_self)]
+impl Server {
+    fn check_token<'m>(&self, _: Instant, _: FiveTuple, _: &Message<'m>) -> Option<Vouched<'m>> {
+        None
+    }
+
+    fn keep_session(&mut self, _: Instant, _: Caller, _: &Message<'_>, _: &Seal) {}
+
+    fn token_name(&self) -> Option<&str> {
+        None
+    }
 }

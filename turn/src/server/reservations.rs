@@ -38,16 +38,16 @@ impl Reservations {
         self.by_token.insert(token, reservation);
     }
 
-    pub(super) fn contains(&self, now: Instant, token: &Token) -> bool {
-        self.by_token.get(token).is_some_and(|it| now < it.until)
+    pub(super) fn contains(&self, now: Instant, token: Token) -> bool {
+        self.by_token.get(&token).is_some_and(|it| now < it.until)
     }
 
     /// Ends a reservation; the place is the caller's.
-    pub(super) fn take(&mut self, now: Instant, token: &Token) -> Option<Place> {
-        let reservation = self.by_token.get(token).filter(|it| now < it.until)?;
+    pub(super) fn take(&mut self, now: Instant, token: Token) -> Option<Place> {
+        let reservation = self.by_token.get(&token).filter(|it| now < it.until)?;
         let Reservation { place, until, .. } = *reservation;
-        self.by_token.remove(token);
-        self.due.remove(&(until, *token));
+        self.by_token.remove(&token);
+        self.due.remove(&(until, token));
         Some(place)
     }
 
