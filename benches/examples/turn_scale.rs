@@ -29,7 +29,7 @@ fn time<T>(mut operation: impl FnMut() -> T) -> f64 {
         })
         .collect();
     batches.sort_unstable();
-    batches[BATCHES / 4].as_nanos() as f64 / f64::from(BATCH)
+    batches[BATCHES / 4].as_secs_f64() * 1e9 / f64::from(BATCH)
 }
 
 fn main() {
@@ -38,7 +38,14 @@ fn main() {
     println!("{} kB for a server without allocations", fixed / 1000);
     println!(
         "{:>9} {:>11} {:>10} {:>9} {:>9} {:>9} {:>9} {:>9} {:>21}",
-        "", "bytes each", "open each", "to peer", "to client", "random", "random", "2 loads",
+        "",
+        "bytes each",
+        "open each",
+        "to peer",
+        "to client",
+        "random",
+        "random",
+        "2 loads",
         "expire: median, max"
     );
     for count in SCALE {
@@ -65,14 +72,18 @@ fn main() {
         let out = time(|| relay.to_peer(&mut out));
         back = relay.random(Way::ToClient);
         let back = time(|| relay.to_client(&mut back));
-        let mut loads = Loads::new(held as usize);
+        let mut loads = Loads::new(usize::try_from(held).expect("a size"));
         let floor = time(|| loads.two());
         drop(loads);
 
         let mut calls = relay.clone().expire();
         for _ in 1..RUNS {
             let again = relay.clone().expire();
-            calls = calls.into_iter().zip(again).map(|(a, b)| a.min(b)).collect();
+            calls = calls
+                .into_iter()
+                .zip(again)
+                .map(|(a, b)| a.min(b))
+                .collect();
         }
         calls.sort_unstable();
         let [a, b] = hot;

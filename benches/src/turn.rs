@@ -61,7 +61,11 @@ impl Walk {
     #[inline]
     fn next(&mut self) -> &FiveTuple {
         let at = self.next;
-        self.next = if at + 1 == self.paths.len() { 0 } else { at + 1 };
+        self.next = if at + 1 == self.paths.len() {
+            0
+        } else {
+            at + 1
+        };
         &self.paths[at]
     }
 }
@@ -179,7 +183,9 @@ impl Relay {
         let answer = ask(&auth, Method::ALLOCATE, &|b| b);
         let challenge = Message::parse(&answer).expect("a response");
         auth.challenge(&challenge, false).expect("a challenge");
-        let answer = ask(&auth, Method::ALLOCATE, &|b| b.with(&RequestedTransport::UDP));
+        let answer = ask(&auth, Method::ALLOCATE, &|b| {
+            b.with(&RequestedTransport::UDP)
+        });
         let answer = Message::parse(&answer).expect("a response");
         let Ok(Some(XorRelayedAddress(SocketAddr::V4(relayed)))) = answer.get() else {
             panic!("no allocation");
