@@ -7,14 +7,6 @@ use floe_stun::*;
 use floe_turn::{ClientEvent, *};
 use support::*;
 
-fn method(bytes: &[u8]) -> Method {
-    parse(bytes).method()
-}
-
-fn has<'a, A: Attribute<'a>>(bytes: &'a [u8]) -> bool {
-    parse(bytes).get::<A>().unwrap().is_some()
-}
-
 fn peer_of(bytes: &[u8]) -> std::net::SocketAddr {
     let XorPeerAddress(peer) = parse(bytes).get().unwrap().unwrap();
     peer
