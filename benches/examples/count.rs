@@ -12,10 +12,11 @@ use std::hint::black_box;
 use std::process::ExitCode;
 
 use floe_benches::negotiation::{self, Case};
-use floe_benches::{sdp, stun};
+use floe_benches::sdp;
+use floe_benches::stun::{self, Codec, ForEach, Operation, Repeat, hostile};
 
-const OPERATIONS: &str = "stun-floor stun-parse stun-read stun-fingerprint stun-integrity stun-build \
-                          sdp-structural sdp-typed sdp-print cone-without-relay cone symmetric matrix";
+const OPERATIONS: &str = "sdp-structural sdp-typed sdp-print cone-without-relay cone symmetric \
+                          matrix, and those of `count list`";
 
 fn repeat<T>(count: u64, mut operation: impl FnMut(u64) -> T) {
     for number in 0..count {
@@ -23,26 +24,91 @@ fn repeat<T>(count: u64, mut operation: impl FnMut(u64) -> T) {
     }
 }
 
+/// One operation of one STUN codec.
+struct Stun<'a> {
+    name: &'a str,
+    count: u64,
+    done: bool,
+}
+
+impl Repeat for Stun<'_> {
+    fn repeat<T>(&mut self, mut operation: impl FnMut() -> T) {
+        repeat(self.count, |_| operation());
+        self.done = true;
+    }
+}
+
+impl ForEach for Stun<'_> {
+    fn codec<C: Codec>(&mut self) {
+        for operation in Operation::ALL {
+            if name::<C>(operation) == self.name {
+                stun::run::<C>(operation, self);
+            }
+        }
+    }
+}
+
+fn name<C: Codec>(operation: Operation) -> String {
+    format!("stun/{}/{}", operation.name(), C::NAME)
+}
+
+/// Prints the name of every operation of every STUN codec, and how often it allocates.
+struct List;
+
+struct Allocations(u64);
+
+impl Repeat for Allocations {
+    fn repeat<T>(&mut self, mut operation: impl FnMut() -> T) {
+        // Not the first time, when tables are made.
+        black_box(operation());
+        let measured = allocation_counter::measure(|| {
+            black_box(operation());
+        });
+        self.0 = measured.count_total;
+    }
+}
+
+impl ForEach for List {
+    fn codec<C: Codec>(&mut self) {
+        for operation in Operation::ALL {
+            let mut allocations = Allocations(0);
+            if stun::run::<C>(operation, &mut allocations) {
+                println!("{}\t{}", name::<C>(operation), allocations.0);
+            }
+        }
+    }
+}
+
 fn run(operation: &str, count: u64) -> Option<()> {
-    let request = &stun::REQUEST;
-    let (message, key) = (stun::parse(request), stun::key());
     let session = sdp::structural(sdp::OFFER);
-    let mut buffer = [0; 128];
     match operation {
-        "stun-floor" => repeat(count, |_| stun::floor(black_box(request))),
-        "stun-parse" => repeat(count, |_| stun::parse(black_box(request))),
-        "stun-read" => repeat(count, |_| {
-            black_box(stun::parse_and_read(black_box(request)));
-        }),
-        "stun-fingerprint" => repeat(count, |_| stun::verify_fingerprint(black_box(&message))),
-        "stun-integrity" => repeat(count, |_| stun::verify_integrity(black_box(&message), &key)),
-        "stun-build" => repeat(count, |_| stun::build(black_box(&mut buffer), &key)),
         "sdp-structural" => repeat(count, |_| {
             black_box(sdp::structural(black_box(sdp::OFFER)));
         }),
         "sdp-typed" => repeat(count, |_| sdp::typed(black_box(sdp::OFFER))),
         "sdp-print" => repeat(count, |_| sdp::print(black_box(&session))),
         "matrix" => repeat(count, |number| negotiation::matrix(number + 1)),
+        name if name.starts_with("stun/") => {
+            let mut stun = Stun {
+                name,
+                count,
+                done: false,
+            };
+            stun::for_each(&mut stun);
+            return stun.done.then_some(());
+        }
+        name if name.starts_with("hostile/") => {
+            let mut parts = name.split('/').skip(1);
+            let (operation, size) = (parts.next()?, parts.next()?.parse().ok()?);
+            let bytes = hostile::message(size);
+            let message = hostile::parse(&bytes);
+            match operation {
+                "parse" => repeat(count, |_| hostile::parse(black_box(&bytes))),
+                "get" => repeat(count, |_| hostile::get(black_box(&message))),
+                "unknown" => repeat(count, |_| hostile::unknown(black_box(&message))),
+                _ => return None,
+            }
+        }
         name => {
             let case = Case::ALL.into_iter().find(|case| case.name() == name)?;
             repeat(count, |number| {
@@ -57,11 +123,24 @@ fn run(operation: &str, count: u64) -> Option<()> {
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let [operation, count] = &arguments[..]
-        && let Ok(count) = count.parse()
-        && run(operation, count).is_some()
-    {
-        return ExitCode::SUCCESS;
+    match &arguments[..] {
+        [list] if list == "list" => {
+            stun::for_each(&mut List);
+            for size in hostile::SIZES {
+                println!(
+                    "hostile/parse/{size}\t0\nhostile/get/{size}\t0\nhostile/unknown/{size}\t0"
+                );
+            }
+            return ExitCode::SUCCESS;
+        }
+        [operation, count] => {
+            if let Ok(count) = count.parse()
+                && run(operation, count).is_some()
+            {
+                return ExitCode::SUCCESS;
+            }
+        }
+        _ => {}
     }
     eprintln!("usage: count OPERATION N\noperations: {OPERATIONS}");
     ExitCode::FAILURE

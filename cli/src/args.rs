@@ -6,16 +6,18 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand, ValueEnum};
 use floe_sim::Preset;
+use floe_stun::{PrepareError, Profile};
 
 use crate::conditions::Conditions;
 use crate::connect::ConnectArgs;
+use crate::discover::DiscoverArgs;
 use crate::quantity::{self, Seeds};
 use crate::serve::ServeArgs;
 use crate::stun::StunCommand;
 
 /// Two peers behind NATs find a path to each other: simulated, measured, explained.
 ///
-/// `matrix` and `pair` happen in virtual time: the same arguments print the same bytes, on any machine
+/// `matrix`, `pair` and `discover` happen in virtual time: the same arguments print the same bytes, on any machine
 /// and with any number of threads. `serve` and `connect` are the same machines on real sockets.
 #[derive(Debug, Parser)]
 #[command(name = "floe", version, after_help = AFTER_HELP)]
@@ -29,6 +31,7 @@ Examples:
   floe matrix                            every kind of NAT against every other
   floe matrix --loss 5 --seeds 1..101    the same with 5 % loss, 100 times
   floe pair full-cone symmetric          one negotiation, packet by packet
+  floe discover --nat symmetric          what a host finds out of its NAT (RFC 5780)
   floe nat list                          what there is
   floe serve                             a STUN and TURN server on loopback
   floe connect --help                    one ICE agent, signalling on stdio
@@ -54,6 +57,8 @@ pub(crate) enum Command {
     Matrix(MatrixArgs),
     /// Negotiate once between two kinds of NAT, and tell the story packet by packet
     Pair(PairArgs),
+    /// Find out from inside what kind of NAT a host is behind
+    Discover(DiscoverArgs),
     /// The kinds of NAT
     #[command(subcommand)]
     Nat(NatCommand),
@@ -189,9 +194,15 @@ pub(crate) enum ListFormat {
 }
 
 /// Knows the names, so that errors and completions can list them.
-fn nat_parser() -> impl TypedValueParser<Value = Preset> {
+pub(crate) fn nat_parser() -> impl TypedValueParser<Value = Preset> {
     let names = Preset::ALL.map(|nat| PossibleValue::new(nat.name()).help(nat.description()));
     PossibleValuesParser::new(names).try_map(|name| Preset::by_name(&name).ok_or("no such NAT"))
+}
+
+/// A user name, realm or password as it goes over the wire (RFC 8489 §9).
+pub(crate) fn prepared(text: &str) -> Result<String, PrepareError> {
+    let prepared = Profile::OpaqueString.prepare(text)?;
+    Ok(prepared.as_str().into())
 }
 
 #[cfg(test)]

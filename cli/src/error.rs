@@ -28,6 +28,12 @@ pub(crate) enum Error {
     Threads(String),
     /// More runs than can be counted.
     TooManyRuns,
+    /// A discovery came to no result: a fault of the simulator.
+    Survey {
+        nat: Preset,
+        seed: u64,
+        error: Option<SessionError>,
+    },
     /// A run came to no result: a fault of the simulator.
     Session {
         a: Preset,
@@ -47,7 +53,7 @@ impl Error {
 
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Session { .. } => ExitCode::from(1),
+            Self::Session { .. } | Self::Survey { .. } => ExitCode::from(1),
             _ => ExitCode::from(2),
         }
     }
@@ -69,6 +75,13 @@ impl fmt::Display for Error {
             Self::Runtime(error) => write!(f, "the operating system does not help: {error}"),
             Self::Threads(error) => write!(f, "cannot start the threads: {error}"),
             Self::TooManyRuns => f.write_str("more runs than can be counted: take fewer seeds"),
+            Self::Survey { nat, seed, error } => {
+                write!(f, "{nat} with seed {seed} came to no result")?;
+                match error {
+                    Some(error) => write!(f, ": {error}"),
+                    None => f.write_str(" in time"),
+                }
+            }
             Self::Session { a, b, seed, error } => {
                 write!(f, "{a} × {b} with seed {seed} came to no result: {error}")
             }

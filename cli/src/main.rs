@@ -3,6 +3,7 @@
 mod args;
 mod conditions;
 mod connect;
+mod discover;
 mod error;
 mod format;
 mod ladder;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
     let result = match args.command {
         Some(Command::Matrix(args)) => matrix::run(&args, &mut out),
         Some(Command::Pair(args)) => pair::run(&args, &mut out),
+        Some(Command::Discover(args)) => discover::run(&args, &mut out),
         Some(Command::Nat(NatCommand::List(args))) => nat::list(args.format, &mut out),
         Some(Command::Serve(args)) => serve::run(&args, &mut out),
         Some(Command::Connect(args)) => connect::run(&args, &mut out),

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
 
 use floe_net::{Server, seed};
+use floe_stun::Credentials;
 use floe_turn::{PeerPolicy, Prefix, RFC5766_CHANNELS, ServerConfig};
 
 use crate::error::Error;
@@ -28,10 +29,10 @@ pub(crate) struct ServeArgs {
 
     /// Who may relay; can be given several times [default: a user made up for this run]
     #[arg(long, value_name = "NAME:PASSWORD", value_parser = user)]
-    user: Vec<(String, String)>,
+    user: Vec<Credentials>,
 
     /// Whose users these are
-    #[arg(long, value_name = "REALM", default_value = "floe")]
+    #[arg(long, value_name = "REALM", default_value = "floe", value_parser = crate::args::prepared)]
     realm: String,
 
     /// Relay to these peers too, although they are not on the public internet; can be given several
@@ -40,10 +41,10 @@ pub(crate) struct ServeArgs {
     allow_peer: Vec<Prefix>,
 }
 
-fn user(text: &str) -> Result<(String, String), String> {
+fn user(text: &str) -> Result<Credentials, String> {
     match text.split_once(':') {
         Some((name, password)) if !name.is_empty() && !password.is_empty() => {
-            Ok((name.into(), password.into()))
+            Credentials::prepared(name, password).map_err(|error| error.to_string())
         }
         _ => Err("a user is NAME:PASSWORD".into()),
     }
@@ -97,9 +98,7 @@ async fn serve(args: &ServeArgs, out: &mut impl Write) -> Result<Verdict, Error>
         config = config.with_user("floe", &password);
         Some(password)
     } else {
-        for (name, password) in &args.user {
-            config = config.with_user(name, password);
-        }
+        config.users.clone_from(&args.user);
         None
     };
 

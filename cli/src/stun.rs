@@ -4,6 +4,7 @@ mod args;
 mod decode;
 pub(crate) mod fact;
 mod fault;
+mod form;
 mod hex;
 mod input;
 mod proof;

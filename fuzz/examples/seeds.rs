@@ -11,15 +11,26 @@ fn main() -> io::Result<()> {
         for (number, seed) in (target.seeds)().iter().enumerate() {
             fs::write(corpus.join(format!("seed-{number}")), seed)?;
         }
-        let Ok(found) = fs::read_dir(root.join("regressions").join(target.name)) else {
-            continue;
-        };
-        for entry in found {
-            let path = entry?.path();
-            if let Some(name) = path.file_name() {
-                fs::copy(&path, corpus.join(name))?;
-            }
-        }
+        copy(&root.join("regressions").join(target.name), &corpus)?;
+    }
+    // Those whose corpora lie with the tests of their crates.
+    for entry in fs::read_dir(root.join("../stun/tests/corpus"))? {
+        let entry = entry?;
+        let name = format!("stun_{}", entry.file_name().display());
+        copy(&entry.path(), &root.join("corpus").join(name))?;
+    }
+    Ok(())
+}
+
+/// Copies the files of a directory, if there is one.
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    let Ok(files) = fs::read_dir(from) else {
+        return Ok(());
+    };
+    fs::create_dir_all(to)?;
+    for file in files {
+        let file = file?;
+        fs::copy(file.path(), to.join(file.file_name()))?;
     }
     Ok(())
 }

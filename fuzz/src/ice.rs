@@ -6,11 +6,11 @@ use std::time::Duration;
 use floe_ice::{
     Agent, Candidate, CandidateKind, Config, Event, RemoteParameters, Role, State, TurnServer,
 };
+use floe_sansio::testing::Driver;
 use floe_sansio::{FiveTuple, HEADROOM, Instant, TAILROOM};
 use floe_sdp::ice::IceCredentials;
 use floe_stun::{AttributeType as Type, Credentials, Key, Protocol};
 
-use crate::driver::Driver;
 use crate::samples;
 use crate::script::{Script, Writer, xor4};
 

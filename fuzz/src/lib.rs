@@ -1,20 +1,19 @@
 //! What must hold of any input, as one function a target; libFuzzer calls them, and so do the tests.
 //!
+//! Those of `floe-stun` live in the tests of that crate (`stun/tests/fuzz`).
+//!
 //! | target | input |
 //! |---|---|
-//! | [`stun`] | one datagram |
 //! | [`sdp`] | one session description |
 //! | [`candidate`] | one candidate as text |
 //! | [`turn_server`], [`turn_client`], [`ice`], [`peer`] | a script: see [`script`] |
 
 pub mod candidate;
-pub mod driver;
 pub mod ice;
 pub mod peer;
 pub mod samples;
 pub mod script;
 pub mod sdp;
-pub mod stun;
 pub mod turn_client;
 pub mod turn_server;
 
@@ -40,4 +39,4 @@ macro_rules! targets {
     };
 }
 
-targets!(stun, sdp, candidate, turn_server, turn_client, ice, peer);
+targets!(sdp, candidate, turn_server, turn_client, ice, peer);

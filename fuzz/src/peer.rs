@@ -6,11 +6,11 @@ use std::time::Duration;
 use floe_peer::{
     Config, Connection, DescriptionKind, DtlsIdentity, Event, Fingerprint, IceCandidate, Setup,
 };
+use floe_sansio::testing::Driver;
 use floe_sansio::{FiveTuple, Instant};
 use floe_sdp::Session;
 use floe_stun::{AttributeType as Type, Key, Username};
 
-use crate::driver::Driver;
 use crate::samples;
 use crate::script::{Script, Writer, xor4};
 

@@ -3,11 +3,11 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use floe_sansio::testing::Driver;
 use floe_sansio::{FiveTuple, HEADROOM, Input, Instant, TAILROOM};
 use floe_stun::{AttributeType as Type, Credentials, Key, Message};
 use floe_turn::{Client, ClientConfig, ClientEvent};
 
-use crate::driver::Driver;
 use crate::samples;
 use crate::script::{Script, Writer, xor4};
 

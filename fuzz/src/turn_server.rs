@@ -3,13 +3,13 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use floe_sansio::testing::Driver;
 use floe_sansio::{FiveTuple, Instant};
 use floe_stun::{
     AttributeType as Type, Builder, Credentials, LongTermClient, Message, TransactionId,
 };
 use floe_turn::{Server, ServerConfig, ServerEvent};
 
-use crate::driver::Driver;
 use crate::samples;
 use crate::script::{Script, Writer, xor4};
 

@@ -66,9 +66,9 @@ impl Gatherer {
         for &base in bases {
             for &server in stun_servers.iter().filter(|s| same_family(base, **s)) {
                 let config = floe_stun::ClientConfig {
-                    path: FiveTuple::udp(base, server),
                     retransmission: config.gathering,
                     keepalive: Some(KEEPALIVE),
+                    ..floe_stun::ClientConfig::new(FiveTuple::udp(base, server))
                 };
                 let client = floe_stun::Client::new(config, entropy.seed(), now);
                 add(base, server, Client::Stun(Box::new(client)));

@@ -74,4 +74,6 @@ pub enum DropReason {
     Capacity,
     /// The machine has ended.
     Closed,
+    /// Whoever it belongs to has used up what he may send.
+    OverBudget,
 }

@@ -22,7 +22,8 @@
 //! All of it is virtual: no clock, no socket, no thread. A failure names the promise, the seed, the
 //! step and the machine; [`check`] with that one seed and as many steps shows it again.
 //!
-//! For parsers there is less: [`fuzz`] runs a fuzz body over inputs and their mutations.
+//! For fuzz bodies there are [`fuzz`], which runs one over inputs and their mutations, and [`Driver`],
+//! which leads one machine and watches it.
 //!
 //! A crate asks for it with `floe-sansio = { workspace = true, features = ["testing"] }` among its
 //! `dev-dependencies`.
@@ -94,6 +95,7 @@
 //! assert!(seen.transmits > 0 && seen.rejected > 0);
 //! ```
 
+mod driver;
 mod failure;
 mod live;
 mod log;
@@ -104,6 +106,7 @@ mod world;
 
 use core::ops::Range;
 
+pub use driver::Driver;
 pub use failure::{Failure, Promise};
 pub use log::Tally;
 pub use mutate::{fuzz, mutate};

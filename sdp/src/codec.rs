@@ -8,7 +8,8 @@ use crate::grammar::is_token;
 /// An RTP payload format with the number it is sent under.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Codec {
-    /// 0..=127.
+    /// 0..=127 but for 64..=95, which would look like RTCP on the one port that both have
+    /// (RFC 5761 §4).
     pub payload_type: u8,
     /// Encoding name, such as `opus`; compared without regard to case.
     pub name: String,
@@ -113,7 +114,7 @@ impl Codec {
     pub(crate) fn is_valid(&self) -> bool {
         let text =
             |text: &String| !text.is_empty() && !text.bytes().any(|byte| b"\0\r\n".contains(&byte));
-        self.payload_type <= 127
+        matches!(self.payload_type, 0..=63 | 96..=127)
             && !self.name.is_empty()
             && self.name.bytes().all(is_token)
             && self.clock_rate > 0

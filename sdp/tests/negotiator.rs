@@ -1006,6 +1006,22 @@ fn what_cannot_be_said_is_refused() {
     );
 }
 
+/// They would look like RTCP.
+///
+/// req: DEMUX-5761-4-2
+#[test]
+fn payload_types_64_to_95_are_not_sent() {
+    for payload_type in 0..=255 {
+        let section = SectionConfig::Audio(Rtp {
+            codecs: vec![Codec::new(payload_type, "opus", 48_000, Some(2))],
+            direction: SENDRECV,
+        });
+        let result = floe_sdp::Negotiator::new(NegotiatorConfig::new(1, vec![section]));
+        let fits = (0..64).contains(&payload_type) || (96..128).contains(&payload_type);
+        assert_eq!(result.is_ok(), fits, "{payload_type}");
+    }
+}
+
 /// req: OA-5-6
 #[test]
 fn an_offer_of_no_sections_has_an_answer_of_none() {

@@ -13,6 +13,7 @@
 //! | [`Log`] | what happened to each packet, where, and why |
 //! | [`Oracle`], [`Judgement`] | what must be possible, from the plan alone, and what a run is held against it |
 //! | [`SessionConfig`], [`Report`] | one whole negotiation between two real peers, with a real server |
+//! | [`SurveyConfig`], [`Survey`] | one behaviour discovery (RFC 5780): what kind of NAT a host finds itself behind |
 //! | [`probe`] | the simplest hole puncher, the oracle's independent witness |
 //! | [`Random`], [`EventQueue`] | randomness keyed by name and number, events in a defined order |
 //!
@@ -115,6 +116,7 @@ mod queue;
 mod random;
 mod session;
 mod simulation;
+mod survey;
 mod topology;
 
 pub use cause::DropCause;
@@ -136,4 +138,5 @@ pub use session::{
     PeerHost, Report, ServerHost, SessionConfig, SessionError, SideReport, Tally, Timeline,
 };
 pub use simulation::{Simulation, Stop};
+pub use survey::{DiscoveryHost, Step, Survey, SurveyConfig};
 pub use topology::{HostId, Layer, SegmentId, Site, Subnet, Topology, TopologyError};

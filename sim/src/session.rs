@@ -310,6 +310,8 @@ pub enum SessionError {
     Topology(TopologyError),
     /// A peer cannot be made.
     Peer(floe_peer::Error),
+    /// There can be no such server.
+    Server(floe_stun::ServerConfigError),
     /// A peer refused what the other signalled.
     Signalling(String),
     /// Time stood still: this host caused more and more at one instant.
@@ -321,6 +323,7 @@ impl fmt::Display for SessionError {
         match self {
             Self::Topology(error) => error.fmt(f),
             Self::Peer(error) => error.fmt(f),
+            Self::Server(error) => error.fmt(f),
             Self::Signalling(error) => write!(f, "signalling failed: {error}"),
             Self::Stuck(host) => write!(f, "host \"{host}\" keeps time from moving"),
         }
@@ -332,6 +335,12 @@ impl core::error::Error for SessionError {}
 impl From<TopologyError> for SessionError {
     fn from(error: TopologyError) -> Self {
         Self::Topology(error)
+    }
+}
+
+impl From<floe_stun::ServerConfigError> for SessionError {
+    fn from(error: floe_stun::ServerConfigError) -> Self {
+        Self::Server(error)
     }
 }
 

@@ -7,7 +7,7 @@
 use zeroize::Zeroize;
 
 /// Bytes of a block of either hash.
-const BLOCK_LEN: usize = 64;
+pub(crate) const BLOCK_LEN: usize = 64;
 
 type Block = [u8; BLOCK_LEN];
 
@@ -101,7 +101,7 @@ impl<S: State> Drop for Hmac<S> {
 
 /// Hashes `parts` from `state` on, which has seen `blocks` blocks already.
 fn hash<S: State>(mut state: S, blocks: u64, parts: &[&[u8]]) -> S::Code {
-    // The last bytes and the padding: two blocks at most.
+    // What does not fill a block yet; in the end with the padding, which can take one block more.
     let mut tail = [[0; BLOCK_LEN]; 2];
     let mut filled = 0;
     let mut bits = blocks * 8 * BLOCK_LEN as u64;
@@ -117,20 +117,17 @@ fn hash<S: State>(mut state: S, blocks: u64, parts: &[&[u8]]) -> S::Code {
                 continue;
             }
             state.compress(&tail[..1]);
+            tail[0] = [0; BLOCK_LEN];
         }
-        let mut chunks = part.chunks_exact(BLOCK_LEN);
-        for chunk in &mut chunks {
-            if let Ok(block) = chunk.try_into() {
-                state.compress(core::slice::from_ref(block));
-            }
+        while let Some((block, rest)) = part.split_first_chunk() {
+            state.compress(core::slice::from_ref(block));
+            part = rest;
         }
-        let rest = chunks.remainder();
-        tail[0][..rest.len()].copy_from_slice(rest);
-        filled = rest.len();
+        tail[0][..part.len()].copy_from_slice(part);
+        filled = part.len();
     }
 
     tail[0][filled] = 0x80;
-    tail[0][filled + 1..].fill(0);
     let last = usize::from(filled >= BLOCK_LEN - 8);
     tail[last][BLOCK_LEN - 8..].copy_from_slice(&bits.to_be_bytes());
     state.compress(&tail[..=last]);

@@ -6,7 +6,7 @@ use md5::{Digest, Md5};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
 
-use crate::hmac::{self, Hmac, State};
+use crate::hmac::{self, BLOCK_LEN, Hmac, State};
 use crate::message::HEADER_LEN;
 
 /// Bytes of an HMAC-SHA1 code.
@@ -97,7 +97,7 @@ impl Key {
         at: usize,
         claimed: &[u8],
     ) -> bool {
-        let is = |code: &[u8]| code.ct_eq(claimed).into();
+        let is = |code: &[u8]| same(code, claimed);
         match algorithm {
             Algorithm::Sha1 => is(&self.sha1(message, at)),
             Algorithm::Sha256 => code(&self.sha256, message, at, claimed.len())
@@ -117,11 +117,22 @@ fn unquoted(text: &str) -> &str {
 }
 
 fn code<S: State>(hmac: &Hmac<S>, message: &[u8], at: usize, code_len: usize) -> S::Code {
-    let mut header = [0; HEADER_LEN];
-    header.copy_from_slice(&message[..HEADER_LEN]);
+    // The first block is copied, to put the length right.
+    let mut first = [0; BLOCK_LEN];
+    let len = at.min(BLOCK_LEN);
+    first[..len].copy_from_slice(&message[..len]);
     let length = (at + 4 + code_len - HEADER_LEN) as u16;
-    header[2..4].copy_from_slice(&length.to_be_bytes());
-    hmac.code(&[&header, &message[HEADER_LEN..at]])
+    first[2..4].copy_from_slice(&length.to_be_bytes());
+    hmac.code(&[&first[..len], &message[len..at]])
+}
+
+/// Whether two codes are the same; takes as long if they are not.
+fn same(one: &[u8], two: &[u8]) -> bool {
+    let difference = one
+        .iter()
+        .zip(two)
+        .fold(0, |all, (one, two)| all | (one ^ two));
+    one.len() == two.len() && difference.ct_eq(&0).into()
 }
 
 /// Never prints the key.

@@ -33,9 +33,12 @@
 //! | showing what is no message | [`Dissection`] |
 //! | integrity and credentials | [`Key`], [`LongTermClient`], [`LongTermServer`] |
 //! | user names, realms and passwords in any script | [`Profile`], [`Prepared`] |
-//! | retransmission | [`Transactions`], [`Retransmission`] |
-//! | the Binding usage | [`Client`], [`Server`] |
+//! | transactions, retransmission and its time-out | [`Transactions`], [`Retransmission`], [`RtoCache`] |
+//! | the frames of a TCP or TLS stream | [`Deframer`] |
+//! | whether a certificate is that of the server | [`certificate_names`] |
 //! | from the URI of a server to its addresses | [`Uri`], [`Resolution`] |
+//! | the Binding usage | [`Client`], [`Server`], [`ServerConfig`] |
+//! | what kind of NAT there is | [`Discovery`], [`discovery`] |
 //! | several protocols on one port | [`Protocol`] |
 //! | strategies for property tests | `testing`, with the feature of that name |
 //!
@@ -51,9 +54,11 @@
 //!   needs the feature `unicode`, which is on by default.
 //! - RFC 7064, RFC 7065: URIs of STUN and TURN servers; RFC 2782, 5928, 8305: the DNS steps, as requests
 //!   to the owner.
-//! - RFC 8445, 8656, 5780, 6062: attributes and codes; what they mean is for the `ice` and `turn`
+//! - RFC 8445, 8656, 6062: attributes and codes; what they mean is for the `ice` and `turn`
 //!   crates.
-//! - RFC 3489 compatibility is left out: a message without the magic cookie is not STUN here.
+//! - RFC 5780: behaviour discovery over UDP, both sides ([`Discovery`], [`BehaviourService`]).
+//! - RFC 3489: clients are answered where [`ServerConfig::classic`] says so; elsewhere a message without
+//!   the magic cookie is not STUN.
 
 #![no_std]
 
@@ -67,13 +72,15 @@ mod auth;
 mod builder;
 mod classify;
 mod client;
+pub mod discovery;
 mod dissect;
 mod fingerprint;
 mod hmac;
+mod identity;
 mod integrity;
 mod message;
 mod prepare;
-mod resolve;
+pub mod resolve;
 mod rto;
 mod server;
 mod size_limit;
@@ -96,23 +103,26 @@ pub use auth::{
 };
 pub use builder::{BuildError, Builder};
 pub use classify::Protocol;
-pub use client::{BindingError, Client, ClientConfig, ClientEvent, read_response};
+pub use client::{
+    Authentication, BindingError, Client, ClientConfig, ClientConfigError, ClientEvent,
+    ConnectedError, Fingerprint, MAX_REDIRECTS, MAX_SERVER_ERROR_RETRIES, read_response,
+};
+#[doc(inline)]
+pub use discovery::{Discovery, DiscoveryConfig, DiscoveryEvent};
 pub use dissect::{DissectedAttribute, DissectedAttributes, Dissection};
+pub use identity::{PresentedId, certificate_names};
 pub use integrity::{Algorithm, Key};
 pub use message::{
     Class, HEADER_LEN, MAGIC_COOKIE, Message, MessageType, Method, ParseError, ParseErrorKind,
     TransactionId,
 };
 pub use prepare::{PrepareError, PrepareErrorKind, Prepared, Profile};
-pub use resolve::{
-    Answer, AnswerError, Families, MAX_QUERIES, MAX_RECORDS, MAX_SERVERS, NaptrRecord, NextServer,
-    Query, QueryId, QueryKind, Resolution, ResolveConfig, ResolveError, ServerAddress, SrvRecord,
-    Usage,
-};
+#[doc(inline)]
+pub use resolve::{Resolution, ResolveConfig};
 pub use rto::{MAX_RTO, MAX_RTO_SERVERS, RTO_LIFETIME, RtoCache, RtoEstimator};
 pub use server::{
-    Access, AddressGrid, BehaviourService, Budget, MAX_PENDING, Redirect, Server, ServerConfig,
-    ServerConfigError,
+    Access, AddressGrid, Answers, BehaviourService, Budget, MAX_PENDING, Redirect, Server,
+    ServerConfig, ServerConfigError,
 };
 pub use size_limit::SizeLimit;
 pub use stream::{

@@ -16,16 +16,15 @@ use floe_sansio::{
 };
 
 pub use access::Access;
-pub use budget::Budget;
+pub use budget::{Answers, Budget};
 pub use config::{AddressGrid, BehaviourService, Redirect, ServerConfig, ServerConfigError};
 
 use self::access::{Guard, Pass};
-use self::budget::Answers;
 use self::classic::Classic;
 use crate::attribute::AttributeType;
 use crate::attributes::{
-    AlternateServer, ChangeRequest, ErrorCode, MappedAddress, OtherAddress, Padding,
-    ResponseOrigin, ResponsePort, Software, StatusCode, UnknownRequired, XorMappedAddress,
+    AlternateDomain, AlternateServer, ChangeRequest, ErrorCode, MappedAddress, OtherAddress,
+    Padding, ResponseOrigin, ResponsePort, Software, StatusCode, UnknownRequired, XorMappedAddress,
 };
 use crate::auth::{MAX_PARKED, Parking, Refusal, Seal, User, UserAnswer, UserWanted};
 use crate::builder::{BuildError, Builder};
@@ -84,14 +83,14 @@ pub struct Server {
 }
 
 /// What a request is answered with.
-struct Plan {
+struct Plan<'s> {
     now: Instant,
     /// From where, and to where.
     path: FiveTuple,
     /// Where the request came from.
     source: SocketAddr,
     /// What signs the response.
-    seal: Option<Seal>,
+    seal: Option<&'s Seal>,
     outcome: Outcome,
 }
 
@@ -210,17 +209,20 @@ impl Server {
                 return Input::Dropped(DropReason::Unsupported);
             }
             // Received, and that is all there is to it (RFC 8489 §6.3.2).
-            Class::Indication => return Input::Handled,
+            Class::Indication if self.guard.takes(message) => return Input::Handled,
+            Class::Indication => return Input::Dropped(DropReason::Unauthenticated),
             Class::Success | Class::Error => return Input::Dropped(DropReason::NoTransaction),
         }
-        let (seal, refusal) = match self.guard.check(now, path.remote, message, found) {
+        // By reference from here on: a key is large.
+        let pass = self.guard.check(now, path.remote, message, found);
+        let (seal, refusal) = match &pass {
             Pass::Anyone => (None, None),
             Pass::User(seal) => (Some(seal), None),
-            Pass::Refused(refusal) => (None, Some(refusal)),
+            Pass::Refused(refusal) => (None, Some(*refusal)),
             Pass::Later(claim) => {
                 // A driver drains after every call; one that does not is none to keep more for.
                 let room = self.events.len() < MAX_PARKED;
-                let parked = room.then(|| self.parking.park(now, path, message, &claim));
+                let parked = room.then(|| self.parking.park(now, path, message, claim));
                 return match parked.flatten() {
                     Some(wanted) => {
                         self.events.push_back(wanted);
@@ -240,7 +242,7 @@ impl Server {
         };
         let source = path.remote;
         let (path, outcome) = match outcome {
-            Ok((path, success)) => (path, self.redirected(path, seal.as_ref(), success)),
+            Ok((path, success)) => (path, self.redirected(path, seal, success)),
             Err(error) => (path, error),
         };
         let plan = Plan {
@@ -360,7 +362,7 @@ impl Server {
         }
     }
 
-    fn respond(&self, request: &Message<'_>, plan: &Plan) -> Result<Bytes, BuildError> {
+    fn respond(&self, request: &Message<'_>, plan: &Plan<'_>) -> Result<Bytes, BuildError> {
         if self.is_basic {
             let mut buffer = [0; BASIC_MAX];
             let len = self.build(&mut buffer, request, plan, None)?;
@@ -385,7 +387,7 @@ impl Server {
         &self,
         buffer: &mut [u8],
         request: &Message<'_>,
-        plan: &Plan,
+        plan: &Plan<'_>,
         padding: Option<Padding<'_>>,
     ) -> Result<usize, BuildError> {
         let class = match plan.outcome {
@@ -426,14 +428,13 @@ impl Server {
                     .with(&AlternateServer(*first))
                     .with_some(second.map(AlternateServer).as_ref());
                 let redirect = self.config.redirect.as_ref().filter(|_| *domain);
-                if let Some(name) = redirect.and_then(|redirect| redirect.domain.as_deref()) {
-                    builder = builder.with_raw(AttributeType::ALTERNATE_DOMAIN, name.as_bytes());
-                }
+                let name = redirect.and_then(|redirect| redirect.domain.as_deref());
+                builder = builder.with_some(name.map(AlternateDomain).as_ref());
             }
         }
         let software = self.config.software.as_deref().map(Software);
         builder = builder.with_some(software.as_ref());
-        if let Some(seal) = &plan.seal {
+        if let Some(seal) = plan.seal {
             builder = seal.append(builder);
         }
         // Echoed, and with a shared port always there (RFC 8489 §7, §12).
@@ -443,8 +444,10 @@ impl Server {
         builder.finish()
     }
 
-    /// Nothing ever becomes due.
-    pub fn handle_timeout(&mut self, _now: Instant) {}
+    /// Nothing ever becomes due; the time is noted.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.clock.advance(now);
+    }
 
     /// The next response.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {

@@ -121,6 +121,8 @@ enum Place {
     Waiting(u64),
     /// Counted among the outstanding ones of its server.
     Outstanding,
+    /// Neither: it ended before its turn came, and only has to say so.
+    Unsent,
 }
 
 /// One request that waits for its response.
@@ -297,6 +299,7 @@ impl<T> Transactions<T> {
             self.deadlines.remove(&(deadline, id));
         }
         match transaction.place {
+            Place::Unsent => {}
             Place::Waiting(number) => {
                 self.waiting.remove(&(server, number, id));
             }
@@ -413,6 +416,10 @@ impl<T> Transactions<T> {
     fn end_at(&mut self, id: TransactionId, at: Instant) {
         if let Some(transaction) = self.by_id.get_mut(&id) {
             transaction.left = 0;
+            if let Place::Waiting(number) = transaction.place {
+                transaction.place = Place::Unsent;
+                self.waiting.remove(&(transaction.path.remote, number, id));
+            }
             self.set_deadline(id, at);
         }
     }
@@ -443,9 +450,7 @@ impl<T> Transactions<T> {
         let (_, _, id) = next;
         if let Some(transaction) = self.by_id.get_mut(&id) {
             transaction.place = Place::Outstanding;
-            if transaction.deadline.is_none() {
-                self.set_deadline(id, Instant::ZERO);
-            }
+            self.set_deadline(id, Instant::ZERO);
         }
     }
 }

@@ -128,7 +128,7 @@ fn a_bare_request_is_answered_with_the_address_it_came_from() {
     }
 }
 
-/// req: STUN-6.3.1.2-1
+/// req: STUN-6.3.1.2-1, STUN-6.2.2-11, STUN-12-3
 #[test]
 fn the_response_goes_back_on_the_path_of_the_request() {
     for transport in [
@@ -142,7 +142,7 @@ fn the_response_goes_back_on_the_path_of_the_request() {
     }
 }
 
-/// req: STUN-12-5
+/// req: STUN-12-4, STUN-12-5
 #[test]
 fn fingerprint_is_answered_in_kind() {
     assert!(!Message::parse(&answer(&plain())).unwrap().has_fingerprint());
@@ -542,9 +542,9 @@ fn a_client_without_patience_still_lets_time_pass() {
     let keepalive = Some(Duration::ZERO);
     for transport in [Transport::Udp, Transport::Tcp] {
         let config = ClientConfig {
-            path: over(transport),
             retransmission,
             keepalive,
+            ..ClientConfig::new(over(transport))
         };
         let (mut client, _) = asked(config);
         for _ in 0..10 {

@@ -217,6 +217,7 @@ fn padding_is_ignored() {
     assert_eq!(message.get().unwrap(), Some(Username("u")));
 }
 
+/// req: STUN-14-5
 #[test]
 fn of_repeated_attributes_the_first_counts() {
     let bytes = built(|b| b.with(&Priority(1)).with(&Priority(2))).unwrap();

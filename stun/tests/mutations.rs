@@ -14,7 +14,18 @@ mod pcap;
 
 const PACKETS: u64 = 1_000_000;
 
-/// The test vectors, and the STUN messages of the captures.
+/// A message of one attribute.
+fn single(kind: u16, length: u8) -> Vec<u8> {
+    let mut message = vec![0, 1, 0, 4 + length, 0x21, 0x12, 0xA4, 0x42];
+    message.extend([7; 12]);
+    message.extend(kind.to_be_bytes());
+    message.extend([0, length]);
+    message.resize(24 + usize::from(length), 0);
+    message
+}
+
+/// The test vectors, the STUN messages of the captures, and the three attributes that have a length of
+/// their own in lengths that they may have and may not.
 fn seeds() -> Vec<Vec<u8>> {
     let file: serde_json::Value =
         serde_json::from_str(include_str!("data/stun_messages.json")).unwrap();
@@ -32,6 +43,9 @@ fn seeds() -> Vec<Vec<u8>> {
         let datagrams = pcap::Capture::read(file).datagrams;
         let payloads = datagrams.into_iter().map(|(_, _, payload)| payload);
         seeds.extend(payloads.filter(|payload| payload[0] < 4));
+    }
+    for length in (0..=40).step_by(4) {
+        seeds.extend([0x0008, 0x001C, 0x8028].map(|kind| single(kind, length)));
     }
     seeds
 }
@@ -116,8 +130,7 @@ fn mend(bytes: &mut Vec<u8>) {
     }
 }
 
-/// req: STUN-5-1, STUN-5-4, STUN-5-9, STUN-14-6, STUN-14.7-3
-/// req: STUN-9-1, STUN-9-2, STUN-14-4, STUN-14.7-2
+/// req: STUN-5-1, STUN-5-4, STUN-5-9, STUN-14-6, STUN-14.7-3, STUN-9-1
 #[test]
 fn of_a_million_mutated_packets_the_parser_accepts_what_the_rfc_permits_and_nothing_else() {
     let seeds = seeds();

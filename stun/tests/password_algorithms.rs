@@ -417,7 +417,7 @@ fn where_the_server_wants_it_the_user_is_named_by_a_hash_only() {
 
 /// Features and list belong to the challenge, not to the server: each new one replaces them.
 ///
-/// req: STUN-9.2.5-10, STUN-9.2.5-11
+/// req: STUN-9.2.3-1, STUN-9.2.5-10, STUN-9.2.5-11
 #[test]
 fn a_new_challenge_replaces_all_that_the_old_one_said() {
     let mut client = LongTermClient::new(alice());

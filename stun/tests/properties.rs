@@ -214,7 +214,6 @@ proptest! {
         }
     }
 
-    /// req: STUN-14-3
     #[test]
     fn what_is_read_of_canonical_bytes_builds_them_again(any in message()) {
         let bytes = any.build();

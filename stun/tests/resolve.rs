@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use floe_sansio::Transport::{self, Dtls, Tcp, Tls, Udp};
-use floe_stun::{
+use floe_stun::resolve::{
     Answer, AnswerError, Families, NaptrRecord, NextServer, QueryKind, Resolution, ResolveConfig,
     ResolveError, SrvRecord, Usage,
 };

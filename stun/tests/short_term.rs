@@ -149,3 +149,23 @@ fn a_response_has_the_one_integrity_attribute_that_decided_and_no_username() {
         );
     }
 }
+
+/// The key is made from prepared text: whoever types the password otherwise has the same key.
+///
+/// req: STUN-9.1.1-1
+#[cfg(feature = "unicode")]
+#[test]
+fn the_key_is_the_password_as_opaque_string_prepares_it_in_utf8() {
+    for (typed, key) in [
+        ("VOkJxbRl1RmTxUk/WvJxBt", &b"VOkJxbRl1RmTxUk/WvJxBt"[..]),
+        ("u\u{308}ber", b"\xC3\xBCber"),
+        ("two\u{3000}words", b"two words"),
+        ("\u{FF21}a", b"\xEF\xBC\xA1a"),
+    ] {
+        let credentials = Credentials::prepared("alice", typed).unwrap();
+        let client = ShortTermClient::with_algorithm(&credentials, Algorithm::Sha256);
+        let request = bytes(REQUEST, |builder| client.authenticate(builder));
+        let message = Message::parse(&request).unwrap();
+        assert!(message.verify(&Key::new(key), Algorithm::Sha256));
+    }
+}

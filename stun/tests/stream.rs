@@ -1,7 +1,6 @@
 //! The frames of a stream (RFC 8489 §6.2.2, RFC 8656 §12.5, RFC 4571 §2).
 
 #[path = "fuzz/stream.rs"]
-#[allow(unreachable_pub)] // the fuzz target includes it too
 mod fuzz;
 
 use floe_stun::{

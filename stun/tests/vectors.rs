@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use floe_stun::{
     Algorithm, AttributeType, Builder, Class, ErrorCode, IceControlled, Key, LongTermServer,
     Message, MessageType, Method, Nonce, ParseErrorKind, Priority, Realm, Retransmission,
-    SecurityFeatures, Software, StatusCode, TransactionId, Username, XorMappedAddress,
+    SecurityFeatures, Software, StatusCode, TransactionId, UserHash, Username, XorMappedAddress,
 };
 use serde_json::Value;
 
@@ -429,6 +429,25 @@ fn the_nonce_of_a_server_starts_with_the_cookie_and_its_features() {
         assert_eq!(announced.password_algorithms, algorithms);
         assert_eq!(announced.username_anonymity, anonymity);
     }
+}
+
+/// All of it made from the credentials; the password as `SASLprep` prepares it, see the table's doubtful
+/// points.
+///
+/// req: VEC-1-4
+#[test]
+fn rfc8489_b1_as_corrected_is_made_from_its_credentials() {
+    let vector = Vector::named("rfc8489-B.1-eid6268");
+    let message = Message::parse(&vector.bytes).unwrap();
+    let text = |name: &str| vector.json["credentials"][name].as_str().unwrap();
+    let (user, realm) = (text("username"), text("realm"));
+    assert_eq!(message.get(), Ok(Some(UserHash::of(user, realm))));
+    assert_eq!(message.integrity(), Some(Algorithm::Sha256));
+    let password = text("password_prepared");
+    let sha256 = Key::long_term_sha256(user, realm, password);
+    assert!(message.verify(&sha256, Algorithm::Sha256));
+    let md5 = Key::long_term(user, realm, password);
+    assert!(!message.verify(&md5, Algorithm::Sha256));
 }
 
 /// What `*.hex` is for: programs that read one message.

@@ -102,4 +102,7 @@ pub use floe_stun::{Resolution, Uri};
 pub use frame::{CHANNELS, RFC5766_CHANNELS};
 pub use policy::{AddressRange, AddressRangeError, PeerPolicy, PeerRefusal, Prefix, PrefixError};
 #[doc(inline)]
-pub use server::{CloseCause, Limits, Server, ServerConfig, ServerEvent, Stats, Traffic};
+pub use server::{
+    CloseCause, Limits, RefuseReason, Server, ServerConfig, ServerEvent, Stats, Traffic,
+    TrafficBudget,
+};

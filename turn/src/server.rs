@@ -1,32 +1,43 @@
 //! The server: allocations of many clients, and the data path between them and their peers.
 
 mod allocation;
+mod channels;
 mod config;
-mod ports;
+mod data;
+mod deadlines;
+mod index;
+mod meter;
+mod permissions;
+mod quotas;
+mod refuse;
+mod relays;
 mod requests;
+mod slab;
+mod stats;
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
-use floe_sansio::{
-    Clock, Datagram, DropReason, Entropy, FiveTuple, Input, Instant, Route, Transmit, Transport,
-    impl_machine,
-};
-use floe_stun::{
-    Class, LongTermConfig, LongTermServer, Message, Method, ParseErrorKind, Protocol, StaticUsers,
-    TransactionId,
-};
+use floe_sansio::{Clock, Datagram, Entropy, FiveTuple, Input, Instant, Transmit, impl_machine};
+use floe_stun::{Answers, LongTermConfig, LongTermServer, StaticUsers};
 
-use crate::agenda::Agenda;
-use crate::frame::{self, RFC5766_CHANNELS, within};
+use crate::frame::RFC5766_CHANNELS;
 use crate::policy::canonical;
 use allocation::Allocation;
-pub use config::{CloseCause, Limits, ServerConfig, ServerEvent, Stats, Traffic};
-use ports::{Ports, Slot};
+pub use config::{CloseCause, Limits, ServerConfig, ServerEvent};
+use deadlines::Deadlines;
+use index::Index;
+use meter::Pace;
+pub use meter::TrafficBudget;
+use quotas::Quotas;
+pub use refuse::RefuseReason;
+use relays::Relays;
+use slab::{Slab, Slot};
+pub use stats::{Stats, Traffic};
 
 /// Responses that wait for `poll_transmit` at most; a driver drains after every call, so only a
 /// broken one ever gets there.
@@ -36,20 +47,14 @@ pub const MAX_PENDING: usize = 64;
 const REAP_BATCH: usize = 64;
 const REAP_PAUSE: Duration = Duration::from_millis(1);
 
-#[derive(Clone)]
-struct User {
-    name: Arc<str>,
-    allocations: usize,
-}
-
 /// A TURN server with any number of listeners and clients.
 ///
 /// All datagrams of the host come in through [`Self::handle_input`], those from clients with a
 /// listener as local address, those from peers with a relayed address. It binds no sockets: what it
 /// needs, it says by [`ServerEvent`]. Relayed datagrams are framed in the caller's buffer
 /// ([`floe_sansio::HEADROOM`] and [`floe_sansio::TAILROOM`] are needed) and come back as
-/// [`Input::Forward`]. A route to another relayed address of this server may go through the network,
-/// or straight back into [`Self::handle_input`].
+/// [`Input::Forward`]. What goes from one relayed address to another of the same server never leaves
+/// it: it comes back as a route to the other client.
 ///
 /// Nothing is kept for a source that has not authenticated itself. Binding requests are not its
 /// business: it drops them as [`DropReason::Unsupported`], uncounted, and [`floe_stun::Server`] may
@@ -62,18 +67,22 @@ pub struct Server {
     clock: Clock,
     entropy: Entropy,
     auth: LongTermServer,
-    users: Vec<User>,
     keys: StaticUsers,
-    relays: Vec<Ports>,
-    allocations: Vec<Option<Allocation>>,
-    vacant: Vec<Slot>,
-    by_client: BTreeMap<FiveTuple, Slot>,
-    /// Allocations of each client IP address.
-    per_address: BTreeMap<IpAddr, usize>,
-    /// When each allocation expires.
-    expiry: Agenda<Slot>,
+    /// The names of the users, in the order of `keys`.
+    names: Vec<Arc<str>>,
+    relays: Relays,
+    allocations: Slab<Allocation>,
+    by_client: Index,
+    quotas: Quotas,
+    /// What strangers are still answered.
+    answers: Option<Answers>,
+    /// What one allocation may relay, if that is bounded.
+    pace: Option<Pace>,
+    /// When to look whether an allocation has expired: never later than it does.
+    deadlines: Deadlines,
     /// Clearing away rests until then.
     paused_until: Instant,
+    is_draining: bool,
     transmits: VecDeque<Transmit>,
     events: VecDeque<ServerEvent>,
     stats: Stats,
@@ -86,43 +95,42 @@ impl Server {
         let first = *channels.start().max(RFC5766_CHANNELS.start());
         config.channels = first..=*channels.end().min(RFC5766_CHANNELS.end());
         let mut entropy = Entropy::new(seed);
+        let secret = entropy.seed();
         let auth = {
             let mut long_term = LongTermConfig::new(&config.realm);
             long_term.nonce_lifetime = config.nonce_lifetime;
             long_term.anonymity = true;
-            LongTermServer::new(&long_term, entropy.seed(), now)
+            LongTermServer::new(&long_term, secret, now)
         };
         let credentials = core::mem::take(&mut config.users);
         let keys = StaticUsers::new(&config.realm, &credentials);
-        let users = (credentials.iter())
-            .map(|credentials| User {
-                name: credentials.username.as_str().into(),
-                allocations: 0,
-            })
+        let names = (credentials.iter())
+            .map(|credentials| credentials.username.as_str().into())
             .collect();
-        let relays = (config.relay_ips.iter())
-            .map(|&ip| {
-                let is_taken = |port| is_listener(&config.listeners, SocketAddr::new(ip, port));
-                Ports::new(ip, config.ports.clone(), is_taken)
-            })
-            .collect();
+        let relays = Relays::new(&config.relay_ips, &config.ports, |address| {
+            is_listener(&config.listeners, address)
+        });
+        // Not from the stream that transaction ids show pieces of.
+        let mut hidden = Entropy::new(secret);
         Self {
-            config,
             clock: Clock::new(now),
-            entropy,
             auth,
-            users,
             keys,
+            names,
             relays,
-            allocations: Vec::new(),
-            vacant: Vec::new(),
-            by_client: BTreeMap::new(),
-            per_address: BTreeMap::new(),
-            expiry: Agenda::new(),
+            allocations: Slab::new(),
+            by_client: Index::new(&mut hidden),
+            entropy,
+            quotas: Quotas::default(),
+            answers: (config.answers).map(|budget| Answers::new(budget, &mut hidden)),
+            pace: config.budget.map(Pace::new),
+            deadlines: Deadlines::new(),
             paused_until: now,
+            is_draining: false,
             transmits: VecDeque::new(),
             events: VecDeque::new(),
             stats: Stats::default(),
+            config,
         }
     }
 
@@ -133,16 +141,12 @@ impl Server {
 
     /// How many permissions and channels all allocations hold. Costs a walk over the allocations.
     pub fn held(&self) -> usize {
-        self.allocations
-            .iter()
-            .flatten()
-            .map(Allocation::held)
-            .sum()
+        self.allocations.iter().map(Allocation::held).sum()
     }
 
     /// How many relayed ports are free.
     pub fn free_ports(&self) -> usize {
-        self.relays.iter().map(Ports::free_count).sum()
+        self.relays.free_count()
     }
 
     /// What it has done so far.
@@ -150,12 +154,37 @@ impl Server {
         &self.stats
     }
 
+    /// What the allocation of this relayed address has relayed, to peers and to its client.
+    pub fn traffic(&self, relayed: SocketAddr) -> Option<[Traffic; 2]> {
+        let slot = self.relays.owner(relayed).slot()?;
+        Some(self.allocations.get(slot)?.traffic)
+    }
+
+    /// From now on no allocation is made (508); those that there are live on, and can be refreshed.
+    pub const fn drain(&mut self) {
+        self.is_draining = true;
+    }
+
+    /// Ends what [`Self::drain`] began.
+    pub const fn resume(&mut self) {
+        self.is_draining = false;
+    }
+
+    /// Whether it drains and no allocation is left.
+    pub const fn is_drained(&self) -> bool {
+        self.is_draining && self.by_client.len() == 0
+    }
+
+    /// The driver could not send a datagram that was to be forwarded. It is lost and counted; nothing
+    /// else changes.
+    pub const fn unsent(&mut self) {
+        self.stats.unsent += 1;
+    }
+
     /// Ends the allocation of this relayed address, for instance because its socket could not be
     /// bound; [`ServerEvent::RelayClosed`] follows. `false` if there is none.
     pub fn close(&mut self, relayed: SocketAddr) -> bool {
-        let owner = self
-            .relay(relayed.ip())
-            .and_then(|ports| ports.owner(relayed.port()));
+        let owner = self.relays.owner(relayed).slot();
         if let Some(slot) = owner {
             self.remove(slot, CloseCause::Closed);
         }
@@ -165,12 +194,11 @@ impl Server {
     /// One datagram arrived, from a client or from a peer.
     pub fn handle_input(&mut self, now: Instant, datagram: Datagram<'_>) -> Input {
         let now = self.clock.advance(now);
-        let bytes = datagram.range().len();
         let local = datagram.path.local;
         let result = if is_listener(&self.config.listeners, local) {
-            self.client_input(now, &datagram)
+            self.client_input(now, datagram)
         } else {
-            self.peer_input(now, datagram, bytes)
+            self.peer_input(now, datagram)
         };
         match result {
             Ok(input) => input,
@@ -201,181 +229,57 @@ impl Server {
 
     /// When to call [`Self::handle_timeout`].
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.expiry.next().map(|at| at.max(self.paused_until))
-    }
-
-    fn client_input(&mut self, now: Instant, datagram: &Datagram<'_>) -> Result<Input, DropReason> {
-        match Protocol::of(datagram.payload()) {
-            Protocol::Channel => self.channel_data(now, datagram),
-            Protocol::Stun => {
-                let message =
-                    Message::parse(datagram.payload()).map_err(|error| match error.kind {
-                        ParseErrorKind::TooShort
-                        | ParseErrorKind::TopBits
-                        | ParseErrorKind::Cookie => DropReason::NotStun,
-                        _ => DropReason::Malformed,
-                    })?;
-                match (message.class(), message.method()) {
-                    // Not a fault, and not counted as one.
-                    (_, Method::BINDING) => Ok(Input::Dropped(DropReason::Unsupported)),
-                    (
-                        Class::Request,
-                        Method::ALLOCATE
-                        | Method::REFRESH
-                        | Method::CREATE_PERMISSION
-                        | Method::CHANNEL_BIND,
-                    ) => self.request(now, datagram.path, &message),
-                    (Class::Indication, Method::SEND) => self.send(now, datagram, &message),
-                    _ => Err(DropReason::Unsupported),
-                }
-            }
-            // Beyond what RFC 7983 leaves to TURN, if that is wanted.
-            _ if self.is_old_channel(datagram.payload()) => self.channel_data(now, datagram),
-            _ => Err(DropReason::NotStun),
-        }
-    }
-
-    /// Whether a datagram is `ChannelData` of a client of RFC 5766, and such clients are served.
-    fn is_old_channel(&self, datagram: &[u8]) -> bool {
-        datagram
-            .first_chunk()
-            .is_some_and(|&channel| self.config.channels.contains(&u16::from_be_bytes(channel)))
-    }
-
-    /// `ChannelData` from a client (RFC 8656 §12.6).
-    fn channel_data(&mut self, now: Instant, datagram: &Datagram<'_>) -> Result<Input, DropReason> {
-        let (number, data) = frame::parse_channel_data(datagram.payload(), &self.config.channels)
-            .ok_or(DropReason::Malformed)?;
-        let (slot, allocation) = self.of_client(now, datagram.path)?;
-        let peer = allocation.peer(now, number).ok_or(DropReason::NoChannel)?;
-        if self.config.strict_permissions && !allocation.permits(now, peer.ip()) {
-            return Err(DropReason::NoPermission);
-        }
-        let path = FiveTuple::udp(allocation.relayed, peer);
-        self.forward_to_peer(slot, path, within(&datagram.range(), &data))
-    }
-
-    /// A Send indication from a client (RFC 8656 §11.2).
-    fn send(
-        &mut self,
-        now: Instant,
-        datagram: &Datagram<'_>,
-        message: &Message<'_>,
-    ) -> Result<Input, DropReason> {
-        let (slot, allocation) = self.of_client(now, datagram.path)?;
-        if message.has_fingerprint() && !message.verify_fingerprint() {
-            return Err(DropReason::Unauthenticated);
-        }
-        let indication = frame::parse_indication(message).ok_or(DropReason::Malformed)?;
-        let data = indication.data.ok_or(DropReason::Malformed)?;
-        let peer = indication.peer;
-        if !allocation.permits(now, peer.ip()) {
-            return Err(DropReason::NoPermission);
-        }
-        let path = FiveTuple::udp(allocation.relayed, peer);
-        self.forward_to_peer(slot, path, within(&datagram.range(), &data))
-    }
-
-    fn forward_to_peer(
-        &mut self,
-        slot: Slot,
-        path: FiveTuple,
-        data: core::ops::Range<usize>,
-    ) -> Result<Input, DropReason> {
-        if !self.may_reach(slot, path.remote) {
-            return Err(DropReason::Forbidden);
-        }
-        self.stats.to_peers.add(data.len());
-        Ok(Input::Forward(Route::new(path, data)))
-    }
-
-    /// A datagram from a peer (RFC 8656 §11.3).
-    fn peer_input(
-        &mut self,
-        now: Instant,
-        mut datagram: Datagram<'_>,
-        bytes: usize,
-    ) -> Result<Input, DropReason> {
-        let FiveTuple {
-            transport,
-            local,
-            remote,
-        } = datagram.path;
-        let ports = self.relay(local.ip()).ok_or(DropReason::UnknownLocal)?;
-        if transport != Transport::Udp || !ports.covers(local.port()) {
-            return Err(DropReason::UnknownLocal);
-        }
-        let slot = ports.owner(local.port()).ok_or(DropReason::NoAllocation)?;
-        let allocation = self.live(now, slot).ok_or(DropReason::NoAllocation)?;
-        let peer = SocketAddr::new(remote.ip(), remote.port());
-        if peer.port() == 0 {
-            return Err(DropReason::Forbidden);
-        }
-        if !allocation.permits(now, peer.ip()) {
-            return Err(DropReason::NoPermission);
-        }
-        let client = allocation.client;
-        let range = datagram.range();
-        let framed = match allocation.channel_to(now, peer) {
-            Some(number) => {
-                frame::channel_data(datagram.buffer_mut(), range, number, client.transport)
-            }
-            None => frame::indication(datagram.buffer_mut(), range, Method::DATA, peer, || {
-                TransactionId::random(&mut self.entropy)
-            }),
-        };
-        let range = framed.map_err(|_| DropReason::NoRoom)?;
-        self.stats.to_clients.add(bytes);
-        Ok(Input::Forward(Route::new(client, range)))
+        let (at, _) = self.deadlines.next()?;
+        Some(at.max(self.paused_until))
     }
 
     /// The living allocation on a client's 5-tuple.
-    fn of_client(&self, now: Instant, path: FiveTuple) -> Result<(Slot, &Allocation), DropReason> {
-        let slot = *self.by_client.get(&path).ok_or(DropReason::NoAllocation)?;
-        let allocation = self.live(now, slot).ok_or(DropReason::NoAllocation)?;
-        Ok((slot, allocation))
+    fn of_client(&self, now: Instant, path: &FiveTuple) -> Option<(Slot, &Allocation)> {
+        let slot = self.slot_of(path)?;
+        let allocation = self.allocations.get(slot)?;
+        (now < allocation.expires).then_some((slot, allocation))
     }
 
-    fn live(&self, now: Instant, slot: Slot) -> Option<&Allocation> {
-        let allocation = self.allocations.get(slot as usize)?.as_ref()?;
-        (now < allocation.expires).then_some(allocation)
-    }
-
-    fn get_mut(&mut self, slot: Slot) -> Option<&mut Allocation> {
-        self.allocations.get_mut(slot as usize)?.as_mut()
-    }
-
-    /// The ports of one of our relay addresses.
-    fn relay(&self, ip: IpAddr) -> Option<&Ports> {
-        self.relays.iter().find(|ports| ports.ip == ip)
+    #[inline]
+    fn slot_of(&self, path: &FiveTuple) -> Option<Slot> {
+        let is_it = |slot| {
+            let allocation = self.allocations.get(slot);
+            allocation.is_some_and(|it| it.client == *path)
+        };
+        self.by_client.get(self.by_client.hash(path), is_it)
     }
 
     /// Whether the allocation in `slot` may send to `peer`, whose address the policy permits. Of our
     /// own ports those of other allocations are open, and no others.
     fn may_reach(&self, slot: Slot, peer: SocketAddr) -> bool {
-        let peer = SocketAddr::new(canonical(peer.ip()), peer.port());
+        let ip = canonical(peer.ip());
+        let peer = SocketAddr::new(ip, peer.port());
         if peer.port() == 0 || is_listener(&self.config.listeners, peer) {
             return false;
         }
-        match self.relay(peer.ip()) {
-            Some(ports) => ports.owner(peer.port()).is_some_and(|owner| owner != slot),
-            None => true,
-        }
+        !self.relays.contains(ip)
+            || (self.relays.owner(peer).slot()).is_some_and(|owner| owner != slot)
     }
 
     /// Whether a client may have a permission for `ip`.
     fn may_permit(&self, ip: IpAddr) -> bool {
         let ip = canonical(ip);
         let is_ours = || self.config.listeners.iter().any(|own| own.ip() == ip);
-        self.relay(ip).is_some() || (!is_ours() && self.config.peers.permits(ip))
+        self.relays.contains(ip) || (!is_ours() && self.config.peers.permits(ip))
     }
 
     /// Clears away expired allocations; whether there may be more of them.
     fn reap(&mut self, now: Instant) -> bool {
         for _ in 0..REAP_BATCH {
-            match self.expiry.expire(now) {
-                Some(slot) => self.remove(slot, CloseCause::Expired),
-                None => return false,
+            let Some((_, slot)) = self.deadlines.next().filter(|&(at, _)| at <= now) else {
+                return false;
+            };
+            match self.allocations.get(slot) {
+                // It was refreshed.
+                Some(allocation) if now < allocation.expires => {
+                    self.deadlines.set(slot, allocation.expires);
+                }
+                _ => self.remove(slot, CloseCause::Expired),
             }
         }
         true
@@ -383,30 +287,16 @@ impl Server {
 
     /// Ends an allocation and frees all it holds.
     fn remove(&mut self, slot: Slot, cause: CloseCause) {
-        let place = self.allocations.get_mut(slot as usize);
-        let Some(allocation) = place.and_then(Option::take) else {
+        self.deadlines.stop(slot);
+        let Some(allocation) = self.allocations.remove(slot) else {
             return;
         };
-        let Allocation {
-            client, relayed, ..
-        } = allocation;
-        self.vacant.push(slot);
-        self.expiry.stop(slot);
-        self.by_client.remove(&client);
-        if let Some(ports) = self.relays.iter_mut().find(|it| it.ip == relayed.ip()) {
-            ports.give_back(relayed.port());
-        }
-        if let Some(user) = self.users.get_mut(allocation.user) {
-            user.allocations -= 1;
-        }
-        if let Some(count) = self.per_address.get_mut(&client.remote.ip()) {
-            *count -= 1;
-            if *count == 0 {
-                self.per_address.remove(&client.remote.ip());
-            }
-        }
+        let client = allocation.client;
+        self.by_client.remove(self.by_client.hash(&client), slot);
+        self.quotas.subtract(allocation.user, client.remote.ip());
+        self.relays.give_back(allocation.relayed);
         self.events.push_back(ServerEvent::RelayClosed {
-            relayed,
+            relayed: self.relays.address(allocation.relayed),
             client,
             cause,
         });
@@ -428,7 +318,7 @@ impl fmt::Debug for Server {
         f.debug_struct("Server")
             .field("listeners", &self.config.listeners)
             .field("realm", &self.config.realm)
-            .field("users", &self.users.len())
+            .field("users", &self.names.len())
             .field("allocations", &self.by_client.len())
             .field("stats", &self.stats)
             .finish_non_exhaustive()
@@ -441,7 +331,8 @@ impl_machine!(Server, ServerEvent);
 mod tests {
     use super::*;
     use floe_stun::{
-        Builder, Credentials, LongTermClient, MessageType, Nonce, Realm, RequestedTransport,
+        Builder, Class, Credentials, LongTermClient, Message, MessageType, Method, Nonce, Realm,
+        RequestedTransport, TransactionId,
     };
 
     /// Allocations that end leave nothing behind, not even their places.
@@ -470,10 +361,11 @@ mod tests {
                 continue;
             }
             assert_eq!(answer.class(), Class::Success);
-            let relayed = server.allocations[0].as_ref().unwrap().relayed;
-            assert!(server.close(relayed));
+            let relayed = server.allocations.get(0).unwrap().relayed;
+            assert!(server.close(server.relays.address(relayed)));
         }
-        assert_eq!(server.allocations.len(), 1);
-        assert!(server.by_client.is_empty() && server.per_address.is_empty());
+        assert_eq!(server.allocations.next_slot(), 0);
+        assert!(server.by_client.len() == 0 && server.quotas.is_empty());
+        assert_eq!(server.poll_timeout(), None);
     }
 }

@@ -237,6 +237,7 @@ fn the_server_is_no_peer_but_its_other_relays_are() {
         assert_eq!(reason, DropReason::Forbidden, "{peer}");
     }
     assert_eq!(asker.bind(&mut server, now, 0x4000, theirs), 0);
+    assert_eq!(other.permit(&mut server, now, own), 0);
     assert!(
         asker
             .push(&mut server, now, &channel_data(0x4000, b"x"))
@@ -411,6 +412,43 @@ fn unauthenticated_sources_cost_no_memory() {
     assert_eq!((server.allocations(), server.held()), (0, 0));
     assert_eq!(server.poll_timeout(), None);
     assert!(server.poll_event().is_none() && server.poll_transmit().is_none());
+}
+
+/// Attack 18: of whoever is named as the source, no more answers are sent to than the budget says; and
+/// the others do not notice.
+#[test]
+fn strangers_are_answered_within_a_budget() {
+    let mut config = server_config();
+    config.answers = Some(Budget {
+        rate: 10,
+        burst: 20,
+        ..Budget::DEFAULT
+    });
+    let (mut server, now) = server_with(config);
+    let mut flood = |source: &dyn Fn(u16) -> SocketAddr, at: Instant| {
+        let request = Asker::new().message(Method::ALLOCATE, &|b| b);
+        let answers = (1..=1000).filter(|&n| {
+            let path = FiveTuple::udp(listener(), source(n));
+            let (input, _) = feed(&mut server, at, path, &request);
+            assert_eq!(input == Input::Handled, server.poll_transmit().is_some());
+            input == Input::Handled
+        });
+        answers.count()
+    };
+    let victim = |port| SocketAddr::new(ip("198.51.100.77"), port);
+    let network = |n: u16| SocketAddr::new(ip(&format!("2620:fe:0:1{:02x}::{n:x}", n % 256)), n);
+    assert_eq!(flood(&victim, now), 20);
+    assert_eq!(flood(&network, now), 20);
+    assert_eq!(flood(&victim, now + secs(1)), 10);
+    let stats = server.stats();
+    assert_eq!(stats.dropped(DropReason::OverBudget), 3000 - 50);
+    assert_eq!(stats.refused(RefuseReason::Unauthenticated), 50);
+    // Users of other networks are served as ever, and what is signed is not counted.
+    let mut asker = Asker::new();
+    asker.allocate(&mut server, now);
+    for _ in 0..100 {
+        assert_eq!(asker.permit(&mut server, now, peer()), 0);
+    }
 }
 
 /// A driver that never drains cannot be made to hold ever more.

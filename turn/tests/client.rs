@@ -767,6 +767,26 @@ fn sending_needs_a_permission_that_was_asked_for() {
     assert_eq!(buffer[64], 0xAA);
 }
 
+/// req: STUN-6.2.1-14
+#[test]
+fn what_was_sent_in_an_indication_is_not_sent_again() {
+    let mut t = Clients::allocated();
+    t.client.create_permission(t.now, peer().ip()).unwrap();
+    assert_eq!(method(&t.sent()), Method::CREATE_PERMISSION);
+    let sent = t.client.wrap(peer(), b"once").unwrap();
+    assert_eq!(method(&sent.payload), Method::SEND);
+    // The permission is asked for again and again, the datagram is gone.
+    let mut requests = 0;
+    while let Some(at) = t.client.poll_timeout().filter(|&at| at < t.now + secs(60)) {
+        t.client.handle_timeout(at);
+        while let Some(again) = t.client.poll_transmit() {
+            assert_eq!(parse(&again.payload).class(), Class::Request);
+            requests += 1;
+        }
+    }
+    assert!(requests >= 6);
+}
+
 #[test]
 fn what_cannot_be_framed_changes_nothing() {
     let mut t = Clients::allocated();

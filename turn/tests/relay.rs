@@ -4,7 +4,7 @@ mod support;
 
 use floe_sansio::*;
 use floe_stun::*;
-use floe_turn::{Server, *};
+use floe_turn::{Server, ServerConfig, *};
 use std::net::SocketAddr;
 use support::*;
 
@@ -323,18 +323,210 @@ fn ipv4_and_ipv6_clients_reach_ipv4_and_ipv6_peers() {
     }
 }
 
+/// Two clients with a relayed address each: whose packets go from one to the other inside the server.
+struct Pair {
+    t: Relay,
+    other: Asker,
+    theirs: SocketAddr,
+}
+
+impl Pair {
+    fn new(config: ServerConfig) -> Self {
+        let mut t = Relay::with(config);
+        let mut other = Asker::at(addr("198.51.100.6:40000"));
+        let theirs = other.allocate(&mut t.server, t.now);
+        Self { t, other, theirs }
+    }
+
+    fn permitted(config: ServerConfig) -> Self {
+        let mut pair = Self::new(config);
+        pair.t.permit(pair.theirs);
+        let code = (pair.other).permit(&mut pair.t.server, pair.t.now, pair.t.relayed);
+        assert_eq!(code, 0);
+        pair
+    }
+
+    /// What the network would have made of it: out of one relayed address and into the other.
+    fn by_network(&mut self, data: &[u8]) -> Option<(FiveTuple, Vec<u8>)> {
+        let (server, now) = (&mut self.t.server, self.t.now);
+        arrive(server, now, self.t.relayed, self.theirs, data)
+    }
+}
+
+fn without_id((path, mut bytes): (FiveTuple, Vec<u8>)) -> (FiveTuple, Vec<u8>) {
+    if bytes[0] < 0x40 {
+        bytes[8..20].fill(0);
+    }
+    (path, bytes)
+}
+
+/// One call, from the message of one client to the message for the other; and the same bytes as
+/// through the network.
 #[test]
-fn two_relays_of_one_server_reach_each_other() {
+fn between_two_relays_of_one_server_a_packet_is_handed_over_inside() {
+    let mut pair = Pair::permitted(server_config());
+    let data = b"hello".as_slice();
+    let theirs = pair.theirs;
+    let out = [send_indication(theirs, data), channel_data(0x4000, data)];
+    pair.t.bind(0x4000, theirs);
+    for back_in_channel in [false, true] {
+        if back_in_channel {
+            let relayed = pair.t.relayed;
+            let code = (pair.other).bind(&mut pair.t.server, pair.t.now, 0x4abc, relayed);
+            assert_eq!(code, 0);
+        }
+        for message in &out {
+            let (path, bytes) = pair.t.out(message).unwrap();
+            assert_eq!(path, pair.other.path);
+            if back_in_channel {
+                assert_eq!(bytes, channel_data(0x4abc, data));
+            } else {
+                let message = parse(&bytes);
+                assert_eq!(message.method(), Method::DATA);
+                assert_eq!(message.get(), Ok(Some(XorPeerAddress(pair.t.relayed))));
+                assert_eq!(message.get(), Ok(Some(Data(data))));
+            }
+            let reference = pair.by_network(data).unwrap();
+            assert_eq!(without_id((path, bytes)), without_id(reference));
+        }
+    }
+}
+
+/// Both clients must want it: the one who sends and the one who receives.
+#[test]
+fn inside_the_server_both_permissions_count() {
+    let mut pair = Pair::new(server_config());
+    let message = send_indication(pair.theirs, b"x");
+    assert_eq!(pair.t.drop_out(&message), DropReason::NoPermission);
+    pair.t.permit(pair.theirs);
+    assert_eq!(pair.t.drop_out(&message), DropReason::NoPermission);
+    let code = (pair.other).permit(&mut pair.t.server, pair.t.now, pair.t.relayed);
+    assert_eq!(code, 0);
+    assert!(pair.t.out(&message).is_some());
+    pair.t.now += secs(200);
+    pair.t.permit(pair.theirs);
+    pair.t.now += secs(101);
+    let reason = pair.t.drop_out(&message);
+    assert_eq!(reason, DropReason::NoPermission, "the receiver's expired");
+    pair.other
+        .permit(&mut pair.t.server, pair.t.now, pair.t.relayed);
+    assert!(pair.t.out(&message).is_some());
+    pair.t.now += secs(200);
+    pair.t.permit(pair.theirs);
+    pair.other
+        .permit(&mut pair.t.server, pair.t.now, pair.t.relayed);
+    pair.t.asker.refresh(&mut pair.t.server, pair.t.now, 600);
+    pair.t.now += secs(120);
+    let reason = pair.t.drop_out(&message);
+    assert_eq!(reason, DropReason::NoAllocation, "the receiver's expired");
+}
+
+/// Attack 39: two channels that lead to each other are no loop. Each packet comes out at a client, is
+/// counted for both, and nothing goes on without the clients.
+#[test]
+fn two_relays_bound_to_each_other_are_no_loop() {
+    let mut pair = Pair::permitted(server_config());
+    pair.t.bind(0x4000, pair.theirs);
+    let relayed = pair.t.relayed;
+    assert_eq!(
+        (pair.other).bind(&mut pair.t.server, pair.t.now, 0x4000, relayed),
+        0
+    );
+    let (path, bytes) = pair.t.out(&channel_data(0x4000, b"12345")).unwrap();
+    assert_eq!(path, pair.other.path);
+    assert_eq!(bytes, channel_data(0x4000, b"12345"));
+    assert!(pair.t.server.poll_transmit().is_none());
+    let one = Traffic {
+        packets: 1,
+        bytes: 5,
+    };
+    let none = Traffic::default();
+    let server = &pair.t.server;
+    assert_eq!(server.traffic(relayed), Some([one, none]));
+    assert_eq!(server.traffic(pair.theirs), Some([none, one]));
+    let stats = server.stats();
+    assert_eq!(
+        (stats.to_peers, stats.to_clients, stats.hairpin),
+        (one, one, one)
+    );
+    // Its own relayed address is no peer.
+    assert_eq!(
+        pair.t
+            .asker
+            .bind(&mut pair.t.server, pair.t.now, 0x4001, relayed),
+        403
+    );
+}
+
+#[test]
+fn a_budget_bounds_the_bytes_of_one_allocation() {
+    let mut config = server_config();
+    config.budget = Some(TrafficBudget::per_second(10_000, 1_000_000));
+    let mut pair = Pair::permitted(config);
+    let data = [7; 1000];
+    let message = send_indication(pair.theirs, &data);
+    let start = pair.t.now;
+    let mut passed = 0;
+    for tick in 0..10_000 {
+        pair.t.now = start + millis(tick);
+        match feed(&mut pair.t.server, pair.t.now, pair.t.asker.path, &message).0 {
+            Input::Forward(_) => passed += 1,
+            other => assert_eq!(other, Input::Dropped(DropReason::OverBudget)),
+        }
+    }
+    // Ten seconds' worth, the second that was saved, and the packet that used up the last of it.
+    assert!((110..=111).contains(&passed), "{passed}");
+    let stats = pair.t.server.stats();
+    assert_eq!(stats.dropped(DropReason::OverBudget), 10_000 - passed);
+    // The receiver has used his own as far. Who had no part in it is not held back.
+    assert_eq!(pair.by_network(&data), None);
+    let mut third = Asker::at(addr("198.51.100.7:40000"));
+    third.allocate(&mut pair.t.server, pair.t.now);
+    assert_eq!(third.permit(&mut pair.t.server, pair.t.now, peer()), 0);
+    assert!(
+        third
+            .push(
+                &mut pair.t.server,
+                pair.t.now,
+                &send_indication(peer(), &data)
+            )
+            .is_some()
+    );
+}
+
+#[test]
+fn a_budget_bounds_the_packets_of_one_allocation() {
+    let mut config = server_config();
+    config.budget = Some(TrafficBudget::per_second(u64::MAX, 100));
+    let mut t = Relay::with(config);
+    t.permit(peer());
+    let passed = (0..1000).filter(|_| t.back(peer(), b"").is_some()).count();
+    assert_eq!(passed, 101);
+    assert!(t.out(&send_indication(peer(), b"")).is_none());
+    t.now += millis(10);
+    assert!(t.out(&send_indication(peer(), b"")).is_some());
+    assert!(t.back(peer(), b"").is_none());
+}
+
+/// Attack 45: what the operating system does not send is lost, and nothing else.
+#[test]
+fn a_datagram_that_could_not_be_sent_is_counted_and_harms_nothing() {
     let mut t = Relay::new();
-    let mut other = Asker::at(addr("198.51.100.6:40000"));
-    let theirs = other.allocate(&mut t.server, t.now);
-    t.permit(theirs);
-    assert_eq!(other.bind(&mut t.server, t.now, 0x4000, t.relayed), 0);
-    let (path, data) = t.out(&send_indication(theirs, b"hi")).unwrap();
-    assert_eq!(path, FiveTuple::udp(t.relayed, theirs));
-    // The driver hands it back in, as if the network had.
-    let back = arrive(&mut t.server, t.now, path.local, path.remote, &data);
-    assert_eq!(back, Some((other.path, channel_data(0x4000, b"hi"))));
+    t.bind(0x4000, peer());
+    for n in 1..=100 {
+        assert!(t.out(&channel_data(0x4000, b"x")).is_some());
+        t.server.unsent();
+        assert_eq!(t.server.stats().unsent, n);
+    }
+    assert!(t.back(peer(), b"x").is_some());
+    assert_eq!(t.asker.refresh(&mut t.server, t.now, 600).code(), 0);
+    assert_eq!(t.asker.bind(&mut t.server, t.now, 0x4000, peer()), 0);
+    assert!(
+        t.server
+            .poll_event()
+            .is_some_and(|it| matches!(it, ServerEvent::RelayOpened { .. }))
+    );
+    assert!(t.server.poll_event().is_none());
 }
 
 #[test]

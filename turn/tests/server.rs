@@ -310,15 +310,17 @@ fn lifetimes_lie_between_the_default_and_the_maximum() {
                 b.with_some(asked.map(Lifetime).as_ref())
             });
             assert_eq!(answer.lifetime(), given);
+            let end = now + secs(5 + u64::from(given));
             assert_eq!(
-                server.poll_timeout(),
-                Some(now + secs(5 + u64::from(given)))
+                asker.permit(&mut server, now + secs(4 + u64::from(given)), peer()),
+                0
             );
+            assert_eq!(asker.permit(&mut server, end, peer()), 437);
         }
     }
 }
 
-/// req: TURN-7.2-31, TURN-5-21
+/// req: TURN-7.2-31, TURN-5-21, STUN-6.3.1-2
 #[test]
 fn a_retransmitted_allocate_gets_the_same_answer() {
     let (mut server, now) = server();
@@ -538,6 +540,77 @@ fn many_expiries_are_cleared_away_in_small_steps() {
     }
     assert_eq!(closed, 200);
     assert_eq!(server.free_ports(), 16384);
+}
+
+/// A Refresh moves the deadline only; the old one is looked at when it comes, and nothing ends.
+#[test]
+fn refreshed_allocations_outlive_their_first_deadline() {
+    let (mut server, now) = server();
+    let mut asker = Asker::new();
+    asker.allocate(&mut server, now);
+    asker.refresh(&mut server, now + secs(1), 3600);
+    events(&mut server);
+    let mut deadlines = Vec::new();
+    while let Some(at) = server.poll_timeout() {
+        deadlines.push(at);
+        server.handle_timeout(at);
+        assert!(server.poll_timeout().is_none_or(|next| next > at));
+    }
+    assert_eq!(deadlines, [now + secs(600), now + secs(3601)]);
+    assert_eq!(events(&mut server).len(), 1);
+    // A shorter life than before is noticed in time.
+    asker.allocate(&mut server, now + secs(4000));
+    asker.refresh(&mut server, now + secs(4000), 3600);
+    asker.refresh(&mut server, now + secs(4000), 600);
+    assert_eq!(server.poll_timeout(), Some(now + secs(4600)));
+}
+
+#[test]
+fn a_draining_server_keeps_what_it_has_and_takes_nothing_new() {
+    let (mut server, now) = server();
+    let mut asker = Asker::new();
+    let relayed = asker.allocate(&mut server, now);
+    server.drain();
+    let mut late = Asker::at(addr("198.51.100.9:1"));
+    assert_eq!(
+        late.ask(&mut server, now, Method::ALLOCATE, udp).code(),
+        508
+    );
+    assert_eq!(server.stats().refused(RefuseReason::Draining), 1);
+    assert_eq!(asker.refresh(&mut server, now, 600).code(), 0);
+    assert_eq!(asker.permit(&mut server, now, peer()), 0);
+    assert!(arrive(&mut server, now, peer(), relayed, b"x").is_some());
+    assert!(!server.is_drained());
+    assert_eq!(asker.refresh(&mut server, now, 0).code(), 0);
+    assert!(server.is_drained());
+    server.resume();
+    assert!(!server.is_drained());
+    late.allocate(&mut server, now);
+}
+
+/// Whoever holds a /56 has as many addresses as he wants, and is one source all the same.
+#[test]
+fn a_network_counts_as_one_source() {
+    let mut config = server_config();
+    config.limits.per_address = 2;
+    let (mut server, now) = server_with(config);
+    let rows = [
+        ("[2620:fe:0:100::1]:1", 0),
+        ("[2620:fe:0:1ff::2]:1", 0),
+        ("[2620:fe:0:123::3]:1", 486),
+        ("[2620:fe:0:200::1]:1", 0),
+        ("198.51.100.1:1", 0),
+        ("198.51.100.1:2", 0),
+        ("[::ffff:198.51.100.1]:3", 486),
+        ("198.51.100.2:1", 0),
+    ];
+    for (source, code) in rows {
+        let mut asker = Asker::at(addr(source));
+        let answer = asker.ask(&mut server, now, Method::ALLOCATE, udp);
+        assert_eq!(answer.code(), code, "{source}");
+    }
+    assert_eq!(server.stats().refused(RefuseReason::SourceQuota), 2);
+    assert_eq!(server.stats().opened, 6);
 }
 
 #[test]

@@ -77,7 +77,8 @@ pub extern "C" fn proof_stun() -> usize {
 
 /// Servers found for a URI when DNS knows addresses only.
 fn resolve() -> usize {
-    use floe_stun::{Answer, NextServer, QueryKind, Resolution, ResolveConfig, Uri};
+    use floe_stun::resolve::{Answer, NextServer, QueryKind};
+    use floe_stun::{Resolution, ResolveConfig, Uri};
 
     let uri = Uri::parse("stun:example.org");
     let resolution = uri.map(|uri| Resolution::new(&uri, ResolveConfig::default(), [3; 32]));

@@ -43,11 +43,11 @@ pub(crate) struct ConnectArgs {
     turn: Vec<SocketAddr>,
 
     /// The user on the TURN servers
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = crate::args::prepared)]
     user: Option<String>,
 
     /// The user's password
-    #[arg(long, value_name = "PASSWORD")]
+    #[arg(long, value_name = "PASSWORD", value_parser = crate::args::prepared)]
     pass: Option<String>,
 
     /// Which candidates to use

@@ -26,7 +26,7 @@ Exit status:
   3  well-formed, but FINGERPRINT or integrity is wrong, or there is nothing to verify with the password";
 
 /// Prints one STUN message: header and attributes with byte offsets, integrity, FINGERPRINT, and every
-/// rule of RFC 8489 that it breaks, with the bytes around. ChannelData and other protocols of the same
+/// rule of RFC 8489 that it breaks, with the bytes around. `ChannelData` and other protocols of the same
 /// port are recognised by their first bytes (RFC 7983).
 ///
 /// Attributes behind the integrity attribute are shown but marked, since receivers ignore them.

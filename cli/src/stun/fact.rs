@@ -4,14 +4,17 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use floe_stun::{
-    AddressFamily, AlternateServer, Attribute, AttributeType, ChannelNumber, Class, Data,
-    DontFragment, ErrorCode, EvenPort, IceControlled, IceControlling, Lifetime, MappedAddress,
-    MessageType, Method, Nonce, OtherAddress, Priority, Realm, RequestedAddressFamily,
-    RequestedTransport, ReservationToken, ResponseOrigin, Software, TransactionId,
-    UnknownAttributes, UseCandidate, Username, XorMappedAddress, XorPeerAddress, XorRelayedAddress,
+    AdditionalAddressFamily, AddressErrorCode, AddressFamily, AlternateDomain, AlternateServer,
+    Attribute, AttributeType, ChangeRequest, ChannelNumber, Class, ConnectionId, Data,
+    DontFragment, ErrorCode, EvenPort, IceControlled, IceControlling, Icmp, KeyDerivation,
+    Lifetime, MappedAddress, MessageType, Method, Nonce, OtherAddress, Padding, PasswordAlgorithm,
+    PasswordAlgorithms, Priority, Realm, RequestedAddressFamily, RequestedTransport,
+    ReservationToken, ResponseOrigin, ResponsePort, Software, TransactionId, UnknownAttributes,
+    UseCandidate, UserHash, Username, XorMappedAddress, XorPeerAddress, XorRelayedAddress,
 };
 use serde::{Serialize, Serializer};
 
+use super::form::{Form, Malformed};
 use super::hex::Hex;
 
 /// The value of an attribute. What is text is escaped when it is printed: a message may come from
@@ -25,10 +28,11 @@ pub(crate) enum Fact<'a> {
     #[serde(serialize_with = "as_hex")]
     Long(u64),
     Seconds(u32),
+    Plain(u16),
     Channel(u16),
     /// A number with a meaning.
     Code {
-        number: u8,
+        number: u16,
         name: Option<&'static str>,
     },
     Error {
@@ -38,33 +42,39 @@ pub(crate) enum Fact<'a> {
         /// What the sender calls it.
         reason: &'a str,
     },
-    Types(Vec<Type>),
+    /// An attribute type.
+    Type {
+        number: u16,
+        name: Option<&'static str>,
+    },
     Bytes(Hex<'a>),
+    #[serde(serialize_with = "hash_as_hex")]
+    Hash([u8; 32]),
     /// A choice among few.
     Choice(&'static str),
     /// That it is there is all it says.
     Present(bool),
-}
-
-/// An attribute type in a list.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Type {
-    number: u16,
-    name: Option<&'static str>,
-}
-
-impl From<AttributeType> for Type {
-    fn from(kind: AttributeType) -> Self {
-        Self {
-            number: kind.0,
-            name: kind.name(),
-        }
-    }
+    List(Vec<Self>),
+    /// Several values with their names.
+    #[serde(serialize_with = "as_map")]
+    Parts(Vec<(&'static str, Self)>),
 }
 
 /// JSON has no exact integers of 64 bits.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
 fn as_hex<S: Serializer>(number: &u64, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&format_args!("{number:#018x}"))
+}
+
+fn hash_as_hex<S: Serializer>(hash: &[u8; 32], serializer: S) -> Result<S::Ok, S::Error> {
+    Hex(hash).serialize(serializer)
+}
+
+fn as_map<S: Serializer>(
+    parts: &[(&'static str, Fact<'_>)],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(parts.iter().map(|(name, fact)| (name, fact)))
 }
 
 impl fmt::Display for Fact<'_> {
@@ -76,6 +86,7 @@ impl fmt::Display for Fact<'_> {
             Self::Number(number) => write!(f, "{number} ({number:#010x})"),
             Self::Long(number) => write!(f, "{number} ({number:#018x})"),
             Self::Seconds(seconds) => write!(f, "{seconds} s"),
+            Self::Plain(number) => write!(f, "{number}"),
             Self::Channel(channel) => write!(f, "{channel:#06x}"),
             Self::Code { number, name } => match name {
                 Some(name) => write!(f, "{number} ({name})"),
@@ -91,41 +102,24 @@ impl fmt::Display for Fact<'_> {
                 }
                 Ok(())
             }
-            Self::Types(types) => {
-                for (i, Type { number, name }) in types.iter().enumerate() {
-                    let comma = if i == 0 { "" } else { ", " };
-                    write!(f, "{comma}{number:#06x}")?;
-                    if let Some(name) = name {
-                        write!(f, " {name}")?;
-                    }
-                }
-                Ok(())
+            Self::Type { number, name } => {
+                write!(f, "{number:#06x}")?;
+                name.map_or(Ok(()), |name| write!(f, " {name}"))
             }
             Self::Bytes(bytes) => write!(f, "{bytes}"),
+            Self::Hash(hash) => write!(f, "{}", Hex(hash)),
             Self::Choice(text) => f.write_str(text),
             Self::Present(_) => Ok(()),
+            Self::List(facts) => facts.iter().enumerate().try_for_each(|(i, fact)| {
+                let comma = if i == 0 { "" } else { ", " };
+                write!(f, "{comma}{fact}")
+            }),
+            Self::Parts(parts) => parts.iter().enumerate().try_for_each(|(i, (name, fact))| {
+                let comma = if i == 0 { "" } else { ", " };
+                write!(f, "{comma}{name} {fact}")
+            }),
         }
     }
-}
-
-/// Why a value is not what its type says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Malformed {
-    /// Where, from the start of the message.
-    pub(crate) offset: usize,
-    pub(crate) reason: String,
-    pub(crate) section: &'static str,
-}
-
-/// What a value must look like.
-#[derive(Clone, Copy, Debug)]
-enum Form {
-    Address,
-    Text,
-    Error,
-    Pairs,
-    /// So many bytes.
-    Bytes(usize),
 }
 
 /// A line for each attribute: how its typed value becomes a fact, what a value must look like, and where
@@ -162,30 +156,39 @@ facts! {
     MappedAddress(a) in MappedAddress => Fact::Address(a), Form::Address, "RFC 8489 §14.1";
     XorMappedAddress(a) in XorMappedAddress => Fact::Address(a), Form::Address, "RFC 8489 §14.2";
     Username(text) in Username<'a> => Fact::Text(text), Form::Text, "RFC 8489 §14.3";
+    UserHash(hash) in UserHash => Fact::Hash(hash), Form::Bytes(32), "RFC 8489 §14.4";
     error in ErrorCode<'a> => Fact::error(&error), Form::Error, "RFC 8489 §14.8";
     Realm(text) in Realm<'a> => Fact::Text(text), Form::Text, "RFC 8489 §14.9";
     Nonce(text) in Nonce<'a> => Fact::Text(text), Form::Text, "RFC 8489 §14.10";
-    list in UnknownAttributes<'a> => Fact::Types(list.iter().map(Type::from).collect()),
-        Form::Pairs, "RFC 8489 §14.13";
+    list in PasswordAlgorithms<'a> => Fact::List(list.iter().map(Fact::algorithm).collect()), Form::Algorithms, "RFC 8489 §14.11";
+    algorithm in PasswordAlgorithm<'a> => Fact::algorithm(algorithm), Form::Algorithms, "RFC 8489 §14.12";
+    list in UnknownAttributes<'a> => Fact::List(list.iter().map(Fact::from).collect()), Form::Pairs, "RFC 8489 §14.13";
     Software(text) in Software<'a> => Fact::Text(text), Form::Text, "RFC 8489 §14.14";
     AlternateServer(a) in AlternateServer => Fact::Address(a), Form::Address, "RFC 8489 §14.15";
-    ChannelNumber(number) in ChannelNumber => Fact::Channel(number), Form::Bytes(4), "RFC 8656 §18.1";
+    AlternateDomain(text) in AlternateDomain<'a> => Fact::Text(text), Form::Domain, "RFC 8489 §14.16";
+    ChannelNumber(channel) in ChannelNumber => Fact::Channel(channel), Form::Bytes(4), "RFC 8656 §18.1";
     Lifetime(seconds) in Lifetime => Fact::Seconds(seconds), Form::Bytes(4), "RFC 8656 §18.2";
     XorPeerAddress(a) in XorPeerAddress => Fact::Address(a), Form::Address, "RFC 8656 §18.3";
-    Data(bytes) in Data<'a> => Fact::Bytes(Hex(bytes)), Form::Bytes(0), "RFC 8656 §18.4";
+    Data(bytes) in Data<'a> => Fact::Bytes(Hex(bytes)), Form::Any, "RFC 8656 §18.4";
     XorRelayedAddress(a) in XorRelayedAddress => Fact::Address(a), Form::Address, "RFC 8656 §18.5";
-    RequestedAddressFamily(f) in RequestedAddressFamily => Fact::family(f), Form::Bytes(4), "RFC 8656 §18.6";
+    RequestedAddressFamily(family) in RequestedAddressFamily => Fact::family(family), Form::Bytes(4), "RFC 8656 §18.6";
     port in EvenPort => Fact::even_port(port), Form::Bytes(1), "RFC 8656 §18.7";
-    RequestedTransport(protocol) in RequestedTransport => Fact::transport(protocol),
-        Form::Bytes(4), "RFC 8656 §18.8";
+    transport in RequestedTransport => Fact::transport(transport), Form::Bytes(4), "RFC 8656 §18.8";
     DontFragment in DontFragment => Fact::Present(true), Form::Bytes(0), "RFC 8656 §18.9";
     ReservationToken(token) in ReservationToken => Fact::Long(u64::from_be_bytes(token)), Form::Bytes(8), "RFC 8656 §18.10";
+    AdditionalAddressFamily(family) in AdditionalAddressFamily => Fact::family(family), Form::Bytes(4), "RFC 8656 §18.11";
+    error in AddressErrorCode<'a> => Fact::address_error(&error), Form::Error, "RFC 8656 §18.12";
+    icmp in Icmp => Fact::icmp(icmp), Form::Bytes(8), "RFC 8656 §18.13";
+    ConnectionId(number) in ConnectionId => Fact::Number(number), Form::Bytes(4), "RFC 6062 §6.2.1";
     Priority(number) in Priority => Fact::Number(number), Form::Bytes(4), "RFC 8445 §16.1";
     UseCandidate in UseCandidate => Fact::Present(true), Form::Bytes(0), "RFC 8445 §16.1";
     IceControlled(number) in IceControlled => Fact::Long(number), Form::Bytes(8), "RFC 8445 §16.1";
     IceControlling(number) in IceControlling => Fact::Long(number), Form::Bytes(8), "RFC 8445 §16.1";
+    change in ChangeRequest => Fact::change(change), Form::Bytes(4), "RFC 5780 §7.2";
     ResponseOrigin(a) in ResponseOrigin => Fact::Address(a), Form::Address, "RFC 5780 §7.3";
     OtherAddress(a) in OtherAddress => Fact::Address(a), Form::Address, "RFC 5780 §7.4";
+    ResponsePort(port) in ResponsePort => Fact::Plain(port), Form::Bytes(4), "RFC 5780 §7.5";
+    Padding(bytes) in Padding<'a> => Fact::Bytes(Hex(bytes)), Form::Any, "RFC 5780 §7.6";
 }
 
 impl<'a> Fact<'a> {
@@ -197,22 +200,55 @@ impl<'a> Fact<'a> {
         }
     }
 
-    fn family(AddressFamily(number): AddressFamily) -> Self {
-        let name = match AddressFamily(number) {
+    fn address_error(error: &AddressErrorCode<'a>) -> Self {
+        let family = Self::family(error.family);
+        Self::Parts(vec![
+            ("family", family),
+            ("error", Self::error(&error.error)),
+        ])
+    }
+
+    fn family(family: AddressFamily) -> Self {
+        let name = match family {
             AddressFamily::IPV4 => Some("IPv4"),
             AddressFamily::IPV6 => Some("IPv6"),
             _ => None,
         };
+        let number = family.0.into();
         Self::Code { number, name }
     }
 
-    fn transport(number: u8) -> Self {
-        let name = match RequestedTransport(number) {
+    fn transport(transport: RequestedTransport) -> Self {
+        let name = match transport {
             RequestedTransport::UDP => Some("UDP"),
             RequestedTransport::TCP => Some("TCP"),
             _ => None,
         };
+        let number = transport.0.into();
         Self::Code { number, name }
+    }
+
+    fn algorithm(algorithm: PasswordAlgorithm<'a>) -> Self {
+        let PasswordAlgorithm { number, parameters } = algorithm;
+        let name = KeyDerivation::new(number).map(|derivation| match derivation {
+            KeyDerivation::Md5 => "MD5",
+            KeyDerivation::Sha256 => "SHA-256",
+        });
+        let code = Self::Code { number, name };
+        if parameters.is_empty() {
+            return code;
+        }
+        let parameters = Self::Bytes(Hex(parameters));
+        Self::Parts(vec![("algorithm", code), ("parameters", parameters)])
+    }
+
+    fn icmp(icmp: Icmp) -> Self {
+        let code = |number: u8| Self::Plain(number.into());
+        Self::Parts(vec![
+            ("type", code(icmp.kind)),
+            ("code", code(icmp.code)),
+            ("data", Self::Number(icmp.data)),
+        ])
     }
 
     const fn even_port(port: EvenPort) -> Self {
@@ -222,73 +258,23 @@ impl<'a> Fact<'a> {
             "an even port"
         })
     }
-}
 
-/// The families of addresses (RFC 8489 §14.1), and how long a value with one is.
-const FAMILIES: [(u8, &str, usize); 2] = [(1, "IPv4", 8), (2, "IPv6", 20)];
-
-/// The longest texts that are accepted, in bytes (RFC 8489 §14.3, §14.8 and others).
-const TEXT_MAX: usize = 763;
-
-impl Form {
-    fn malformed(self, value: &[u8], offset: usize, section: &'static str) -> Malformed {
-        let (at, reason) = self.reason(value);
-        Malformed {
-            offset: offset + at,
-            reason,
-            section,
-        }
-    }
-
-    /// What is wrong, and where in the value.
-    fn reason(self, value: &[u8]) -> (usize, String) {
-        let length = value.len();
-        let exactly = |wanted| (0, format!("{length} bytes where there must be {wanted}"));
-        match self {
-            Self::Address => match value {
-                [_, family, _, _, ..] => match FAMILIES.iter().find(|known| known.0 == *family) {
-                    Some((_, name, wanted)) => (
-                        0,
-                        format!("{length} bytes; with an {name} address there are {wanted}"),
-                    ),
-                    None => (
-                        1,
-                        format!("address family {family} is neither 1 (IPv4) nor 2 (IPv6)"),
-                    ),
-                },
-                _ => (0, format!("{length} bytes are too few for an address")),
-            },
-            Self::Text => text(value, 0),
-            Self::Error => match *value {
-                [_, _, class, number, ref reason @ ..] => {
-                    let class = class & 0x07;
-                    if !matches!(class, 3..=6) {
-                        (2, format!("class {class} is not from 3 to 6"))
-                    } else if number > 99 {
-                        (3, format!("number {number} is above 99"))
-                    } else {
-                        text(reason, 4)
-                    }
-                }
-                _ => (0, format!("{length} bytes are too few for a code")),
-            },
-            Self::Pairs => (0, format!("{length} bytes are no list of 16-bit types")),
-            Self::Bytes(wanted) => exactly(wanted),
-        }
+    const fn change(change: ChangeRequest) -> Self {
+        Self::Choice(match (change.ip, change.port) {
+            (false, false) => "nothing",
+            (true, false) => "address",
+            (false, true) => "port",
+            (true, true) => "address and port",
+        })
     }
 }
 
-/// What is wrong with a text that begins `at` bytes into the value.
-fn text(text: &[u8], at: usize) -> (usize, String) {
-    if text.len() > TEXT_MAX {
-        return (
-            at,
-            format!("{} bytes of text; {TEXT_MAX} are the most", text.len()),
-        );
-    }
-    match std::str::from_utf8(text) {
-        Err(error) => (at + error.valid_up_to(), "not UTF-8".to_owned()),
-        Ok(_) => (at, "not what it must be".to_owned()),
+impl From<AttributeType> for Fact<'_> {
+    fn from(kind: AttributeType) -> Self {
+        Self::Type {
+            number: kind.0,
+            name: kind.name(),
+        }
     }
 }
 

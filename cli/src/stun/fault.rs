@@ -7,8 +7,8 @@ use floe_stun::{
 };
 use serde::Serialize;
 
-use super::fact::Malformed;
-use super::hex::spaced;
+use super::form::Malformed;
+use super::hex::{Count, spaced};
 use super::report::name;
 
 /// A broken rule.
@@ -37,31 +37,31 @@ impl Fault {
         let length_field = error.offset + 2..error.offset + 4;
         let (rule, section, found, guilty) = match error.kind {
             ParseErrorKind::TooShort => (
-                "a message begins with a header of 20 bytes",
+                "a message must begin with a header of 20 bytes",
                 "RFC 8489 §5",
-                format!("{} bytes", bytes.len()),
+                format!("there are only {}", Count(bytes.len())),
                 bytes.len()..bytes.len(),
             ),
             ParseErrorKind::TopBits => (
-                "the two top bits are zero",
+                "the two top bits must be zero",
                 "RFC 8489 §5",
                 format!("the first byte is {:#04x}", bytes.first().unwrap_or(&0)),
                 0..1,
             ),
             ParseErrorKind::Cookie => (
-                "the magic cookie is 0x2112a442",
+                "the magic cookie must be 0x2112a442",
                 "RFC 8489 §5",
                 format!("it is {:#010x}", dissection.cookie().unwrap_or(0)),
                 4..8,
             ),
             ParseErrorKind::Length => (
-                "the length field counts the bytes behind the header and is a multiple of 4",
+                "the length field must count the bytes behind the header, a multiple of 4",
                 "RFC 8489 §5",
                 wrong_length(length, bytes.len() - HEADER_LEN),
                 2..4,
             ),
             ParseErrorKind::AttributeLength => (
-                "an attribute ends before the message does",
+                "an attribute must end within the message",
                 "RFC 8489 §14",
                 attribute().as_ref().map_or_else(String::new, overrun),
                 length_field,
@@ -71,22 +71,22 @@ impl Fault {
                     .is_some_and(|attribute| attribute.kind != AttributeType::MESSAGE_INTEGRITY);
                 let (rule, section) = if sha256 {
                     (
-                        "MESSAGE-INTEGRITY-SHA256 has 16 to 32 bytes in steps of 4",
+                        "MESSAGE-INTEGRITY-SHA256 must have 16 to 32 bytes in steps of 4",
                         "RFC 8489 §14.6",
                     )
                 } else {
-                    ("MESSAGE-INTEGRITY has 20 bytes", "RFC 8489 §14.5")
+                    ("MESSAGE-INTEGRITY must have 20 bytes", "RFC 8489 §14.5")
                 };
                 (rule, section, its_length(attribute()), length_field)
             }
             ParseErrorKind::FingerprintLength => (
-                "FINGERPRINT has 4 bytes",
+                "FINGERPRINT must have 4 bytes",
                 "RFC 8489 §14.7",
                 its_length(attribute()),
                 length_field,
             ),
             ParseErrorKind::AfterFingerprint => (
-                "FINGERPRINT is the last attribute",
+                "FINGERPRINT must be the last attribute",
                 "RFC 8489 §14.7",
                 attribute().map_or_else(String::new, |attribute| {
                     format!("{} stands behind it", name(attribute.kind))
@@ -128,16 +128,17 @@ impl Fault {
 }
 
 fn wrong_length(says: usize, there: usize) -> String {
-    let mut found = format!("it says {says}");
-    if says % 4 != 0 {
-        found += ", no multiple of 4";
-    }
-    match there.checked_sub(says) {
-        Some(0) => {}
-        Some(more) => found += &format!("; there are {there}, {more} more"),
-        None => found += &format!("; there are {there}, {} fewer", says - there),
-    }
-    found
+    let odd = if says.is_multiple_of(4) {
+        ""
+    } else {
+        ", no multiple of 4"
+    };
+    let there = match there.checked_sub(says) {
+        Some(0) => String::new(),
+        Some(more) => format!("; there are {there}, {more} more"),
+        None => format!("; there are {there}, {} fewer", says - there),
+    };
+    format!("it says {says}{odd}{there}")
 }
 
 fn overrun(attribute: &DissectedAttribute<'_>) -> String {
@@ -149,7 +150,7 @@ fn overrun(attribute: &DissectedAttribute<'_>) -> String {
     if there == length {
         format!("the padding of {name} is missing")
     } else {
-        format!("{name} says {length} bytes; {there} are left")
+        format!("{name} says {}; {there} are left", Count(length))
     }
 }
 

@@ -20,6 +20,17 @@ impl Serialize for Hex<'_> {
     }
 }
 
+/// A number of bytes in words.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Count(pub(super) usize);
+
+impl fmt::Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plural = if self.0 == 1 { "" } else { "s" };
+        write!(f, "{} byte{plural}", self.0)
+    }
+}
+
 /// Bytes as hex digits, with spaces.
 pub(super) fn spaced(bytes: &[u8]) -> String {
     let bytes: Vec<_> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();

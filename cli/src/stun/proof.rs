@@ -1,47 +1,109 @@
 //! Whether the integrity attributes of a message are right.
 
-use floe_stun::{Algorithm, AttributeType, Key, Message, Secret};
-use serde::Serialize;
+use std::fmt;
+
+use floe_stun::{
+    Algorithm, AttributeType, Class, Key, KeyDerivation, Message, PasswordAlgorithm, Profile,
+    Secret, UserHash,
+};
+use serde::{Serialize, Serializer};
 
 /// The keys that a password makes.
 #[derive(Clone, Debug)]
-pub(super) struct Keys(Vec<(KeyKind, Key)>);
-
-/// Which of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum KeyKind {
-    ShortTerm,
-    LongTermMd5,
-    LongTermSha256,
+pub(super) struct Keys {
+    keys: Vec<(KeyName, Key)>,
+    /// What USERHASH must be, for the texts as they were given and as they are prepared.
+    hashes: Vec<UserHash>,
 }
 
-impl KeyKind {
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::ShortTerm => "short-term key",
-            Self::LongTermMd5 => "long-term MD5 key",
-            Self::LongTermSha256 => "long-term SHA-256 key",
-        }
+/// Which of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct KeyName {
+    kind: KeyKind,
+    /// How the texts were prepared, if that has changed them.
+    preparation: Option<&'static str>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum KeyKind {
+    ShortTerm,
+    LongTerm(KeyDerivation),
+}
+
+impl fmt::Display for KeyName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.kind {
+            KeyKind::ShortTerm => "short-term key",
+            KeyKind::LongTerm(KeyDerivation::Md5) => "long-term MD5 key",
+            KeyKind::LongTerm(KeyDerivation::Sha256) => "long-term SHA-256 key",
+        })?;
+        self.preparation.map_or(Ok(()), |name| {
+            write!(f, " of what {name} makes of the texts")
+        })
+    }
+}
+
+impl Serialize for KeyName {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
 impl Keys {
-    /// The key of the short-term mechanism, or those of the long-term mechanism for a user in a realm.
+    /// The key of the short-term mechanism, or those of the long-term mechanism for a user in a realm;
+    /// of the texts as they are given, and as senders prepare them (RFC 8489 §9.1.1, RFC 5389 §15.4).
     pub(super) fn new(password: &Secret, user: Option<(&str, &str)>) -> Self {
-        let password = password.expose();
-        Self(match user {
-            None => vec![(KeyKind::ShortTerm, Key::short_term(password))],
-            Some((user, realm)) => vec![
-                (KeyKind::LongTermMd5, Key::long_term(user, realm, password)),
-                (
-                    KeyKind::LongTermSha256,
-                    Key::long_term_sha256(user, realm, password),
-                ),
-            ],
-        })
+        let mut keys = Self {
+            keys: Vec::new(),
+            hashes: Vec::new(),
+        };
+        keys.add(password.expose(), user, None);
+        for (name, profile) in [
+            ("OpaqueString", Profile::OpaqueString),
+            ("SASLprep", Profile::SaslPrepStored),
+        ] {
+            let prepare = |text| profile.prepare(text);
+            let Ok(prepared) = prepare(password.expose()) else {
+                continue;
+            };
+            let changed = prepared.as_str() != password.expose();
+            match user {
+                None if changed => keys.add(prepared.as_str(), None, Some(name)),
+                None => {}
+                Some((user, realm)) => {
+                    let (Ok(user_too), Ok(realm_too)) = (prepare(user), prepare(realm)) else {
+                        continue;
+                    };
+                    let texts = (user_too.as_str(), realm_too.as_str());
+                    if changed || texts != (user, realm) {
+                        keys.add(prepared.as_str(), Some(texts), Some(name));
+                    }
+                }
+            }
+        }
+        keys
+    }
+
+    fn add(
+        &mut self,
+        password: &str,
+        user: Option<(&str, &str)>,
+        preparation: Option<&'static str>,
+    ) {
+        let mut add = |kind, key| self.keys.push((KeyName { kind, preparation }, key));
+        let Some((user, realm)) = user else {
+            return add(KeyKind::ShortTerm, Key::short_term(password));
+        };
+        let md5 = Key::long_term(user, realm, password);
+        add(KeyKind::LongTerm(KeyDerivation::Md5), md5);
+        let sha256 = Key::long_term_sha256(user, realm, password);
+        add(KeyKind::LongTerm(KeyDerivation::Sha256), sha256);
+        self.hashes.push(UserHash::of(user, realm));
     }
 }
+
+/// What to know of a code that is cut.
+const PERMITTED: &str = "only some usages permit that it is truncated (RFC 8489 §14.6)";
 
 /// What became of an integrity attribute.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -50,7 +112,7 @@ pub(super) struct Proof {
     pub(super) offset: usize,
     pub(super) result: ProofResult,
     /// The key that verifies it.
-    pub(super) key: Option<KeyKind>,
+    pub(super) key: Option<KeyName>,
     /// Bytes of the code, if it is cut.
     pub(super) truncated: Option<usize>,
     /// What else there is to say.
@@ -89,7 +151,7 @@ impl Proof {
             truncated: (length < full).then_some(length),
             note: None,
         };
-        let (Some(message), Some(Keys(keys))) = (message, keys) else {
+        let (Some(message), Some(keys)) = (message, keys) else {
             let why = match message {
                 Some(_) => "no password was given",
                 None => "the message is malformed",
@@ -98,16 +160,18 @@ impl Proof {
             return proof;
         };
         let right = keys
+            .keys
             .iter()
             .find(|(_, key)| message.verify_truncated(key, algorithm, length));
-        proof.key = right.map(|(kind, _)| *kind);
+        proof.key = right.map(|(name, _)| *name);
         proof.result = match proof.key {
             Some(_) => ProofResult::Verified,
             None => ProofResult::Wrong,
         };
         proof.note = match proof.key {
-            Some(key) => mismatch(message, key),
-            None => advice(message, keys[0].0),
+            Some(key) => mismatch(message, key.kind)
+                .or_else(|| proof.truncated.map(|_| PERMITTED.to_owned())),
+            None => Some(advice(message, keys)),
         };
         proof
     }
@@ -116,39 +180,39 @@ impl Proof {
 /// What a receiver would not like about a key that verifies: another algorithm is announced
 /// (RFC 8489 §9.2.4).
 fn mismatch(message: &Message<'_>, key: KeyKind) -> Option<String> {
-    if key == KeyKind::ShortTerm {
+    let KeyKind::LongTerm(used) = key else {
         return None;
-    }
-    let announced = message
-        .attributes()
-        .find(|raw| raw.kind == AttributeType::PASSWORD_ALGORITHM)
-        .and_then(|raw| raw.value.first_chunk())
-        .map(|number| u16::from_be_bytes(*number));
-    let (expected, says) = match announced {
-        Some(1) => (KeyKind::LongTermMd5, "PASSWORD-ALGORITHM says MD5"),
-        Some(2) => (KeyKind::LongTermSha256, "PASSWORD-ALGORITHM says SHA-256"),
-        Some(_) => return Some("PASSWORD-ALGORITHM says something else".to_owned()),
+    };
+    let (expected, says) = match message.get::<PasswordAlgorithm<'_>>() {
+        Ok(Some(announced)) => (announced.derivation(), "PASSWORD-ALGORITHM says otherwise"),
         // A response does not repeat it.
-        None if message.class() != floe_stun::Class::Request => return None,
-        None => (
-            KeyKind::LongTermMd5,
+        _ if message.class() != Class::Request => return None,
+        _ => (
+            Some(KeyDerivation::Md5),
             "without PASSWORD-ALGORITHM it should be MD5",
         ),
     };
-    (key != expected).then(|| format!("{says} (RFC 8489 §9.2.4)"))
+    (expected != Some(used)).then(|| format!("{says} (RFC 8489 §9.2.4)"))
 }
 
-/// Why a key may be the wrong one.
-fn advice(message: &Message<'_>, tried: KeyKind) -> Option<String> {
-    let realm = message
-        .attributes()
-        .any(|raw| raw.kind == AttributeType::REALM);
-    match tried {
-        KeyKind::ShortTerm if realm => Some(
-            "the short-term key was tried; the message has REALM: give --user and --realm too"
-                .to_owned(),
-        ),
-        KeyKind::ShortTerm => Some("the short-term key was tried".to_owned()),
-        _ => Some("the long-term MD5 and SHA-256 keys were tried".to_owned()),
+/// What was tried, and why it may have failed.
+fn advice(message: &Message<'_>, keys: &Keys) -> String {
+    if keys.hashes.is_empty() {
+        let long_term = message
+            .attributes()
+            .any(|raw| raw.kind == AttributeType::REALM);
+        let hint = if long_term {
+            "; the message has REALM: give --user and --realm too"
+        } else {
+            ""
+        };
+        return format!("the short-term key was tried{hint}");
     }
+    let hint = match message.get::<UserHash>() {
+        Ok(Some(hash)) if !keys.hashes.contains(&hash) => {
+            "; USERHASH is of another user or another realm"
+        }
+        _ => "",
+    };
+    format!("the long-term MD5 and SHA-256 keys were tried{hint}")
 }

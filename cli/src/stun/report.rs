@@ -10,7 +10,8 @@ use serde::Serialize;
 
 use super::fact::{self, Fact};
 use super::fault::Fault;
-use super::hex::Hex;
+use super::form::Malformed;
+use super::hex::{Count, Hex};
 use super::proof::{Keys, Proof, ProofResult};
 use crate::run::Verdict;
 
@@ -19,7 +20,7 @@ use crate::run::Verdict;
 #[serde(tag = "protocol", rename_all = "kebab-case")]
 pub(super) enum Report<'a> {
     Stun(Stun<'a>),
-    ChannelData(Channel<'a>),
+    ChannelData(ChannelData<'a>),
     Other(Other<'a>),
 }
 
@@ -91,7 +92,7 @@ pub(super) struct Fingerprint {
 
 /// TURN `ChannelData` (RFC 8656 §12.4).
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Channel<'a> {
+pub(super) struct ChannelData<'a> {
     pub(super) bytes: usize,
     pub(super) channel: u16,
     pub(super) length: Option<u16>,
@@ -114,7 +115,7 @@ pub(super) struct Other<'a> {
 /// Looks at some bytes, at least one.
 pub(super) fn report<'a>(bytes: &'a [u8], keys: Option<&Keys>) -> Report<'a> {
     let cookie = Dissection::of(bytes).cookie() == Some(MAGIC_COOKIE);
-    match Protocol::of(bytes) {
+    match Protocol::of_with_quic(bytes, true) {
         Protocol::Stun => Report::Stun(stun(bytes, keys)),
         Protocol::Channel => {
             let channel = channel(bytes);
@@ -140,12 +141,14 @@ const fn protocol_name(protocol: Protocol) -> &'static str {
         Protocol::Zrtp => "ZRTP",
         Protocol::Dtls => "DTLS",
         Protocol::Channel => "TURN ChannelData",
-        Protocol::Rtp => "RTP or RTCP",
-        _ => "a protocol that RFC 7983 does not know",
+        Protocol::Rtp => "RTP",
+        Protocol::Rtcp => "RTCP",
+        Protocol::Quic => "QUIC",
+        Protocol::Unknown => "no known protocol",
     }
 }
 
-fn channel(bytes: &[u8]) -> Channel<'_> {
+fn channel(bytes: &[u8]) -> ChannelData<'_> {
     let field = |at: usize| {
         let field = bytes.get(at..at + 2)?.first_chunk()?;
         Some(u16::from_be_bytes(*field))
@@ -156,21 +159,22 @@ fn channel(bytes: &[u8]) -> Channel<'_> {
     let data = &rest[..says.min(rest.len())];
     // Over a stream there is padding up to a multiple of 4.
     let error = if length.is_none() {
-        Some(format!("{} bytes; the header has 4", bytes.len()))
+        Some(format!("{}; the header has 4", Count(bytes.len())))
     } else if rest.len() < says {
         Some(format!(
-            "the length field says {says} bytes; there are {}",
+            "the length field says {says}; there are {}",
             rest.len()
         ))
     } else if rest.len() > says.next_multiple_of(4) {
         let more = rest.len() - says;
         Some(format!(
-            "{more} bytes more than the {says} of the length field"
+            "{} more than the {says} of the length field",
+            Count(more)
         ))
     } else {
         None
     };
-    Channel {
+    ChannelData {
         bytes: bytes.len(),
         channel: field(0).unwrap_or_else(|| u16::from(bytes[0]) << 8),
         length,
@@ -291,7 +295,7 @@ impl<'a> Entry<'a> {
         id: TransactionId,
         repeated: bool,
         integrity: Option<&'static str>,
-    ) -> (Self, Option<fact::Malformed>) {
+    ) -> (Self, Option<Malformed>) {
         let DissectedAttribute { kind, value, .. } = *attribute;
         let cut = attribute.error == Some(ParseErrorKind::AttributeLength);
         let read = fact::read(kind, value, attribute.offset + 4, id);

@@ -3,13 +3,13 @@
 use std::fmt::Display;
 use std::io::{self, Write};
 
-use floe_stun::{AttributeType, MessageType};
+use floe_stun::{AttributeType, MessageType, SecurityFeatures};
 
 use super::fact::{self, Fact};
 use super::fault::Fault;
-use super::hex::{self, Hex};
+use super::hex::{self, Count, Hex};
 use super::proof::{Proof, ProofResult};
-use super::report::{Channel, Entry, Fingerprint, Other, Report, Stun};
+use super::report::{ChannelData, Entry, Fingerprint, Other, Report, Stun};
 use crate::style::{self, paint};
 
 /// Bytes of a value that are shown in its line.
@@ -28,7 +28,7 @@ pub(super) fn print(report: &Report<'_>, bytes: &[u8], out: &mut impl Write) -> 
 }
 
 fn print_stun(stun: &Stun<'_>, bytes: &[u8], out: &mut impl Write) -> io::Result<()> {
-    heading(out, format_args!("STUN message, {} bytes", stun.bytes))?;
+    heading(out, format_args!("STUN message, {}", Count(stun.bytes)))?;
     let header = &stun.header;
     if let Some(bits) = header.type_bits {
         let kind = fact::message_type(MessageType::from_bits(bits));
@@ -55,7 +55,7 @@ fn print_stun(stun: &Stun<'_>, bytes: &[u8], out: &mut impl Write) -> io::Result
     }
     if let Some(leftover) = &stun.leftover {
         let count = leftover.hex.0.len();
-        writeln!(out, "\n{count} bytes of no attribute")?;
+        writeln!(out, "\n{} of no attribute", Count(count))?;
         dump(leftover.hex, leftover.offset, 0, out)?;
     }
     writeln!(out)?;
@@ -113,6 +113,11 @@ fn attribute(entry: &Entry<'_>, out: &mut impl Write) -> io::Result<()> {
             &"repeated: only the first counts (RFC 8489 §14)",
         )?;
     }
+    if let (AttributeType::NONCE, Some(Fact::Text(nonce))) = (kind, &entry.value)
+        && let Some(features) = SecurityFeatures::of(nonce)
+    {
+        note(style::DETAIL, &announced(features))?;
+    }
     if let Some(reason) = &entry.malformed {
         note(style::DROPPED, &format_args!("malformed: {reason}"))?;
     }
@@ -127,7 +132,7 @@ fn attribute(entry: &Entry<'_>, out: &mut impl Write) -> io::Result<()> {
     if there < entry.length {
         note(
             style::DROPPED,
-            &format_args!("cut short: {there} bytes are there"),
+            &format_args!("cut short: {} of {} are there", there, Count(entry.length)),
         )?;
     }
     let typed = matches!(&entry.value, Some(fact) if !matches!(fact, Fact::Bytes(_)));
@@ -135,6 +140,16 @@ fn attribute(entry: &Entry<'_>, out: &mut impl Write) -> io::Result<()> {
         dump(entry.hex, entry.offset + 4, 7, out)?;
     }
     Ok(())
+}
+
+/// What the nonce cookie says (RFC 8489 §9.2).
+const fn announced(features: SecurityFeatures) -> &'static str {
+    match (features.password_algorithms, features.username_anonymity) {
+        (false, false) => "its cookie announces no security feature",
+        (true, false) => "its cookie announces password algorithms",
+        (false, true) => "its cookie announces user name anonymity",
+        (true, true) => "its cookie announces password algorithms and user name anonymity",
+    }
 }
 
 /// A value without a type in one line, if it is short.
@@ -160,8 +175,8 @@ fn dump(Hex(bytes): Hex<'_>, offset: usize, column: usize, out: &mut impl Write)
     }
     if shown.len() < bytes.len() {
         let more = format!(
-            "and {} bytes more: see --format json",
-            bytes.len() - shown.len()
+            "and {} more: see --format json",
+            Count(bytes.len() - shown.len())
         );
         writeln!(out, "{:column$}       {}", "", paint(style::DETAIL, more))?;
     }
@@ -224,13 +239,13 @@ fn print_fault(fault: &Fault, out: &mut impl Write) -> io::Result<()> {
 fn print_proof(proof: &Proof, out: &mut impl Write) -> io::Result<()> {
     let name = proof.attribute;
     let truncated = match proof.truncated {
-        Some(bytes) => format!(", truncated to {bytes} bytes,"),
+        Some(bytes) => format!(", truncated to {},", Count(bytes)),
         None => String::new(),
     };
-    let (style, text) = match (proof.result, proof.key) {
+    let (style, text) = match (proof.result, &proof.key) {
         (ProofResult::Verified, Some(key)) => (
             style::GOOD,
-            format!("{name}{truncated} is verified with the {}", key.name()),
+            format!("{name}{truncated} is verified with the {key}"),
         ),
         (ProofResult::NotChecked, _) => {
             (style::PLAIN, format!("{name}{truncated} was not checked"))
@@ -259,10 +274,10 @@ fn print_fingerprint(
     verdict(out, "fingerprint", style::ERROR, &text)
 }
 
-fn print_channel(channel: &Channel<'_>, out: &mut impl Write) -> io::Result<()> {
+fn print_channel(channel: &ChannelData<'_>, out: &mut impl Write) -> io::Result<()> {
     heading(
         out,
-        format_args!("TURN ChannelData, {} bytes", channel.bytes),
+        format_args!("TURN ChannelData, {}", Count(channel.bytes)),
     )?;
     field(out, 0, "channel", format_args!("{:#06x}", channel.channel))?;
     if let Some(length) = channel.length {
@@ -281,10 +296,10 @@ fn print_channel(channel: &Channel<'_>, out: &mut impl Write) -> io::Result<()> 
 }
 
 fn print_other(other: &Other<'_>, out: &mut impl Write) -> io::Result<()> {
-    heading(out, format_args!("Not STUN, {} bytes", other.bytes))?;
+    heading(out, format_args!("Not STUN, {}", Count(other.bytes)))?;
     dump(other.hex, 0, 0, out)?;
     let text = format!(
-        "byte 0: {:#04x} is the first byte of {} (RFC 7983 §7); STUN begins with 0x00 to 0x03",
+        "byte 0: {:#04x} begins {} (RFC 7983 §7, RFC 9443 §3); STUN begins with 0x00 to 0x03",
         other.first_byte, other.name
     );
     writeln!(out)?;

@@ -30,7 +30,7 @@ impl<'a> Attribute<'a> for UnknownAttributes<'a> {
 /// (RFC 8489 §6.3.1); gathered without allocation.
 ///
 /// At most [`Self::MAX`] are listed: a response must not outgrow what provoked it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnknownRequired {
     bytes: [u8; 2 * Self::MAX],
     len: usize,
@@ -42,11 +42,20 @@ impl UnknownRequired {
 
     /// Those of `message` that are not among `known`; `None` if there are none.
     pub fn find(message: &Message<'_>, known: &'static [AttributeType]) -> Option<Self> {
+        Self::gather(message.unknown_required(known))
+    }
+
+    /// Those that a 420 response lists; `None` if there are none.
+    pub fn listed(list: &UnknownAttributes<'_>) -> Option<Self> {
+        Self::gather(list.iter())
+    }
+
+    fn gather(kinds: impl Iterator<Item = AttributeType>) -> Option<Self> {
         let mut list = Self {
             bytes: [0; 2 * Self::MAX],
             len: 0,
         };
-        for kind in message.unknown_required(known).take(Self::MAX) {
+        for kind in kinds.take(Self::MAX) {
             list.bytes[list.len..list.len + 2].copy_from_slice(&kind.0.to_be_bytes());
             list.len += 2;
         }

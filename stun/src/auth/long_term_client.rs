@@ -96,6 +96,11 @@ impl LongTermClient {
         self
     }
 
+    /// Forgets what is known of the server: the next request is a first one (RFC 8489 §9.2.3.1).
+    pub fn forget(&mut self) {
+        self.session = None;
+    }
+
     /// Whether requests are authenticated already, i.e. a challenge was answered.
     pub const fn is_challenged(&self) -> bool {
         self.session.is_some()

@@ -140,7 +140,8 @@ pub enum NextServer {
 /// [`Answer::Failed`], 50 ms after the first (RFC 8305 §3).
 ///
 /// ```
-/// use floe_stun::{Answer, NextServer, QueryKind, Resolution, ResolveConfig, SrvRecord};
+/// use floe_stun::resolve::{Answer, NextServer, QueryKind, SrvRecord};
+/// use floe_stun::{Resolution, ResolveConfig};
 ///
 /// let uri = "stun:example.org".parse().unwrap();
 /// let mut resolution = Resolution::new(&uri, ResolveConfig::default(), [1; 32])?;
@@ -163,7 +164,7 @@ pub enum NextServer {
 /// let NextServer::Try(second) = resolution.next_server() else { panic!() };
 /// assert_eq!(first.address, "[2001:db8::1]:3479".parse().unwrap());
 /// assert_eq!(second.address, "192.0.2.1:3479".parse().unwrap());
-/// # Ok::<(), floe_stun::ResolveError>(())
+/// # Ok::<(), floe_stun::resolve::ResolveError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Resolution {

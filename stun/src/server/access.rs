@@ -136,6 +136,16 @@ impl Guard {
         }
     }
 
+    /// Whether an indication counts. The long-term mechanism cannot protect any (RFC 8489 §9.2).
+    pub(super) fn takes(&self, indication: &Message<'_>) -> bool {
+        match self {
+            Self::ShortTerm(users) => {
+                check_short_term(indication, |name| users.get(name).cloned()).is_ok()
+            }
+            _ => true,
+        }
+    }
+
     /// The machine that challenges, where there is one.
     pub(super) fn challenger(&self) -> Option<&LongTermServer> {
         match self {

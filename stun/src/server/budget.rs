@@ -41,11 +41,24 @@ impl Default for Budget {
 /// Rows of the table: a network is refused only if its counters in both are used up.
 const ROWS: usize = 2;
 
-/// What is left of a [`Budget`]: a count-min sketch of virtual schedules (GCRA).
+/// What is left of a [`Budget`] for each network: a table of fixed size, for any machine that answers
+/// strangers.
 ///
-/// A counter is the time at which all that was answered would have been due at the steady rate.
+/// ```
+/// use floe_sansio::{Entropy, Instant};
+/// use floe_stun::{Answers, Budget};
+///
+/// let budget = Budget { rate: 1, burst: 2, ..Budget::DEFAULT };
+/// let mut answers = Answers::new(budget, &mut Entropy::new([7; 32]));
+/// let source = "192.0.2.1".parse().unwrap();
+/// let taken = (0..10).filter(|_| answers.take(Instant::ZERO, source)).count();
+/// assert_eq!(taken, 2);
+/// assert!(answers.take(Instant::from_secs(1), source));
+/// ```
+///
+/// It is a count-min sketch of virtual schedules (the generic cell rate algorithm). A counter is the time at which all that was answered would have been due at the steady rate.
 #[derive(Clone)]
-pub(super) struct Answers {
+pub struct Answers {
     interval: u64,
     burst: u64,
     rows: [Row; ROWS],
@@ -62,7 +75,8 @@ struct Row {
 }
 
 impl Answers {
-    pub(super) fn new(budget: Budget, entropy: &mut Entropy) -> Self {
+    /// A table in which nothing is used up, keyed from `entropy`.
+    pub fn new(budget: Budget, entropy: &mut Entropy) -> Self {
         let cells = budget.cells.clamp(2, 1 << 20).next_power_of_two() as usize;
         let interval = Duration::from_secs(1) / budget.rate.max(1);
         let interval = u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX);
@@ -79,7 +93,7 @@ impl Answers {
     }
 
     /// Takes one answer from the budget of a network; `false`, and nothing changes, if it is used up.
-    pub(super) fn take(&mut self, now: Instant, source: IpAddr) -> bool {
+    pub fn take(&mut self, now: Instant, source: IpAddr) -> bool {
         let now = now.as_nanos();
         let network = network(source);
         let mut cells = self.rows.each_mut().map(|row| row.cell(network));

@@ -8,7 +8,7 @@ use floe_sansio::Transport;
 
 use super::{Access, Budget};
 use crate::attribute::Attribute;
-use crate::attributes::{ChangeRequest, Software};
+use crate::attributes::{AlternateDomain, ChangeRequest, Software};
 
 /// What a [`Server`](crate::Server) does beyond RFC 8489 §12.
 #[derive(Clone, Debug)]
@@ -108,8 +108,8 @@ impl ServerConfig {
             if self.behaviour.is_some() {
                 return Err(ServerConfigError::RedirectBehaviour);
             }
-            let fits = |name: &String| matches!(name.len(), 1..=255) && name.is_ascii();
-            if !redirect.domain.as_ref().is_none_or(fits) {
+            let fits = |name: &str| AlternateDomain(name).is_sendable();
+            if !redirect.domain.as_deref().is_none_or(fits) {
                 return Err(ServerConfigError::Domain);
             }
         }

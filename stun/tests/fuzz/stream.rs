@@ -4,7 +4,7 @@ use floe_stun::{Deframer, Framing, MAX_FRAME, StreamError};
 
 /// The frames of `stream`, which comes in segments of the lengths given, again and again; and what
 /// ended it.
-pub fn frames(
+pub(crate) fn frames(
     mut deframer: Deframer,
     stream: &[u8],
     lengths: &[usize],
@@ -37,7 +37,7 @@ pub fn frames(
 }
 
 /// The first byte chooses the framing, the second how many of the following are lengths of segments.
-pub fn run(data: &[u8]) {
+pub(crate) fn run(data: &[u8]) {
     let [choice, count, rest @ ..] = data else {
         return;
     };

@@ -5,9 +5,10 @@ use core::net::{IpAddr, SocketAddr};
 use core::ops::RangeInclusive;
 use core::time::Duration;
 
-use floe_sansio::{DropReason, FiveTuple};
-use floe_stun::Credentials;
+use floe_sansio::FiveTuple;
+use floe_stun::{Budget, Credentials};
 
+use super::meter::TrafficBudget;
 use crate::frame::CHANNELS;
 use crate::policy::PeerPolicy;
 
@@ -34,6 +35,12 @@ pub struct ServerConfig {
     pub nonce_lifetime: Duration,
     /// How much is held at most.
     pub limits: Limits,
+    /// How often requests that nobody has signed are answered, by IPv4 address and IPv6 /56; what goes
+    /// beyond is dropped as [`DropReason::OverBudget`](floe_sansio::DropReason::OverBudget). `None` for
+    /// no bound.
+    pub answers: Option<Budget>,
+    /// How much each allocation relays at most; `None` for no bound.
+    pub budget: Option<TrafficBudget>,
     /// Which peers are relayed to. The server's own relayed addresses always are, its listeners
     /// never.
     pub peers: PeerPolicy,
@@ -60,6 +67,8 @@ impl ServerConfig {
             max_lifetime: Duration::from_secs(3600),
             nonce_lifetime: Duration::from_secs(3600),
             limits: Limits::default(),
+            answers: Some(Budget::DEFAULT),
+            budget: None,
             peers: PeerPolicy::default(),
             channels: CHANNELS,
             strict_permissions: false,
@@ -82,7 +91,7 @@ pub struct Limits {
     pub allocations: usize,
     /// Allocations of one user (486).
     pub per_user: usize,
-    /// Allocations of one client IP address (486).
+    /// Allocations of one IPv4 address, or one /56 of IPv6 addresses, of clients (486).
     pub per_address: usize,
     /// Permissions of one allocation, and addresses in one request (508).
     pub permissions: usize,
@@ -138,49 +147,4 @@ pub enum CloseCause {
     Expired,
     /// The owner of the server closed it.
     Closed,
-}
-
-/// Packets and bytes of payload.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Traffic {
-    /// Datagrams.
-    pub packets: u64,
-    /// Bytes of what they carry, without the framing of TURN.
-    pub bytes: u64,
-}
-
-impl Traffic {
-    pub(super) fn add(&mut self, bytes: usize) {
-        self.packets += 1;
-        self.bytes += bytes as u64;
-    }
-}
-
-/// Reasons that are counted apart; further ones share the last counter.
-const REASONS: usize = 24;
-
-/// What a [`Server`](super::Server) has done since it was made.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Stats {
-    /// Relayed from clients to peers.
-    pub to_peers: Traffic,
-    /// Relayed from peers to clients.
-    pub to_clients: Traffic,
-    pub(super) drops: [u64; REASONS],
-}
-
-impl Stats {
-    /// Datagrams dropped for this reason.
-    pub const fn dropped(&self, reason: DropReason) -> u64 {
-        self.drops[Self::index(reason)]
-    }
-
-    pub(super) const fn count_drop(&mut self, reason: DropReason) {
-        self.drops[Self::index(reason)] += 1;
-    }
-
-    const fn index(reason: DropReason) -> usize {
-        let index = reason as usize;
-        if index < REASONS { index } else { REASONS - 1 }
-    }
 }

@@ -1,7 +1,7 @@
 //! What the server does upon each request (RFC 8656 §7.2, §8.2, §10.2, §12.2).
 
-use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::net::SocketAddr;
 use core::time::Duration;
 
@@ -14,7 +14,9 @@ use floe_stun::{
 };
 
 use super::allocation::{Allocation, Origin};
+use super::channels::Channel;
 use super::config::{CloseCause, ServerEvent};
+use super::refuse::RefuseReason;
 use super::{MAX_PENDING, Server, Slot, is_listener};
 use crate::policy::{canonical, is_tunnelled, is_unicast};
 
@@ -54,20 +56,29 @@ enum Success {
 
 /// What an error response carries.
 enum Refused {
-    Code(StatusCode),
+    For(RefuseReason),
     Unknown(UnknownRequired),
     DontFragment,
 }
 
-impl From<StatusCode> for Refused {
-    fn from(code: StatusCode) -> Self {
-        Self::Code(code)
+impl Refused {
+    const fn reason(&self) -> RefuseReason {
+        match self {
+            Self::For(reason) => *reason,
+            Self::Unknown(_) | Self::DontFragment => RefuseReason::UnknownAttribute,
+        }
+    }
+}
+
+impl From<RefuseReason> for Refused {
+    fn from(reason: RefuseReason) -> Self {
+        Self::For(reason)
     }
 }
 
 impl From<Malformed> for Refused {
     fn from(_: Malformed) -> Self {
-        Self::Code(StatusCode::BAD_REQUEST)
+        Self::For(RefuseReason::BadRequest)
     }
 }
 
@@ -97,10 +108,19 @@ impl Server {
         }
         self.auth.advance(now);
         let (user, seal) = match self.auth.check(now, source, message, &self.keys) {
-            Ok(Checked::Authenticated { id, seal }) => (id as usize, seal),
+            Ok(Checked::Authenticated { id, seal }) => (id, seal),
             // A list of users knows at once.
             Ok(Checked::Later(_)) => return Err(DropReason::Unauthenticated),
             Err(refusal) => {
+                let mut answers = self.answers.as_mut();
+                if (answers.as_mut()).is_some_and(|answers| !answers.take(now, source.ip())) {
+                    return Err(DropReason::OverBudget);
+                }
+                self.stats.count_refusal(match refusal.code() {
+                    StatusCode::UNAUTHENTICATED => RefuseReason::Unauthenticated,
+                    StatusCode::STALE_NONCE => RefuseReason::StaleNonce,
+                    _ => RefuseReason::BadRequest,
+                });
                 let mut buffer = [0; RESPONSE_MAX];
                 let mut builder = Builder::response(&mut buffer, message, Class::Error)
                     .with(&bare(refusal.code()));
@@ -120,6 +140,9 @@ impl Server {
                 _ => self.channel_bind(now, path, user, message),
             },
         };
+        if let Err(refused) = &outcome {
+            self.stats.count_refusal(refused.reason());
+        }
         let mut buffer = [0; RESPONSE_MAX];
         let class = if outcome.is_ok() {
             Class::Success
@@ -147,7 +170,7 @@ impl Server {
             }
             Ok(Success::Refreshed(lifetime)) => builder.with(&lifetime),
             Ok(Success::Done) => builder,
-            Err(Refused::Code(code)) => builder.with(&bare(code)),
+            Err(Refused::For(reason)) => builder.with(&bare(reason.code())),
             Err(Refused::Unknown(unknown)) => builder
                 .with(&bare(StatusCode::UNKNOWN_ATTRIBUTE))
                 .with(&unknown.attribute()),
@@ -178,7 +201,7 @@ impl Server {
         &mut self,
         now: Instant,
         path: FiveTuple,
-        user: usize,
+        user: u64,
         message: &Message<'_>,
     ) -> Result<Success, Refused> {
         // Room for the living.
@@ -188,25 +211,25 @@ impl Server {
             digest: digest(message.as_bytes()),
         };
         let wants_ipv6_too = has(message, AttributeType::ADDITIONAL_ADDRESS_FAMILY);
-        match self.of_client(now, path) {
+        match self.of_client(now, &path) {
             // A retransmission, whose answer was lost.
-            Ok((_, own)) if own.origin == origin && own.user == user => {
+            Some((_, own)) if own.origin == origin && own.user == user => {
                 return Ok(Success::Allocated {
-                    relayed: own.relayed,
+                    relayed: self.relays.address(own.relayed),
                     lifetime: seconds(own.expires - now),
                     lacks_additional: wants_ipv6_too,
                 });
             }
-            Ok(_) => return Err(StatusCode::ALLOCATION_MISMATCH.into()),
-            Err(_) => {}
+            Some(_) => return Err(RefuseReason::Mismatch.into()),
+            None => {}
         }
-        if let Some(&expired) = self.by_client.get(&path) {
+        if let Some(expired) = self.slot_of(&path) {
             self.remove(expired, CloseCause::Expired);
         }
         match message.get::<RequestedTransport>()? {
             Some(RequestedTransport::UDP) => {}
-            Some(_) => return Err(StatusCode::UNSUPPORTED_TRANSPORT.into()),
-            None => return Err(StatusCode::BAD_REQUEST.into()),
+            Some(_) => return Err(RefuseReason::Transport.into()),
+            None => return Err(RefuseReason::BadRequest.into()),
         }
         if message.get::<DontFragment>()?.is_some() {
             return Err(Refused::DontFragment);
@@ -216,73 +239,63 @@ impl Server {
         if message.get::<ReservationToken>()?.is_some() {
             // No token is ever given out, so none is valid.
             let clashes = even_port.is_some() || family.is_some() || wants_ipv6_too;
-            return Err(Refused::Code(if clashes {
-                StatusCode::BAD_REQUEST
+            return Err(Refused::For(if clashes {
+                RefuseReason::BadRequest
             } else {
-                StatusCode::INSUFFICIENT_CAPACITY
+                RefuseReason::NoReservation
             }));
         }
         if family.is_some() && wants_ipv6_too {
-            return Err(StatusCode::BAD_REQUEST.into());
+            return Err(RefuseReason::BadRequest.into());
         }
         let wants_ipv4 = match family {
             None | Some(RequestedAddressFamily(AddressFamily::IPV4)) => true,
             Some(RequestedAddressFamily(AddressFamily::IPV6)) => false,
-            Some(_) => return Err(StatusCode::ADDRESS_FAMILY_NOT_SUPPORTED.into()),
+            Some(_) => return Err(RefuseReason::Family.into()),
         };
-        if !self.relays.iter().any(|it| it.ip.is_ipv4() == wants_ipv4) {
-            return Err(StatusCode::ADDRESS_FAMILY_NOT_SUPPORTED.into());
+        if !self.relays.has_family(wants_ipv4) {
+            return Err(RefuseReason::Family.into());
         }
         if even_port.is_some_and(|even| even.reserve_next) {
-            return Err(Refused::Code(if wants_ipv6_too {
-                StatusCode::BAD_REQUEST
+            return Err(Refused::For(if wants_ipv6_too {
+                RefuseReason::BadRequest
             } else {
-                StatusCode::INSUFFICIENT_CAPACITY
+                RefuseReason::NoReservation
             }));
         }
         if wants_ipv6_too && !asks_for_ipv6(message) {
-            return Err(StatusCode::BAD_REQUEST.into());
+            return Err(RefuseReason::BadRequest.into());
         }
         let lifetime = self.lifetime(message.get::<Lifetime>()?);
 
+        if self.is_draining {
+            return Err(RefuseReason::Draining.into());
+        }
         let limits = self.config.limits;
         let source = path.remote.ip();
-        let of_user = self.users.get(user).map_or(0, |user| user.allocations);
-        let of_address = self.per_address.get(&source).copied().unwrap_or(0);
-        if of_user >= limits.per_user || of_address >= limits.per_address {
-            return Err(StatusCode::ALLOCATION_QUOTA_REACHED.into());
-        }
+        self.quotas.check(&limits, user, source)?;
         if self.by_client.len() >= limits.allocations {
-            return Err(StatusCode::INSUFFICIENT_CAPACITY.into());
+            return Err(RefuseReason::Full.into());
         }
-        let slot = match self.vacant.last() {
-            Some(&slot) => slot,
-            None => self.allocations.len() as Slot,
-        };
+        let slot = self.allocations.next_slot();
         let even = even_port.is_some();
-        let relayed = (self.relays.iter_mut())
-            .filter(|ports| ports.ip.is_ipv4() == wants_ipv4)
-            .find_map(|ports| {
-                let port = ports.take(&mut self.entropy, even, slot)?;
-                Some(SocketAddr::new(ports.ip, port))
-            })
-            .ok_or(StatusCode::INSUFFICIENT_CAPACITY)?;
+        let place = (self.relays)
+            .take(&mut self.entropy, wants_ipv4, even, slot)
+            .ok_or(RefuseReason::NoPort)?;
 
         let expires = now + lifetime;
-        let allocation = Allocation::new(path, relayed, user, expires, origin);
-        if self.vacant.pop().is_none() {
-            self.allocations.push(None);
-        }
-        self.allocations[slot as usize] = Some(allocation);
-        self.by_client.insert(path, slot);
-        *self.per_address.entry(source).or_default() += 1;
-        self.expiry.set(slot, expires);
-        if let Some(user) = self.users.get_mut(user) {
-            user.allocations += 1;
+        (self.allocations).insert(Allocation::new(path, place, user, expires, origin));
+        self.by_client.insert(self.by_client.hash(&path), slot);
+        self.quotas.add(user, source);
+        self.deadlines.set(slot, expires);
+        self.stats.opened += 1;
+        let relayed = self.relays.address(place);
+        let name = usize::try_from(user).ok().and_then(|at| self.names.get(at));
+        if let Some(name) = name {
             self.events.push_back(ServerEvent::RelayOpened {
                 relayed,
                 client: path,
-                username: Arc::clone(&user.name),
+                username: Arc::clone(name),
             });
         }
         Ok(Success::Allocated {
@@ -296,13 +309,13 @@ impl Server {
         &mut self,
         now: Instant,
         path: FiveTuple,
-        user: usize,
+        user: u64,
         message: &Message<'_>,
     ) -> Result<Success, Refused> {
         let (slot, relayed) = self.owned(now, path, user)?;
         let family = message.get::<RequestedAddressFamily>()?;
         if family.is_some_and(|RequestedAddressFamily(family)| family != family_of(relayed)) {
-            return Err(StatusCode::PEER_ADDRESS_FAMILY_MISMATCH.into());
+            return Err(RefuseReason::PeerFamily.into());
         }
         let requested = message.get::<Lifetime>()?;
         if requested == Some(Lifetime(0)) {
@@ -311,10 +324,12 @@ impl Server {
         }
         let lifetime = self.lifetime(requested);
         let expires = now + lifetime;
-        if let Some(allocation) = self.get_mut(slot) {
+        if let Some(allocation) = self.allocations.get_mut(slot) {
             allocation.expires = expires;
         }
-        self.expiry.set(slot, expires);
+        if self.deadlines.get(slot).is_none_or(|at| expires < at) {
+            self.deadlines.set(slot, expires);
+        }
         Ok(Success::Refreshed(seconds(lifetime)))
     }
 
@@ -322,39 +337,41 @@ impl Server {
         &mut self,
         now: Instant,
         path: FiveTuple,
-        user: usize,
+        user: u64,
         message: &Message<'_>,
     ) -> Result<Success, Refused> {
         let (slot, relayed) = self.owned(now, path, user)?;
         let limit = self.config.limits.permissions;
-        let mut ips = BTreeSet::new();
+        let mut ips = Vec::new();
         let peers = message
             .attributes()
             .filter(|raw| raw.kind == AttributeType::XOR_PEER_ADDRESS);
         for (count, raw) in peers.enumerate() {
             let peer = XorPeerAddress::decode(raw.value, message.transaction_id());
-            let XorPeerAddress(peer) = peer.ok_or(StatusCode::BAD_REQUEST)?;
+            let XorPeerAddress(peer) = peer.ok_or(RefuseReason::BadRequest)?;
             if count >= limit {
-                return Err(StatusCode::INSUFFICIENT_CAPACITY.into());
+                return Err(RefuseReason::Permissions.into());
             }
-            ips.insert(peer.ip());
+            ips.push(peer.ip());
         }
+        ips.sort_unstable();
+        ips.dedup();
         if ips.is_empty() {
-            return Err(StatusCode::BAD_REQUEST.into());
+            return Err(RefuseReason::BadRequest.into());
         }
         if ips.iter().any(|ip| ip.is_ipv4() != relayed.is_ipv4()) {
-            return Err(StatusCode::PEER_ADDRESS_FAMILY_MISMATCH.into());
+            return Err(RefuseReason::PeerFamily.into());
         }
         if !ips.iter().all(|&ip| self.may_permit(ip)) {
-            return Err(StatusCode::FORBIDDEN.into());
+            return Err(RefuseReason::Forbidden.into());
         }
         // All or nothing (RFC 8656 §10.2).
-        let allocation = self.get_mut(slot).ok_or(StatusCode::SERVER_ERROR)?;
-        if !allocation.has_room(now, &ips, limit) {
-            return Err(StatusCode::INSUFFICIENT_CAPACITY.into());
+        let allocation = (self.allocations.get_mut(slot)).ok_or(RefuseReason::Internal)?;
+        if !allocation.permissions.make_room(now, &ips, limit) {
+            return Err(RefuseReason::Permissions.into());
         }
         for ip in ips {
-            allocation.permit(now, ip);
+            allocation.permissions.install(now, ip);
         }
         Ok(Success::Done)
     }
@@ -363,31 +380,35 @@ impl Server {
         &mut self,
         now: Instant,
         path: FiveTuple,
-        user: usize,
+        user: u64,
         message: &Message<'_>,
     ) -> Result<Success, Refused> {
         let (slot, relayed) = self.owned(now, path, user)?;
         let limits = self.config.limits;
-        let ChannelNumber(number) = message.get()?.ok_or(StatusCode::BAD_REQUEST)?;
-        let XorPeerAddress(peer) = message.get()?.ok_or(StatusCode::BAD_REQUEST)?;
+        let ChannelNumber(number) = message.get()?.ok_or(RefuseReason::BadRequest)?;
+        let XorPeerAddress(peer) = message.get()?.ok_or(RefuseReason::BadRequest)?;
         let valid = self.config.channels.contains(&number);
-        let allocation = self.get_mut(slot).ok_or(StatusCode::SERVER_ERROR)?;
-        if !valid || peer.port() == 0 || !allocation.may_bind(now, number, peer) {
-            return Err(StatusCode::BAD_REQUEST.into());
+        let allocation = (self.allocations.get(slot)).ok_or(RefuseReason::Internal)?;
+        if !valid || peer.port() == 0 || !allocation.channels.may_bind(now, number, peer) {
+            return Err(RefuseReason::BadRequest.into());
         }
         if peer.is_ipv4() != relayed.is_ipv4() {
-            return Err(StatusCode::PEER_ADDRESS_FAMILY_MISMATCH.into());
+            return Err(RefuseReason::PeerFamily.into());
         }
         if !self.may_permit(peer.ip()) || !self.may_reach(slot, peer) {
-            return Err(StatusCode::FORBIDDEN.into());
+            return Err(RefuseReason::Forbidden.into());
         }
-        let allocation = self.get_mut(slot).ok_or(StatusCode::SERVER_ERROR)?;
-        if !allocation.has_room(now, &BTreeSet::from([peer.ip()]), limits.permissions)
-            || !allocation.has_room_for_channel(now, number, limits.channels)
-        {
-            return Err(StatusCode::INSUFFICIENT_CAPACITY.into());
+        let is_hairpin = self.relays.contains(canonical(peer.ip()));
+        let allocation = (self.allocations.get_mut(slot)).ok_or(RefuseReason::Internal)?;
+        let ip = peer.ip();
+        if !(allocation.permissions).make_room(now, &[ip], limits.permissions) {
+            return Err(RefuseReason::Permissions.into());
         }
-        allocation.bind(now, number, peer);
+        if !(allocation.channels).make_room(now, number, limits.channels) {
+            return Err(RefuseReason::Channels.into());
+        }
+        allocation.permissions.install(now, ip);
+        (allocation.channels).bind(Channel::new(now, number, peer, is_hairpin));
         Ok(Success::Done)
     }
 
@@ -396,14 +417,13 @@ impl Server {
         &self,
         now: Instant,
         path: FiveTuple,
-        user: usize,
+        user: u64,
     ) -> Result<(Slot, SocketAddr), Refused> {
-        let (slot, allocation) =
-            (self.of_client(now, path)).map_err(|_| StatusCode::ALLOCATION_MISMATCH)?;
+        let (slot, allocation) = (self.of_client(now, &path)).ok_or(RefuseReason::Mismatch)?;
         if allocation.user != user {
-            return Err(StatusCode::WRONG_CREDENTIALS.into());
+            return Err(RefuseReason::WrongUser.into());
         }
-        Ok((slot, allocation.relayed))
+        Ok((slot, self.relays.address(allocation.relayed)))
     }
 
     /// The lifetime granted (RFC 8656 §7.2): at least the default, at most the maximum.

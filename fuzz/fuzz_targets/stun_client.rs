@@ -1,0 +1,7 @@
+//! See `stun/tests/fuzz/client.rs`.
+#![no_main]
+
+#[path = "../../stun/tests/fuzz/client.rs"]
+mod client;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| client::run(data));
