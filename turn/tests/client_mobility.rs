@@ -160,6 +160,8 @@ fn without_a_ticket_a_new_allocation_takes_the_place_of_the_old_one() {
     t.events();
     t.client.allocate_from(t.now, elsewhere()).unwrap();
     assert!(!t.client.is_allocated());
+    let farewell = t.sent();
+    assert_eq!(parse(&farewell).get().unwrap(), Some(Lifetime(0)));
     let request = t.sent_on(elsewhere());
     // The nonce of before may still be good.
     assert_eq!(method(&request), Method::ALLOCATE);
