@@ -288,7 +288,10 @@ fn one_refused_peer_of_a_batch_harms_only_itself() {
         let mut count = 0;
         while let Some(request) = requests.pop() {
             count += 1;
-            let named: Vec<_> = peers_of(&request).iter().map(|peer| peer.ip()).collect();
+            let named: Vec<_> = peers_of(&request)
+                .iter()
+                .map(std::net::SocketAddr::ip)
+                .collect();
             let answer = if named.contains(&ips[bad]) {
                 refused(&request, number)
             } else {

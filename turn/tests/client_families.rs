@@ -59,7 +59,7 @@ fn named(bytes: &[u8]) -> Option<AddressFamily> {
     family.map(|RequestedAddressFamily(family)| family)
 }
 
-/// req: TURN-7.1-7, TURN-7.1-8
+/// req: TURN-7.1-7, TURN-7.1-8, TURN-18.11-1
 #[test]
 fn two_families_are_asked_for_with_the_additional_one_named() {
     let mut t = Clients::with(dual_config());
@@ -95,7 +95,10 @@ fn peers_of_both_families_share_one_request_and_get_their_data() {
     t.event();
     let request = t.sent();
     assert!(t.all_sent().is_empty());
-    let named: Vec<_> = peers_of(&request).iter().map(std::net::SocketAddr::ip).collect();
+    let named: Vec<_> = peers_of(&request)
+        .iter()
+        .map(std::net::SocketAddr::ip)
+        .collect();
     assert_eq!(named, [peer().ip(), peer6().ip()]);
     t.give(&granted(&request));
     assert_eq!(

@@ -108,7 +108,7 @@ fn a_tcp_allocation_is_asked_for_over_a_stream_and_without_what_is_udp() {
     }
 }
 
-/// req: TURNTCP-4.3-1, TURNTCP-4.3-2, TURNTCP-4.3-3, TURNTCP-4.3-4, TURNTCP-5.4-4
+/// req: TURNTCP-4.3-1, TURNTCP-4.3-2, TURNTCP-4.3-3, TURNTCP-4.3-4, TURNTCP-6.2.1-1
 #[test]
 fn a_connection_is_asked_for_and_then_bound_to_one_of_its_own() {
     let mut t = tcp();
@@ -149,7 +149,10 @@ fn a_connection_is_asked_for_and_then_bound_to_one_of_its_own() {
     t.client.bind_connection(t.now, id, path).unwrap();
     let bind = t.sent_on(path);
     assert_eq!(method(&bind), Method::CONNECTION_BIND);
-    assert_eq!(parse(&bind).get().unwrap(), Some(id));
+    assert_eq!(
+        values_of(&bind, AttributeType::CONNECTION_ID),
+        [[0, 0, 0, 77]]
+    );
     assert_eq!(parse(&bind).get().unwrap(), Some(Username(USER)));
     assert!(parse(&bind).verify(&key(), Algorithm::Sha1));
     // A nonce may be bound to the address.
@@ -167,11 +170,23 @@ fn a_connection_is_asked_for_and_then_bound_to_one_of_its_own() {
             path
         }]
     );
-    // From now on its bytes are not for the client, whatever they look like.
-    assert_eq!(
-        t.offer_on(path, &granted(&bind)),
-        Input::Dropped(DropReason::UnknownLocal)
-    );
+}
+
+/// req: TURNTCP-5.4-4
+#[test]
+fn the_bytes_of_a_bound_connection_are_not_for_the_client_whatever_they_look_like() {
+    let mut t = waiting(9);
+    let path = data_path(41000);
+    t.client
+        .bind_connection(t.now, ConnectionId(9), path)
+        .unwrap();
+    let bind = t.sent_on(path);
+    let answer = granted(&bind);
+    assert_eq!(t.offer_on(path, &answer), Input::Handled);
+    for bytes in [answer, attempt(5, peer()), channel_data(0x4000, b"x")] {
+        let dropped = Input::Dropped(DropReason::UnknownLocal);
+        assert_eq!(t.offer_on(path, &bytes), dropped);
+    }
 }
 
 /// req: TURNTCP-4.3-7, TURNTCP-4.3-8

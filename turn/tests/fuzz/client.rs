@@ -41,6 +41,7 @@ const BROKEN: u8 = 19;
 
 /// What a script has reached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools)] // a set
 pub(crate) struct Seen {
     allocated: bool,
     both_families: bool,
@@ -248,7 +249,11 @@ pub(crate) fn play(data: &[u8]) -> Seen {
         assert_eq!(machine.relayed().is_some(), machine.is_allocated());
         assert_eq!(machine.retry().is_some(), machine.is_ended());
         if machine.is_ended() {
-            assert_eq!(machine.poll_timeout(), None, "nothing is pending at the end");
+            assert_eq!(
+                machine.poll_timeout(),
+                None,
+                "nothing is pending at the end"
+            );
         }
     }
     seen
