@@ -1027,6 +1027,24 @@ fn a_fingerprint_is_welcome_and_a_wrong_one_is_not() {
     assert_eq!(t.offer(&data), Input::Dropped(DropReason::Unauthenticated));
 }
 
+#[test]
+fn a_response_with_a_wrong_fingerprint_is_as_if_never_received() {
+    let mut t = Clients::new();
+    t.client.allocate(t.now).unwrap();
+    let first = t.sent();
+    let mut wrong = response(&first, Class::Error, |b| {
+        b.with(&code(401))
+            .with(&Realm(REALM))
+            .with(&Nonce("n"))
+            .with_fingerprint()
+    });
+    let last = wrong.len() - 1;
+    wrong[last] ^= 1;
+    assert_eq!(t.offer(&wrong), Input::Dropped(DropReason::Unauthenticated));
+    wrong[last] ^= 1;
+    t.give(&wrong);
+}
+
 /// req: TURN-5-17
 #[test]
 fn messages_without_the_magic_cookie_are_not_stun() {
