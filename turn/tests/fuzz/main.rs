@@ -1,39 +1,7 @@
 //! The fuzz bodies of this crate: each over its corpus, and over some thousand mutations of it, the same
 //! ones each time. `fuzz/` gives the same bodies to libFuzzer.
 
-use std::fs;
-use std::path::Path;
-
-use floe_sansio::testing::fuzz;
-
-/// Mutations of each corpus.
-const MUTATIONS: u64 = 4000;
-
-/// The files of `tests/corpus/<target>`, by name.
-fn corpus(target: &str) -> Vec<Vec<u8>> {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/corpus")
-        .join(target);
-    let entries = fs::read_dir(&directory).unwrap();
-    let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
-    paths.sort();
-    paths.iter().map(|path| fs::read(path).unwrap()).collect()
-}
-
-macro_rules! targets {
-    ($($name:ident),*) => {
-        $(
-            mod $name;
-
-            #[test]
-            fn $name() {
-                fuzz($name::run, &corpus(stringify!($name)), MUTATIONS);
-            }
-        )*
-    };
-}
-
-targets!(client);
+floe_sansio::fuzz_targets!(4000; client);
 
 /// The corpus reaches what it was made for.
 #[test]
