@@ -57,7 +57,7 @@ const REAP_PAUSE: Duration = Duration::from_millis(1);
 /// it: it comes back as a route to the other client.
 ///
 /// Nothing is kept for a source that has not authenticated itself. Binding requests are not its
-/// business: it drops them as [`DropReason::Unsupported`], uncounted, and [`floe_stun::Server`] may
+/// business: it drops them as [`DropReason::Unsupported`](floe_sansio::DropReason::Unsupported), uncounted, and [`floe_stun::Server`] may
 /// answer them on the same listener.
 ///
 /// See the [crate documentation](crate) for client and server together.

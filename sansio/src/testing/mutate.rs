@@ -81,33 +81,20 @@ fn run(body: fn(&[u8]), input: &[u8], what: &str, number: u64) {
 }
 
 /// Tests of a crate's fuzz bodies: each name is a module beside the caller's file with a function `run`,
-/// which is run by [`fuzz`](crate::testing::fuzz) over the files of `tests/corpus/NAME` and over so
-/// many mutations of them. For a test file of a crate; it brings the function `corpus` with it, which
-/// reads the files of one name, in order.
+/// which is run by [`fuzz`](crate::testing::fuzz) over what the caller's `corpus` has under that name,
+/// and over so many mutations of it.
 ///
-/// `fuzz_targets!(20_000; parse, stream)`
+/// `fuzz_targets!(20_000, corpus; parse, stream)`
 #[macro_export]
 macro_rules! fuzz_targets {
-    ($mutations:expr; $($name:ident),*) => {
-        fn corpus(target: &str) -> Vec<Vec<u8>> {
-            let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
-                .join("tests/corpus")
-                .join(target);
-            let entries = std::fs::read_dir(&directory).unwrap();
-            let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
-            paths.sort();
-            paths.iter().map(|path| std::fs::read(path).unwrap()).collect()
+    ($mutations:expr, $corpus:path; $($name:ident),*) => {$(
+        mod $name;
+
+        #[test]
+        fn $name() {
+            $crate::testing::fuzz($name::run, &$corpus(stringify!($name)), $mutations);
         }
-
-        $(
-            mod $name;
-
-            #[test]
-            fn $name() {
-                $crate::testing::fuzz($name::run, &corpus(stringify!($name)), $mutations);
-            }
-        )*
-    };
+    )*};
 }
 
 #[cfg(test)]

@@ -146,9 +146,8 @@ impl Server {
         let Some(allocation) = self.allocations.get_mut(slot) else {
             return self.drop(DropReason::NoAllocation);
         };
-        if let Some(pace) = &self.pace
-            && !allocation.meter.take(now, pace, bytes)
-        {
+        let pace = self.pace.as_ref();
+        if pace.is_some_and(|pace| !allocation.meter.take(now, pace, bytes)) {
             return self.drop(DropReason::OverBudget);
         }
         allocation.traffic[TO_PEERS].add(bytes);
@@ -189,9 +188,8 @@ impl Server {
         ) else {
             return self.drop(DropReason::NoRoom);
         };
-        if let Some(pace) = &self.pace
-            && !allocation.meter.take(now, pace, bytes)
-        {
+        let pace = self.pace.as_ref();
+        if pace.is_some_and(|pace| !allocation.meter.take(now, pace, bytes)) {
             return self.drop(DropReason::OverBudget);
         }
         allocation.traffic[TO_CLIENT].add(bytes);
