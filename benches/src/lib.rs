@@ -4,3 +4,4 @@
 pub mod negotiation;
 pub mod sdp;
 pub mod stun;
+pub mod turn;

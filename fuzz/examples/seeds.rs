@@ -14,10 +14,12 @@ fn main() -> io::Result<()> {
         copy(&root.join("regressions").join(target.name), &corpus)?;
     }
     // Those whose corpora lie with the tests of their crates.
-    for entry in fs::read_dir(root.join("../stun/tests/corpus"))? {
-        let entry = entry?;
-        let name = format!("stun_{}", entry.file_name().display());
-        copy(&entry.path(), &root.join("corpus").join(name))?;
+    for of in ["stun", "turn"] {
+        for entry in fs::read_dir(root.join("..").join(of).join("tests/corpus"))? {
+            let entry = entry?;
+            let name = format!("{of}_{}", entry.file_name().display());
+            copy(&entry.path(), &root.join("corpus").join(name))?;
+        }
     }
     Ok(())
 }

@@ -1,4 +1,7 @@
-//! See `floe_fuzz::turn_client`.
+//! See `turn/tests/fuzz/client.rs`.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| floe_fuzz::turn_client::run(data));
+#[path = "../../turn/tests/fuzz/client.rs"]
+mod client;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| client::run(data));

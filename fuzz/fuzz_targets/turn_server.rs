@@ -1,4 +1,7 @@
-//! See `floe_fuzz::turn_server`.
+//! See `turn/tests/fuzz/server.rs`.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| floe_fuzz::turn_server::run(data));
+#[path = "../../turn/tests/fuzz/server.rs"]
+mod server;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| server::run(data));

@@ -1,12 +1,13 @@
 //! What must hold of any input, as one function a target; libFuzzer calls them, and so do the tests.
 //!
-//! Those of `floe-stun` live in the tests of that crate (`stun/tests/fuzz`).
+//! Those of `floe-stun` and `floe-turn` live in the tests of their crates (`stun/tests/fuzz`,
+//! `turn/tests/fuzz`).
 //!
 //! | target | input |
 //! |---|---|
 //! | [`sdp`] | one session description |
 //! | [`candidate`] | one candidate as text |
-//! | [`turn_server`], [`turn_client`], [`ice`], [`peer`] | a script: see [`script`] |
+//! | [`ice`], [`peer`] | a script: see [`script`] |
 
 pub mod candidate;
 pub mod ice;
@@ -14,8 +15,6 @@ pub mod peer;
 pub mod samples;
 pub mod script;
 pub mod sdp;
-pub mod turn_client;
-pub mod turn_server;
 
 /// A target.
 #[derive(Clone, Copy, Debug)]
@@ -39,4 +38,4 @@ macro_rules! targets {
     };
 }
 
-targets!(sdp, candidate, turn_server, turn_client, ice, peer);
+targets!(sdp, candidate, ice, peer);

@@ -48,4 +48,4 @@ macro_rules! tests {
     };
 }
 
-tests!(sdp, candidate, turn_server, turn_client, ice, peer);
+tests!(sdp, candidate, ice, peer);

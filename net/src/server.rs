@@ -131,9 +131,14 @@ impl Server {
         }
         let clock = Clock::start();
         let now = clock.now();
+        // Old clients too, and strangers within a budget.
+        let stun = floe_stun::ServerConfig {
+            classic: true,
+            ..floe_stun::ServerConfig::default()
+        };
         Ok(Self {
             listeners: config.listeners.clone(),
-            stun: floe_stun::Server::new(seed()?, now),
+            stun: floe_stun::Server::with_config(stun, seed()?, now).map_err(io::Error::other)?,
             turn: floe_turn::Server::new(config, seed()?, now),
             io: Io::new(clock, sockets),
             events: VecDeque::new(),

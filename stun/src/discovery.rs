@@ -398,9 +398,7 @@ impl Discovery {
 
     /// Begins what can begin.
     fn advance(&mut self, now: Instant) {
-        if let Stage::Idle(until) = self.stage
-            && until <= now
-        {
+        if matches!(self.stage, Stage::Idle(until) if until <= now) {
             self.stage = Stage::Ready(Test::Probe);
         }
         let Stage::Ready(test) = self.stage else {
@@ -438,9 +436,7 @@ impl Discovery {
             builder = builder.with(&Padding(&padding));
         }
         let mut authenticated = false;
-        if let Some(client) = &self.client
-            && test != Test::Hairpin
-        {
+        if let Some(client) = self.client.as_ref().filter(|_| test != Test::Hairpin) {
             authenticated = client.is_challenged();
             builder = client.authenticate(builder);
         }

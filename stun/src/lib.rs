@@ -31,7 +31,8 @@
 //! |---|---|
 //! | reading and writing messages | [`Message`], [`Builder`], [`Attribute`], [`attributes`], [`SizeLimit`] |
 //! | showing what is no message | [`Dissection`] |
-//! | integrity and credentials | [`Key`], [`LongTermClient`], [`LongTermServer`] |
+//! | integrity and credentials | [`Key`], [`ShortTermClient`], [`check_short_term`], [`LongTermClient`], [`LongTermServer`] |
+//! | where a server finds its users | [`Users`], [`StaticUsers`], [`TimeLimitedUsers`] |
 //! | user names, realms and passwords in any script | [`Profile`], [`Prepared`] |
 //! | transactions, retransmission and its time-out | [`Transactions`], [`Retransmission`], [`RtoCache`] |
 //! | the frames of a TCP or TLS stream | [`Deframer`] |
@@ -44,10 +45,8 @@
 //!
 //! # RFCs
 //!
-//! - RFC 8489 (STUN): codec, short-term and long-term credentials with MD5 keys, Binding. Not yet:
-//!   USERHASH and PASSWORD-ALGORITHMS negotiation (a request without them is processed as MD5,
-//!   §9.2.4), `OpaqueString` preparation (credentials are used as they are given), ALTERNATE-SERVER,
-//!   RTO estimation.
+//! - RFC 8489 (STUN): all of it but TLS and DTLS themselves, which belong to the driver. `docs/conformance.md`
+//!   of the repository says which test stands for which requirement, and where floe decided otherwise.
 //! - RFC 5769, RFC 8489 appendix B: the test vectors pass.
 //! - RFC 7983, 9443, 5761: first-byte demultiplexing, with and without QUIC; RTP and RTCP apart.
 //! - RFC 8265 (`OpaqueString`) and RFC 4013 (`SASLprep`): preparation of credentials; what is not ASCII

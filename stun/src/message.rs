@@ -256,6 +256,10 @@ pub(crate) fn be16(bytes: &[u8], at: usize) -> u16 {
 
 impl<'a> Message<'a> {
     /// Reads the message that fills `bytes`: one datagram, or one frame of a stream.
+    // Always: what reads the message at once finds its parts in registers. Through memory, parsing and
+    // four reads take 45 ns instead of 35.
+    #[allow(clippy::inline_always)]
+    #[inline(always)]
     pub fn parse(bytes: &'a [u8]) -> Result<Self, ParseError> {
         let error = |kind, offset| Err(ParseError { kind, offset });
         let Some(header) = bytes.first_chunk::<HEADER_LEN>() else {

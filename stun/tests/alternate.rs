@@ -211,6 +211,33 @@ fn without_credentials_a_300_is_a_failure() {
     assert_eq!(asker.request().get::<Nonce<'_>>(), Ok(None));
 }
 
+/// Also where it has been learnt by the client of another address of the old one.
+///
+/// req: STUN-9.2.3.1-2
+#[test]
+fn what_is_known_of_one_server_is_not_for_the_one_it_sends_to() {
+    let asked = |authentication| {
+        Asker::asked(ClientConfig {
+            authentication,
+            ..config(Transport::Udp)
+        })
+    };
+    let fresh = LongTermClient::new(credentials());
+    let mut asker = asked(Authentication::LongTerm(fresh));
+    let _ = asker.answer(Class::Error, |r| {
+        let code = ErrorCode::of(StatusCode::UNAUTHENTICATED);
+        r.with(&code).with(&Realm("a")).with(&Nonce("b"))
+    });
+    let mut asker = asked(asker.client.authentication().clone());
+    assert_eq!(asker.request().get(), Ok(Some(Nonce("b"))));
+    let _ = asker.answer(Class::Error, |r| {
+        refer(r, &[other()]).with_integrity(&Key::long_term("alice", "a", "password"))
+    });
+    assert_eq!(asker.last().path.remote, other());
+    assert_eq!(asker.request().get::<Username<'_>>(), Ok(None));
+    assert_eq!(asker.request().get::<Nonce<'_>>(), Ok(None));
+}
+
 /// req: STUN-6.3.4-2
 #[test]
 fn where_the_usage_does_not_follow_a_300_is_a_failure() {

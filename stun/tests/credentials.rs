@@ -7,7 +7,7 @@ use floe_sansio::Instant;
 use floe_stun::{
     Algorithm, AttributeType, Builder, ChallengeError, Checked, Class, Credentials, ErrorCode, Key,
     LongTermClient, LongTermConfig, LongTermServer, Message, MessageType, Method, Nonce, Realm,
-    Refusal, Secret, StaticUsers, StatusCode, TransactionId, Username,
+    Refusal, Secret, StaticUsers, StatusCode, TransactionId, UserHash, Username,
 };
 
 const NOW: Instant = Instant::from_secs(1_000_000);
@@ -512,6 +512,34 @@ fn quotes_and_trailing_nuls_are_not_part_of_the_key() {
             .unwrap()
             .verify(&quoted, Algorithm::Sha256)
     );
+}
+
+/// Typed with a combining diaeresis and an ideographic space.
+///
+/// req: STUN-14.3-1, STUN-14.9-1, STUN-14.4-1
+#[cfg(feature = "unicode")]
+#[test]
+fn a_user_name_and_a_realm_are_sent_as_opaque_string_prepares_them() {
+    let (typed, prepared) = ("u\u{308}ber\u{3000}x", "\u{FC}ber x");
+    let mut config = LongTermConfig::prepared(typed).unwrap();
+    for anonymity in [false, true] {
+        config.anonymity = anonymity;
+        let server = LongTermServer::new(&config, [1; 32], NOW);
+        let response = refusal(&server, NOW, source(), Refusal::Unauthenticated);
+        let message = Message::parse(&response).unwrap();
+        assert_eq!(message.get(), Ok(Some(Realm(prepared))));
+        let mut client = LongTermClient::new(Credentials::prepared(typed, "password").unwrap());
+        take(&mut client, &response, false).unwrap();
+        let request = bytes(REQUEST, |builder| client.authenticate(builder));
+        let message = Message::parse(&request).unwrap();
+        let name = Username(prepared);
+        let hash = UserHash::of(prepared, prepared);
+        assert_eq!(message.get(), Ok((!anonymity).then_some(name)));
+        assert_eq!(message.get(), Ok(anonymity.then_some(hash)));
+    }
+    // What cannot be prepared names nobody.
+    assert!(LongTermConfig::prepared("bell\u{7}").is_err());
+    assert!(Credentials::prepared("bell\u{7}", "password").is_err());
 }
 
 /// req: STUN-9.1.2-3

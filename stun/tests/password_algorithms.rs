@@ -222,6 +222,32 @@ fn a_client_that_knows_no_algorithms_is_served_with_md5_and_sha1() {
     assert_eq!(check(&server, &request), Err(Refusal::Unauthenticated));
 }
 
+/// Also whoever signed with SHA-1, or chose MD5.
+///
+/// req: STUN-9.2.4-23
+#[test]
+fn whoever_chose_an_algorithm_is_answered_with_sha256() {
+    let server = server(&config());
+    let response = challenge_of(&server, StatusCode::UNAUTHENTICATED);
+    let response = Message::parse(&response).unwrap();
+    let nonce: Nonce<'_> = response.get().unwrap().unwrap();
+    let offered = [SHA256, MD5].concat();
+    for (chosen, key) in [(SHA256, sha256_key()), (MD5, md5_key())] {
+        for algorithm in [Algorithm::Sha1, Algorithm::Sha256] {
+            let request = bytes(REQUEST, |builder| {
+                builder
+                    .with(&Username("alice"))
+                    .with(&Realm(REALM))
+                    .with(&nonce)
+                    .with_raw(AttributeType::PASSWORD_ALGORITHMS, &offered)
+                    .with_raw(AttributeType::PASSWORD_ALGORITHM, &chosen)
+                    .with_integrity_by(algorithm, &key)
+            });
+            assert_eq!(check(&server, &request), Ok(Algorithm::Sha256));
+        }
+    }
+}
+
 /// Whoever changes the offer on the way is found out.
 ///
 /// req: STUN-9.2.4-13
@@ -303,7 +329,7 @@ fn every_challenge_offers_the_algorithms_in_the_order_of_the_configuration() {
 /// The order of the checks, by requests that break several rules at once. The nonce comes before the
 /// user, which is a deviation that `docs/decisions.md` explains.
 ///
-/// req: STUN-9.2.4-2, STUN-6.3-3
+/// req: STUN-9.2.4-2
 #[test]
 fn the_first_rule_that_is_broken_decides() {
     let server = server(&config());
@@ -409,6 +435,11 @@ fn where_the_server_wants_it_the_user_is_named_by_a_hash_only() {
         (&server, &hash[..], Ok(Algorithm::Sha1)),
         (&server, &[7; 32], Err(Refusal::Unauthenticated)),
         (&server, &hash[..31], Err(Refusal::BadRequest)),
+        (
+            &server,
+            &[&hash[..], &[0]].concat(),
+            Err(Refusal::BadRequest),
+        ),
         (&off, &hash, Err(Refusal::BadRequest)),
     ] {
         assert_eq!(check(server, &hashed(server, hash)), expected);

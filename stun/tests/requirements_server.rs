@@ -8,8 +8,8 @@ use floe_sansio::{Datagram, DropReason, FiveTuple, Input, Instant, Transport};
 use floe_stun::{
     Access, Algorithm, AlternateDomain, AlternateServer, AttributeType, Builder, Class,
     Credentials, ErrorCode, Key, LongTermClient, LongTermConfig, MappedAddress, Message,
-    MessageType, Method, Redirect, Server, ServerConfig, ServerConfigError, ShortTermClient,
-    Software, StaticUsers, StatusCode, TransactionId, Username,
+    MessageType, Method, Nonce, Realm, Redirect, Server, ServerConfig, ServerConfigError,
+    ShortTermClient, Software, StaticUsers, StatusCode, TransactionId, Username,
 };
 
 const NOW: Instant = Instant::from_secs(1000);
@@ -251,6 +251,83 @@ fn an_unknown_user_and_a_wrong_password_get_a_challenge_and_no_integrity() {
         ];
         assert_eq!(kinds(&answer), expected);
         assert_eq!(Message::parse(&answer).unwrap().integrity(), None);
+    }
+}
+
+/// Nothing of the request comes back, and no nonce where none is due.
+///
+/// req: STUN-9.2.4-3, STUN-9.2.4-9, STUN-9.2.4-11, STUN-9.2.4-15, STUN-9.2.4-19, STUN-9.2.4-21
+#[test]
+fn a_refusal_has_its_challenge_and_nothing_of_the_request() {
+    let mut server = server(long_term());
+    let challenge = ask(&mut server, path(Transport::Udp), &plain());
+    let Nonce(fresh) = Message::parse(&challenge).unwrap().get().unwrap().unwrap();
+    let named = |name: AttributeType, user: &[u8], nonce: &str| {
+        bytes(REQUEST, |builder| {
+            let builder = builder.with_raw(name, user).with(&Realm(REALM));
+            let key = Key::long_term("alice", REALM, "guess");
+            builder.with(&Nonce(nonce)).with_integrity(&key)
+        })
+    };
+    let (plain_name, hash) = (AttributeType::USERNAME, AttributeType::USERHASH);
+    for (request, expected) in [
+        (
+            bytes(REQUEST, |b| b.with(&Username("alice"))),
+            StatusCode::UNAUTHENTICATED,
+        ),
+        (named(hash, &[7; 32], fresh), StatusCode::BAD_REQUEST),
+        (
+            named(plain_name, b"alice", "stale"),
+            StatusCode::STALE_NONCE,
+        ),
+        (
+            named(plain_name, b"bob", fresh),
+            StatusCode::UNAUTHENTICATED,
+        ),
+        (
+            named(plain_name, b"alice", fresh),
+            StatusCode::UNAUTHENTICATED,
+        ),
+    ] {
+        let answer = ask(&mut server, path(Transport::Udp), &request);
+        assert_eq!(code(&answer), Some(expected));
+        let all = [
+            AttributeType::ERROR_CODE,
+            AttributeType::REALM,
+            AttributeType::NONCE,
+            AttributeType::PASSWORD_ALGORITHMS,
+        ];
+        let count = if expected == StatusCode::BAD_REQUEST {
+            1
+        } else {
+            4
+        };
+        assert_eq!(kinds(&answer), all[..count]);
+        assert_eq!(Message::parse(&answer).unwrap().integrity(), None);
+    }
+}
+
+/// Nobody learns what a server understands without proving who he is.
+///
+/// req: STUN-6.3-3
+#[test]
+fn credentials_are_checked_before_attributes_that_are_not_understood() {
+    let wrong = Key::short_term("guess");
+    for (config, key, expected) in [
+        (short_term(), None, StatusCode::BAD_REQUEST),
+        (short_term(), Some(&wrong), StatusCode::UNAUTHENTICATED),
+        (long_term(), None, StatusCode::UNAUTHENTICATED),
+        (long_term(), Some(&wrong), StatusCode::BAD_REQUEST),
+    ] {
+        let request = bytes(REQUEST, |builder| {
+            let builder = builder.with_raw(AttributeType(0x7F01), b"");
+            match key {
+                Some(key) => builder.with(&Username("alice")).with_integrity(key),
+                None => builder,
+            }
+        });
+        let answer = ask(&mut server(config), path(Transport::Udp), &request);
+        assert_eq!(code(&answer), Some(expected));
     }
 }
 

@@ -264,7 +264,8 @@ impl Client {
 
     /// As [`Self::allocate`], on another path: from a fresh local port after 437, over a new
     /// connection, to an alternate server, or from where the host has moved to. What the allocation
-    /// before it had, if there was one, is asked for anew; that one is left to expire.
+    /// before it had, if there was one, is asked for anew; that one is given back, as well as one
+    /// request on the old path can.
     pub fn allocate_from(&mut self, now: Instant, path: FiveTuple) -> Result<(), CommandError> {
         let now = self.clock.now().max(now);
         let is_elsewhere = path.remote != self.path.remote;
@@ -285,6 +286,9 @@ impl Client {
             return Err(CommandError::Path);
         }
         self.check(path.transport)?;
+        if self.is_allocated() {
+            self.request(now, Request::Release(None), 0);
+        }
         self.clear();
         self.path = path;
         if is_elsewhere {

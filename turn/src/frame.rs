@@ -31,6 +31,7 @@ pub(crate) enum FrameError {
 /// Writes the header of a `ChannelData` message before `buffer[payload]`; the range of the message.
 ///
 /// On a stream the message is padded to a multiple of 4 bytes, on datagrams it is not (§12.5).
+#[inline]
 pub(crate) fn channel_data(
     buffer: &mut [u8],
     payload: Range<usize>,
@@ -61,6 +62,7 @@ pub(crate) fn channel_data(
 
 /// Reads a `ChannelData` message: the channel, and where the data lies. `None` if it is shorter than
 /// it says or its channel is none of `channels` (§12.6). Padding behind the data is ignored.
+#[inline]
 pub(crate) fn parse_channel_data(
     message: &[u8],
     channels: &RangeInclusive<u16>,

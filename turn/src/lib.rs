@@ -68,14 +68,17 @@
 //!
 //! # RFCs
 //!
-//! - RFC 8656 (TURN): client and server over UDP: Allocate, Refresh, `CreatePermission`,
-//!   `ChannelBind`, Send and Data indications, `ChannelData`. Not yet: two relayed addresses in one
-//!   allocation (ADDITIONAL-ADDRESS-FAMILY is answered with 440 for the second), reserved ports
-//!   (EVEN-PORT with the R bit is answered with 508), DONT-FRAGMENT (420), ALTERNATE-SERVER (300 is
-//!   reported as a rejection), bandwidth limits. Handling of IP headers (§13 to §16) and ICMP towards
-//!   clients (§11.5) are for a driver that sees them; the client understands the ICMP attribute.
-//!   SOFTWARE is not sent: it tells attackers more than it helps.
-//! - RFC 6062 (TCP to peers), RFC 8016 (mobility), RFC 7635 (tokens): not yet.
+//! - RFC 8656 (TURN), the client: whole, over UDP, TCP, TLS and DTLS; the driver encrypts, and cuts
+//!   streams into frames with [`floe_stun::Deframer`]. Left out: `ChannelData` before the server has
+//!   confirmed the channel (§12, an option); data goes in indications until then. SOFTWARE is sent if
+//!   configured only: it tells attackers more than it helps.
+//! - RFC 8656, the server: over UDP: Allocate, Refresh, `CreatePermission`, `ChannelBind`, Send and
+//!   Data indications, `ChannelData`. Not yet: two relayed addresses in one allocation
+//!   (ADDITIONAL-ADDRESS-FAMILY is answered with 440 for the second), reserved ports (EVEN-PORT with
+//!   the R bit is answered with 508), DONT-FRAGMENT (420). Handling of IP headers (§13 to §16) and
+//!   ICMP towards clients (§11.5) are for a driver that sees them.
+//! - RFC 6062 (TCP to peers), RFC 8016 (mobility), RFC 7635 (tokens): the client; the server not yet.
+//! - RFC 7065: [`Uri`], [`Resolution`].
 //! - RFC 8489: see [`floe_stun`].
 
 #![no_std]

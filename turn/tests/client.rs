@@ -4,16 +4,8 @@ mod support;
 
 use floe_sansio::*;
 use floe_stun::*;
-use floe_turn::{ClientEvent, *};
+use floe_turn::{ClientEvent, Retry, *};
 use support::*;
-
-fn method(bytes: &[u8]) -> Method {
-    parse(bytes).method()
-}
-
-fn has<'a, A: Attribute<'a>>(bytes: &'a [u8]) -> bool {
-    parse(bytes).get::<A>().unwrap().is_some()
-}
 
 fn peer_of(bytes: &[u8]) -> std::net::SocketAddr {
     let XorPeerAddress(peer) = parse(bytes).get().unwrap().unwrap();
@@ -235,6 +227,22 @@ fn rejections_are_told_and_repeated_only_where_time_may_help() {
                 assert_eq!(method(&t.sent()), Method::ALLOCATE);
             }
         }
+    }
+}
+
+/// req: TURN-7.4-16
+#[test]
+fn unknown_errors_are_final_unless_they_are_of_the_server() {
+    for (number, again) in [(399, false), (499, false), (599, true), (699, false)] {
+        let mut t = Clients::new();
+        let request = t.asked();
+        t.give(&refused(&request, number));
+        let expected = if again {
+            Retry::From(t.now + secs(60))
+        } else {
+            Retry::Never
+        };
+        assert_eq!(t.client.retry(), Some(expected), "{number}");
     }
 }
 
@@ -932,4 +940,134 @@ fn debug_shows_no_secrets() {
         !text.contains(PASSWORD) && !text.contains("nonce-1"),
         "{text}"
     );
+}
+
+// ---- what is not for the client ------------------------------------------------------------
+
+/// One port carries several protocols, told apart by their first byte.
+/// req: TURN-12-2, TURN-12-3
+#[test]
+fn what_is_neither_stun_nor_channel_data_is_left_alone() {
+    let mut t = Clients::allocated();
+    t.client.bind_channel(t.now, peer()).unwrap();
+    for first in 0..=255 {
+        let mut bytes = channel_data(0x4000, b"0123456789abcdef");
+        bytes[0] = first;
+        let input = t.offer(&bytes);
+        match first {
+            0x40 => assert!(matches!(input, Input::Data(_))),
+            0x41..=0x4F => assert_eq!(input, Input::Dropped(DropReason::NoChannel)),
+            // From 0 to 3 it would be STUN, but lacks the cookie.
+            _ => assert_eq!(input, Input::Dropped(DropReason::NotStun), "{first}"),
+        }
+    }
+}
+
+/// req: TURN-12.4-1
+#[test]
+fn channel_data_is_a_number_a_length_and_data() {
+    let mut t = Clients::allocated();
+    t.client.bind_channel(t.now, peer()).unwrap();
+    let request = t.sent();
+    t.give(&granted(&request));
+    let sent = |t: &mut Clients, data: &[u8]| t.client.wrap(peer(), data).unwrap().payload;
+    assert_eq!(sent(&mut t, b"ab")[..], [0x40, 0x00, 0, 2, b'a', b'b']);
+    assert_eq!(sent(&mut t, b"")[..], [0x40, 0x00, 0, 0]);
+    assert_eq!(sent(&mut t, &[7; 300])[..4], [0x40, 0x00, 1, 44]);
+}
+
+/// req: TURN-17-1
+#[test]
+fn methods_and_classes_that_do_not_go_together_are_dropped() {
+    let mut t = Clients::allocated();
+    t.client.bind_channel(t.now, peer()).unwrap();
+    let asked = t.sent();
+    let id = parse(&asked).transaction_id();
+    for method in (0..16).map(Method::new) {
+        for class in [
+            Class::Request,
+            Class::Indication,
+            Class::Success,
+            Class::Error,
+        ] {
+            let fits = match class {
+                Class::Request => false,
+                Class::Indication => method == Method::DATA,
+                Class::Success | Class::Error => method == Method::CHANNEL_BIND,
+            };
+            let mut buffer = [0; 256];
+            let builder = Builder::new(&mut buffer, MessageType::new(class, method), id);
+            let builder = match class {
+                Class::Error => builder.with(&code(508)),
+                _ => builder.with(&XorPeerAddress(peer())).with(&Data(b"x")),
+            };
+            let length = builder.with_integrity(&key()).finish().unwrap();
+            let mut client = t.client.clone();
+            let (input, _) = feed(&mut client, t.now, client_path(), &buffer[..length]);
+            let is_dropped = matches!(input, Input::Dropped(_));
+            // A success that carries what it must not is taken as far as it goes.
+            assert!(is_dropped != fits, "{method:?} {class:?}: {input:?}");
+        }
+    }
+}
+
+/// req: TURN-5-16
+#[test]
+fn a_fingerprint_is_welcome_and_a_wrong_one_is_not() {
+    let mut t = Clients::allocated();
+    t.client.create_permission(t.now, peer().ip()).unwrap();
+    let mut data = data_indication(|b| {
+        b.with(&XorPeerAddress(peer()))
+            .with(&Data(b"x"))
+            .with_fingerprint()
+    });
+    assert!(matches!(t.offer(&data), Input::Data(_)));
+    let last = data.len() - 1;
+    data[last] ^= 1;
+    assert_eq!(t.offer(&data), Input::Dropped(DropReason::Unauthenticated));
+}
+
+#[test]
+fn a_response_with_a_wrong_fingerprint_is_as_if_never_received() {
+    let mut t = Clients::new();
+    t.client.allocate(t.now).unwrap();
+    let first = t.sent();
+    let mut wrong = response(&first, Class::Error, |b| {
+        b.with(&code(401))
+            .with(&Realm(REALM))
+            .with(&Nonce("n"))
+            .with_fingerprint()
+    });
+    let last = wrong.len() - 1;
+    wrong[last] ^= 1;
+    assert_eq!(t.offer(&wrong), Input::Dropped(DropReason::Unauthenticated));
+    wrong[last] ^= 1;
+    t.give(&wrong);
+}
+
+/// req: TURN-5-17
+#[test]
+fn messages_without_the_magic_cookie_are_not_stun() {
+    let mut t = Clients::allocated();
+    t.client.create_permission(t.now, peer().ip()).unwrap();
+    let mut data = data_indication(|b| b.with(&XorPeerAddress(peer())).with(&Data(b"x")));
+    data[4] ^= 1;
+    assert_eq!(t.offer(&data), Input::Dropped(DropReason::NotStun));
+}
+
+/// req: TURN-18.13-1
+#[test]
+fn the_reserved_bits_of_icmp_do_not_count() {
+    let mut t = Clients::allocated();
+    t.client.create_permission(t.now, peer().ip()).unwrap();
+    let value = [0xFF, 0xFF, 11, 0, 0, 0, 0, 0];
+    let icmp = data_indication(|b| {
+        b.with(&XorPeerAddress(peer()))
+            .with_raw(AttributeType::ICMP, &value)
+    });
+    assert_eq!(t.offer(&icmp), Input::Handled);
+    let Some(ClientEvent::Unreachable { kind, code, .. }) = t.event() else {
+        panic!("not reported");
+    };
+    assert_eq!((kind, code), (11, 0));
 }

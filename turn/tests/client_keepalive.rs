@@ -2,7 +2,6 @@
 
 mod support;
 
-use floe_sansio::*;
 use floe_stun::*;
 use floe_turn::ClientConfig;
 use support::*;

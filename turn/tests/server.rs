@@ -178,9 +178,6 @@ fn allocate_is_refused_by_the_first_check_of_families_and_ports() {
                 .with(&EvenPort { reserve_next: true })
                 .with_raw(AttributeType::ADDITIONAL_ADDRESS_FAMILY, &[2, 0, 0, 0])
         }),
-        (508, "a pair of ports", |b| {
-            udp(b).with(&EvenPort { reserve_next: true })
-        }),
         (400, "additional IPv4", |b| {
             udp(b).with_raw(AttributeType::ADDITIONAL_ADDRESS_FAMILY, &[1, 0, 0, 0])
         }),

@@ -80,6 +80,23 @@ fn run(body: fn(&[u8]), input: &[u8], what: &str, number: u64) {
     }
 }
 
+/// Tests of a crate's fuzz bodies: each name is a module beside the caller's file with a function `run`,
+/// which is run by [`fuzz`](crate::testing::fuzz) over what the caller's `corpus` has under that name,
+/// and over so many mutations of it.
+///
+/// `fuzz_targets!(20_000, corpus; parse, stream)`
+#[macro_export]
+macro_rules! fuzz_targets {
+    ($mutations:expr, $corpus:path; $($name:ident),*) => {$(
+        mod $name;
+
+        #[test]
+        fn $name() {
+            $crate::testing::fuzz($name::run, &$corpus(stringify!($name)), $mutations);
+        }
+    )*};
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

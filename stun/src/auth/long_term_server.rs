@@ -16,6 +16,7 @@ use crate::attributes::{
 use crate::builder::Builder;
 use crate::integrity::{Algorithm, Key};
 use crate::message::Message;
+use crate::prepare::{PrepareError, Profile};
 
 /// What a [`LongTermServer`] is told at birth.
 #[derive(Clone, Debug)]
@@ -36,7 +37,8 @@ pub struct LongTermConfig {
 }
 
 impl LongTermConfig {
-    /// SHA-256 and MD5, legacy clients too, no anonymity, nonces good for an hour.
+    /// SHA-256 and MD5, legacy clients too, no anonymity, nonces good for an hour. The realm is used as
+    /// it is given; what a person typed goes through [`Self::prepared`].
     pub fn new(realm: &str) -> Self {
         Self {
             realm: realm.into(),
@@ -45,6 +47,17 @@ impl LongTermConfig {
             anonymity: false,
             legacy: true,
         }
+    }
+
+    /// As [`Self::new`], of a realm as a person typed it: it is prepared as `OpaqueString` (RFC 8489
+    /// §14.9). What is not ASCII needs the feature `unicode`.
+    ///
+    /// # Errors
+    ///
+    /// If the realm cannot be prepared.
+    pub fn prepared(realm: &str) -> Result<Self, PrepareError> {
+        let realm = Profile::OpaqueString.prepare(realm)?;
+        Ok(Self::new(realm.as_str()))
     }
 }
 

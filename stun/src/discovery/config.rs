@@ -9,7 +9,7 @@ use crate::transaction::Retransmission;
 /// What a [`Discovery`](crate::Discovery) is told at birth.
 #[derive(Clone, Debug)]
 pub struct DiscoveryConfig {
-    /// A server of RFC 5780, as [`Usage::BehaviorDiscovery`](crate::Usage::BehaviorDiscovery) finds it.
+    /// A server of RFC 5780, as [`Usage::BehaviorDiscovery`](crate::resolve::Usage::BehaviorDiscovery) finds it.
     pub server: SocketAddr,
     /// The socket to be tested, if it is open already: the one that the application will use, from which
     /// nothing has been sent for 15 minutes (RFC 5780 §4.1). `None` asks for one.

@@ -189,9 +189,8 @@ impl Discovery {
 
     fn finish(&mut self) {
         for role in SocketRole::ALL {
-            if let Some(local) = self.sockets[role as usize].take()
-                && self.config.local != Some(local)
-            {
+            let socket = self.sockets[role as usize].take();
+            if let Some(local) = socket.filter(|&local| self.config.local != Some(local)) {
                 self.events.push_back(DiscoveryEvent::CloseSocket(local));
             }
         }

@@ -96,9 +96,8 @@ impl ServerConfig {
                 return Err(ServerConfigError::ClassicUsers);
             }
         }
-        if let Some(software) = &self.software
-            && !Software(software).is_sendable()
-        {
+        let sendable = |text: &String| Software(text).is_sendable();
+        if !self.software.as_ref().is_none_or(sendable) {
             return Err(ServerConfigError::Software);
         }
         if let Some(redirect) = &self.redirect {
@@ -156,12 +155,12 @@ impl BehaviourService {
         if self.advertised && self.udp.or(self.tcp).or(self.tls).is_none() {
             return Err(ServerConfigError::OneAddress);
         }
-        if let (Some(tcp), Some(tls)) = (self.tcp, self.tls)
-            && tcp.ports().iter().any(|port| tls.ports().contains(port))
-        {
-            return Err(ServerConfigError::SharedPort);
+        match (self.tcp, self.tls) {
+            (Some(tcp), Some(tls)) if tcp.ports().iter().any(|port| tls.ports().contains(port)) => {
+                Err(ServerConfigError::SharedPort)
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 }
 

@@ -4,33 +4,13 @@
 use std::fs;
 use std::path::Path;
 
-use floe_sansio::testing::fuzz;
-
-/// Mutations of each corpus.
-const MUTATIONS: u64 = 20_000;
-
 /// The files of `tests/corpus/<target>`, by name.
 fn corpus(target: &str) -> Vec<Vec<u8>> {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/corpus")
-        .join(target);
-    let entries = fs::read_dir(&directory).unwrap();
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/corpus");
+    let entries = fs::read_dir(Path::new(directory).join(target)).unwrap();
     let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
     paths.sort();
     paths.iter().map(|path| fs::read(path).unwrap()).collect()
 }
 
-macro_rules! targets {
-    ($($name:ident),*) => {
-        $(
-            mod $name;
-
-            #[test]
-            fn $name() {
-                fuzz($name::run, &corpus(stringify!($name)), MUTATIONS);
-            }
-        )*
-    };
-}
-
-targets!(client, discovery, parse, server, stream);
+floe_sansio::fuzz_targets!(20_000, corpus; client, discovery, parse, server, stream);

@@ -408,9 +408,11 @@ const fn family_of(address: SocketAddr) -> AddressFamily {
     }
 }
 
-/// FNV-1a, 64 bits. Only who knows the user's password gets here, and a collision harms only him.
-fn digest(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
+/// FNV-1a, 56 bits of it. Only who knows the user's password gets here, and a collision harms only him.
+fn digest(bytes: &[u8]) -> [u8; 7] {
+    let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, &byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
+    });
+    let [_, low @ ..] = hash.to_be_bytes();
+    low
 }

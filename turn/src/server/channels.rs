@@ -154,9 +154,10 @@ impl Channels {
         if self.first.is_some_and(|it| it.number == number) {
             self.first = None;
         }
-        if let Some(others) = &mut self.others
-            && let Ok(at) = place(&others.by_number, number)
-        {
+        let Some(others) = &mut self.others else {
+            return;
+        };
+        if let Ok(at) = place(&others.by_number, number) {
             let channel = others.by_number.remove(at);
             if let Ok(at) = place_of_peer(&others.by_peer, channel.peer) {
                 others.by_peer.remove(at);

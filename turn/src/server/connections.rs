@@ -348,7 +348,7 @@ impl Server {
         relayed: SocketAddr,
         peer: SocketAddr,
     ) -> Result<(Slot, FiveTuple), DropReason> {
-        let slot = match self.relays.owner(relayed) {
+        let slot = match self.relays.owner(&relayed) {
             Owner::Slot(slot) => slot,
             Owner::Free => return Err(DropReason::NoAllocation),
             Owner::None => return Err(DropReason::UnknownLocal),

@@ -1,5 +1,8 @@
 //! The data path: what clients and peers send each other, framed in place. Nothing here touches the
 //! heap or waits.
+//!
+//! The hot functions return [`Input`] itself and write it where the caller wants it: moving 5-tuples
+//! around costs more than all else they do.
 
 use core::net::SocketAddr;
 use core::ops::Range;
@@ -9,10 +12,9 @@ use floe_stun::{Class, Message, Method, ParseErrorKind, Protocol, TransactionId}
 
 use super::Server;
 use super::allocation::Allocation;
-use super::meter::{Meter, Pace};
 use super::relays::Owner;
-use super::slab::{Slab, Slot};
-use crate::frame::{self, within};
+use super::slab::Slot;
+use crate::frame::{self, FrameError, within};
 use crate::policy::canonical;
 
 /// Places in [`Allocation::traffic`].
@@ -21,76 +23,33 @@ const TO_CLIENT: usize = 1;
 
 impl Server {
     /// A datagram, or one frame of a stream, from a client.
-    pub(super) fn client_input(
-        &mut self,
-        now: Instant,
-        datagram: Datagram<'_>,
-    ) -> Result<Input, DropReason> {
-        let path = datagram.path;
-        let input = self.client_message(now, datagram)?;
+    #[inline]
+    pub(super) fn client_input(&mut self, now: Instant, datagram: &mut Datagram<'_>) -> Input {
+        let input = self.client_message(now, datagram);
         // Whoever sends data from where he was about to be is there (RFC 8016 §3.2.2).
         if !self.mobility.is_still() && matches!(input, Input::Forward(_)) {
-            self.arrive(path);
+            self.arrive(datagram.path);
         }
-        Ok(input)
+        input
     }
 
-    fn client_message(
-        &mut self,
-        now: Instant,
-        datagram: Datagram<'_>,
-    ) -> Result<Input, DropReason> {
+    #[inline]
+    fn client_message(&mut self, now: Instant, datagram: &mut Datagram<'_>) -> Input {
         match Protocol::of(datagram.payload()) {
             Protocol::Channel => self.channel_data(now, datagram),
-            Protocol::Stun => {
-                let path = datagram.path;
-                let message =
-                    Message::parse(datagram.payload()).map_err(|error| match error.kind {
-                        ParseErrorKind::TooShort
-                        | ParseErrorKind::TopBits
-                        | ParseErrorKind::Cookie => DropReason::NotStun,
-                        _ => DropReason::Malformed,
-                    })?;
-                match (message.class(), message.method()) {
-                    // Not a fault, and not counted as one.
-                    (_, Method::BINDING) => Ok(Input::Dropped(DropReason::Unsupported)),
-                    (
-                        Class::Request,
-                        Method::ALLOCATE
-                        | Method::REFRESH
-                        | Method::CREATE_PERMISSION
-                        | Method::CHANNEL_BIND,
-                    ) => self.request(now, path, &message),
-                    (Class::Request, Method::CONNECT | Method::CONNECTION_BIND)
-                        if self.config.tcp =>
-                    {
-                        self.request(now, path, &message)
-                    }
-                    (Class::Indication, Method::SEND) => {
-                        let (slot, peer, data, unfragmented) = self.send(now, path, &message)?;
-                        let range = within(&datagram.range(), &data);
-                        // Whom the policy permits is known; what of our own may be reached is not.
-                        if !self.may_reach(slot, peer) {
-                            return Err(DropReason::Forbidden);
-                        }
-                        if self.relays.contains(canonical(peer.ip())) {
-                            self.hairpin(now, slot, peer, datagram, range)
-                        } else {
-                            let route = self.relay_out(now, slot, peer, range)?;
-                            Ok(Input::Forward(if unfragmented {
-                                route.unfragmented()
-                            } else {
-                                route
-                            }))
-                        }
-                    }
-                    _ => Err(DropReason::Unsupported),
-                }
-            }
+            Protocol::Stun => self
+                .message(now, datagram)
+                .unwrap_or_else(|it| self.drop(it)),
             // Beyond what RFC 7983 leaves to TURN, if that is wanted.
             _ if self.is_old_channel(datagram.payload()) => self.channel_data(now, datagram),
-            _ => Err(DropReason::NotStun),
+            _ => self.drop(DropReason::NotStun),
         }
+    }
+
+    #[cold]
+    fn drop(&mut self, reason: DropReason) -> Input {
+        self.stats.count_drop(reason);
+        Input::Dropped(reason)
     }
 
     /// Whether a datagram is `ChannelData` of a client of RFC 5766, and such clients are served.
@@ -101,11 +60,15 @@ impl Server {
     }
 
     /// `ChannelData` from a client (RFC 8656 §12.6).
-    fn channel_data(&mut self, now: Instant, datagram: Datagram<'_>) -> Result<Input, DropReason> {
-        let (number, data) = frame::parse_channel_data(datagram.payload(), &self.config.channels)
-            .ok_or(DropReason::Malformed)?;
-        let own = self.of_client(now, &datagram.path);
-        let (mut slot, mut allocation) = own.ok_or(DropReason::NoAllocation)?;
+    fn channel_data(&mut self, now: Instant, datagram: &mut Datagram<'_>) -> Input {
+        let Some((number, data)) =
+            frame::parse_channel_data(datagram.payload(), &self.config.channels)
+        else {
+            return self.drop(DropReason::Malformed);
+        };
+        let Some((mut slot, mut allocation)) = self.of_client(now, &datagram.path) else {
+            return self.drop(DropReason::NoAllocation);
+        };
         let mut channel = allocation.channels.of_number(now, number);
         if channel.is_none()
             && let Some(twin) = self.twin(now, allocation)
@@ -113,30 +76,77 @@ impl Server {
             (slot, allocation) = twin;
             channel = allocation.channels.of_number(now, number);
         }
-        let channel = channel.ok_or(DropReason::NoChannel)?;
-        let peer = channel.peer();
+        let Some(channel) = channel else {
+            return self.drop(DropReason::NoChannel);
+        };
+        let (peer, is_hairpin) = (channel.peer(), channel.is_hairpin);
         if self.config.strict_permissions && !allocation.permissions.permits(now, peer.ip()) {
-            return Err(DropReason::NoPermission);
+            return self.drop(DropReason::NoPermission);
         }
         let range = within(&datagram.range(), &data);
         // ChannelBind has asked whether the peer may be reached: only our own ports change hands.
-        if channel.is_hairpin {
-            self.hairpin(now, slot, peer, datagram, range)
-        } else {
-            self.relay_out(now, slot, peer, range).map(Input::Forward)
+        if is_hairpin {
+            return (self.hairpin(now, slot, peer, datagram, range))
+                .unwrap_or_else(|reason| self.drop(reason));
+        }
+        self.relay_out(now, slot, peer, range)
+    }
+
+    /// A STUN message from a client.
+    #[inline(never)]
+    fn message(&mut self, now: Instant, datagram: &mut Datagram<'_>) -> Result<Input, DropReason> {
+        let path = datagram.path;
+        let message = Message::parse(datagram.payload()).map_err(|error| match error.kind {
+            ParseErrorKind::TooShort | ParseErrorKind::TopBits | ParseErrorKind::Cookie => {
+                DropReason::NotStun
+            }
+            _ => DropReason::Malformed,
+        })?;
+        match (message.class(), message.method()) {
+            // Not a fault, and not counted as one.
+            (_, Method::BINDING) => Ok(Input::Dropped(DropReason::Unsupported)),
+            (
+                Class::Request,
+                Method::ALLOCATE
+                | Method::REFRESH
+                | Method::CREATE_PERMISSION
+                | Method::CHANNEL_BIND,
+            ) => self.request(now, path, &message),
+            (Class::Request, Method::CONNECT | Method::CONNECTION_BIND) if self.config.tcp => {
+                self.request(now, path, &message)
+            }
+            (Class::Indication, Method::SEND) => {
+                let (slot, peer, data, unfragmented) = self.send(now, &path, &message)?;
+                let range = within(&datagram.range(), &data);
+                // The policy was asked when the permission was made; our own ports change hands.
+                if !self.may_reach(slot, peer) {
+                    return Err(DropReason::Forbidden);
+                }
+                if self.relays.contains(canonical(peer.ip())) {
+                    self.hairpin(now, slot, peer, datagram, range)
+                } else {
+                    Ok(match self.relay_out(now, slot, peer, range) {
+                        Input::Forward(route) if unfragmented => {
+                            Input::Forward(route.unfragmented())
+                        }
+                        input => input,
+                    })
+                }
+            }
+            _ => Err(DropReason::Unsupported),
         }
     }
 
-    /// A Send indication from a client (RFC 8656 §11.2): whose, to whom, where in the message the data
-    /// lies, and whether it must not be fragmented.
+    /// A Send indication from a client (RFC 8656 §11.2): whose, to whom, and where in the message the
+    /// data lies, and whether it must not be fragmented.
     fn send(
         &self,
         now: Instant,
-        path: FiveTuple,
+        path: &FiveTuple,
         message: &Message<'_>,
     ) -> Result<(Slot, SocketAddr, Range<usize>, bool), DropReason> {
         let (mut slot, mut allocation) =
-            self.of_client(now, &path).ok_or(DropReason::NoAllocation)?;
+            self.of_client(now, path).ok_or(DropReason::NoAllocation)?;
         if message.has_fingerprint() && !message.verify_fingerprint() {
             return Err(DropReason::Unauthenticated);
         }
@@ -161,53 +171,67 @@ impl Server {
     }
 
     /// Data of a client goes out from its relayed address.
+    #[inline]
     fn relay_out(
         &mut self,
         now: Instant,
         slot: Slot,
         peer: SocketAddr,
         data: Range<usize>,
-    ) -> Result<Route, DropReason> {
-        let allocation = (self.allocations.get_mut(slot)).ok_or(DropReason::NoAllocation)?;
-        let meter = metered(allocation, self.pace.as_ref(), now, data.len())?;
-        allocation.meter = meter;
-        allocation.traffic[TO_PEERS].add(data.len());
-        self.stats.to_peers.add(data.len());
+    ) -> Input {
+        let bytes = data.len();
+        let Some(allocation) = self.allocations.get_mut(slot) else {
+            return self.drop(DropReason::NoAllocation);
+        };
+        let pace = self.pace.as_ref();
+        if pace.is_some_and(|pace| !allocation.meter.take(now, pace, bytes)) {
+            return self.drop(DropReason::OverBudget);
+        }
+        allocation.traffic[TO_PEERS].add(bytes);
+        self.stats.to_peers.add(bytes);
         let path = FiveTuple::udp(self.relays.address(allocation.relayed), peer);
-        Ok(Route::new(path, data))
+        Input::Forward(Route::new(path, data))
     }
 
     /// A datagram from a peer (RFC 8656 §11.3).
-    pub(super) fn peer_input(
-        &mut self,
-        now: Instant,
-        mut datagram: Datagram<'_>,
-    ) -> Result<Input, DropReason> {
-        let FiveTuple {
-            transport,
-            local,
-            remote,
-        } = datagram.path;
-        let slot = match self.relays.owner(local) {
-            Owner::Slot(slot) if transport == Transport::Udp => slot,
-            Owner::Free => return Err(DropReason::NoAllocation),
-            Owner::Slot(_) | Owner::None => return Err(DropReason::UnknownLocal),
+    #[inline]
+    pub(super) fn peer_input(&mut self, now: Instant, datagram: &mut Datagram<'_>) -> Input {
+        let slot = match self.relays.owner(&datagram.path.local) {
+            Owner::Slot(slot) if datagram.path.transport == Transport::Udp => slot,
+            Owner::Free => return self.drop(DropReason::NoAllocation),
+            Owner::Slot(_) | Owner::None => return self.drop(DropReason::UnknownLocal),
         };
-        if remote.port() == 0 {
-            return Err(DropReason::Forbidden);
+        let peer = datagram.path.remote;
+        if peer.port() == 0 {
+            return self.drop(DropReason::Forbidden);
         }
-        let range = datagram.range();
-        let bytes = range.len();
-        let delivery = Delivery {
-            now,
-            slot,
-            peer: SocketAddr::new(remote.ip(), remote.port()),
-            pace: self.pace.as_ref(),
+        let Some(allocation) = self.allocations.get_mut(slot) else {
+            return self.drop(DropReason::NoAllocation);
         };
-        let buffer = datagram.buffer_mut();
-        let route = delivery.frame(&mut self.allocations, &mut self.entropy, buffer, range)?;
+        let channel = match way_in(allocation, now, peer) {
+            Ok(channel) => channel,
+            Err(reason) => return self.drop(reason),
+        };
+        let data = datagram.range();
+        let bytes = data.len();
+        let client = allocation.client;
+        let Ok(range) = framed(
+            channel,
+            peer,
+            client.transport,
+            &mut self.entropy,
+            datagram.buffer_mut(),
+            data,
+        ) else {
+            return self.drop(DropReason::NoRoom);
+        };
+        let pace = self.pace.as_ref();
+        if pace.is_some_and(|pace| !allocation.meter.take(now, pace, bytes)) {
+            return self.drop(DropReason::OverBudget);
+        }
+        allocation.traffic[TO_CLIENT].add(bytes);
         self.stats.to_clients.add(bytes);
-        Ok(Input::Forward(route))
+        Input::Forward(Route::new(client, range))
     }
 
     /// Data of a client goes to the client of another relayed address: as if it had gone out and come
@@ -217,24 +241,39 @@ impl Server {
         now: Instant,
         slot: Slot,
         peer: SocketAddr,
-        mut datagram: Datagram<'_>,
+        datagram: &mut Datagram<'_>,
         data: Range<usize>,
     ) -> Result<Input, DropReason> {
         let peer = SocketAddr::new(canonical(peer.ip()), peer.port());
-        let other = (self.relays.owner(peer).slot())
+        let other = (self.relays.owner(&peer).slot())
             .filter(|&other| other != slot)
             .ok_or(DropReason::Forbidden)?;
         let bytes = data.len();
+        let pace = self.pace.as_ref();
         let sender = (self.allocations.get(slot)).ok_or(DropReason::NoAllocation)?;
-        let meter = metered(sender, self.pace.as_ref(), now, bytes)?;
-        let delivery = Delivery {
-            now,
-            slot: other,
-            peer: self.relays.address(sender.relayed),
-            pace: self.pace.as_ref(),
-        };
+        let from = self.relays.address(sender.relayed);
+        let mut meter = sender.meter;
+        if pace.is_some_and(|pace| !meter.take(now, pace, bytes)) {
+            return Err(DropReason::OverBudget);
+        }
+        let receiver = (self.allocations.get_mut(other)).ok_or(DropReason::NoAllocation)?;
+        let channel = way_in(receiver, now, from)?;
+        let client = receiver.client;
         let buffer = datagram.buffer_mut();
-        let route = delivery.frame(&mut self.allocations, &mut self.entropy, buffer, data)?;
+        let range = framed(
+            channel,
+            from,
+            client.transport,
+            &mut self.entropy,
+            buffer,
+            data,
+        )
+        .map_err(|_| DropReason::NoRoom)?;
+        // Only what both may relay is counted for either.
+        if pace.is_some_and(|pace| !receiver.meter.take(now, pace, bytes)) {
+            return Err(DropReason::OverBudget);
+        }
+        receiver.traffic[TO_CLIENT].add(bytes);
         if let Some(sender) = self.allocations.get_mut(slot) {
             sender.meter = meter;
             sender.traffic[TO_PEERS].add(bytes);
@@ -242,64 +281,52 @@ impl Server {
         self.stats.to_peers.add(bytes);
         self.stats.to_clients.add(bytes);
         self.stats.hairpin.add(bytes);
-        Ok(Input::Forward(route))
+        Ok(Input::Forward(Route::new(client, range)))
     }
 }
 
-/// What the allocation has used after a packet of so many bytes more.
-fn metered(
+/// Whether data from `peer` may go to the client, and in which channel, if in any.
+#[inline]
+fn way_in(
     allocation: &Allocation,
-    pace: Option<&Pace>,
     now: Instant,
-    bytes: usize,
-) -> Result<Meter, DropReason> {
-    match pace {
-        None => Ok(allocation.meter),
-        Some(pace) => (allocation.meter.after(now, pace, bytes)).ok_or(DropReason::OverBudget),
-    }
-}
-
-/// Data of a peer for the client of an allocation.
-struct Delivery<'a> {
-    now: Instant,
-    slot: Slot,
     peer: SocketAddr,
-    pace: Option<&'a Pace>,
+) -> Result<Option<u16>, DropReason> {
+    if now >= allocation.expires {
+        return Err(DropReason::NoAllocation);
+    }
+    if !allocation.permissions.permits(now, peer.ip()) {
+        return Err(DropReason::NoPermission);
+    }
+    Ok(allocation.channels.of_peer(now, peer))
 }
 
-impl Delivery<'_> {
-    /// Frames `buffer[range]` for the client, in its channel or else in a Data indication.
-    fn frame(
-        self,
-        allocations: &mut Slab<Allocation>,
-        entropy: &mut Entropy,
-        buffer: &mut [u8],
-        range: Range<usize>,
-    ) -> Result<Route, DropReason> {
-        let Self {
-            now,
-            slot,
-            peer,
-            pace,
-        } = self;
-        let allocation = (allocations.get_mut(slot))
-            .filter(|allocation| now < allocation.expires)
-            .ok_or(DropReason::NoAllocation)?;
-        if !allocation.permissions.permits(now, peer.ip()) {
-            return Err(DropReason::NoPermission);
-        }
-        let bytes = range.len();
-        let meter = metered(allocation, pace, now, bytes)?;
-        let client = allocation.client;
-        let framed = match allocation.channels.of_peer(now, peer) {
-            Some(number) => frame::channel_data(buffer, range, number, client.transport),
-            None => frame::indication(buffer, range, Method::DATA, peer, || {
-                TransactionId::random(entropy)
-            }),
-        };
-        let range = framed.map_err(|_| DropReason::NoRoom)?;
-        allocation.meter = meter;
-        allocation.traffic[TO_CLIENT].add(bytes);
-        Ok(Route::new(client, range))
+/// Frames `buffer[data]`, which comes from `peer`, for a client: in a channel, or else in a Data
+/// indication.
+#[inline]
+fn framed(
+    channel: Option<u16>,
+    peer: SocketAddr,
+    transport: Transport,
+    entropy: &mut Entropy,
+    buffer: &mut [u8],
+    data: Range<usize>,
+) -> Result<Range<usize>, FrameError> {
+    match channel {
+        Some(number) => frame::channel_data(buffer, data, number, transport),
+        None => indication(entropy, buffer, data, peer),
     }
+}
+
+#[inline(never)]
+fn indication(
+    entropy: &mut Entropy,
+    buffer: &mut [u8],
+    data: Range<usize>,
+    peer: SocketAddr,
+) -> Result<Range<usize>, FrameError> {
+    // Flow label and scope are no part of what the client is told.
+    let peer = SocketAddr::new(peer.ip(), peer.port());
+    let id = || TransactionId::random(entropy);
+    frame::indication(buffer, data, Method::DATA, peer, id)
 }

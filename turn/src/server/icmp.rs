@@ -54,7 +54,7 @@ impl Server {
         if !is_too_big {
             error.data = 0;
         }
-        let Owner::Slot(slot) = self.relays.owner(relayed) else {
+        let Owner::Slot(slot) = self.relays.owner(&relayed) else {
             return Err(DropReason::NoAllocation);
         };
         let allocation = (self.allocations.get(slot))

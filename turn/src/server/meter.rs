@@ -63,18 +63,17 @@ pub(super) struct Meter {
 }
 
 impl Meter {
-    /// The meter after one packet more, or `None` if that is beyond the budget. A packet passes if
-    /// those before it have left any of the saved time.
-    pub(super) fn after(self, now: Instant, pace: &Pace, bytes: usize) -> Option<Self> {
+    /// Counts one packet more; `false`, and nothing changes, if that is beyond the budget. A packet
+    /// passes if those before it have left any of the saved time.
+    pub(super) fn take(&mut self, now: Instant, pace: &Pace, bytes: usize) -> bool {
         let now = now.as_nanos();
-        let step = |schedule: u64, cost: u64| {
-            let start = schedule.max(now);
-            (start - now <= pace.burst).then(|| start.saturating_add(cost))
-        };
-        let cost = (pace.byte * bytes as u128) >> 16;
-        Some(Self {
-            bytes: step(self.bytes, u64::try_from(cost).unwrap_or(u64::MAX))?,
-            packets: step(self.packets, pace.packet)?,
-        })
+        let (from_bytes, from_packets) = (self.bytes.max(now), self.packets.max(now));
+        let passes = from_bytes.max(from_packets) - now <= pace.burst;
+        if passes {
+            let cost = u64::try_from((pace.byte * bytes as u128) >> 16).unwrap_or(u64::MAX);
+            self.bytes = from_bytes.saturating_add(cost);
+            self.packets = from_packets.saturating_add(pace.packet);
+        }
+        passes
     }
 }

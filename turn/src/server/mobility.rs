@@ -166,16 +166,6 @@ impl Mobility {
         let (random, code) = ticket.split_at(16);
         (self.code(random) == code).then_some(ticket)
     }
-
-    /// How many tickets, allocations and moves it knows of.
-    #[cfg(test)]
-    pub(super) fn held(&self) -> [usize; 3] {
-        [
-            self.by_ticket.len(),
-            self.by_slot.len(),
-            self.arriving.len(),
-        ]
-    }
 }
 
 /// Never prints tickets.

@@ -145,7 +145,7 @@ impl Relays {
     }
 
     #[inline]
-    pub(super) fn owner(&self, address: SocketAddr) -> Owner {
+    pub(super) fn owner(&self, address: &SocketAddr) -> Owner {
         match self.search(address.ip()) {
             Ok(relay) => self.relays[relay].owner(address.port()),
             Err(_) => Owner::None,

@@ -146,7 +146,7 @@ impl Server {
         if source.port() == 0
             || !is_unicast(ip)
             || is_tunnelled(ip)
-            || is_listener(&self.config.listeners, source)
+            || is_listener(&self.config.listeners, &source)
         {
             return Err(DropReason::Forbidden);
         }

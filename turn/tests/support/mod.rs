@@ -158,11 +158,29 @@ impl Clients {
         self.give(&allocated(&second));
     }
 
+    /// The Allocate with credentials.
+    pub fn asked(&mut self) -> Vec<u8> {
+        self.client.allocate(self.now).unwrap();
+        let first = self.sent();
+        self.give(&challenge(&first, 401, "nonce-1"));
+        self.sent()
+    }
+
     /// The one message that the client wants to send.
     pub fn sent(&mut self) -> Vec<u8> {
+        self.sent_on(client_path())
+    }
+
+    /// The same, on another path.
+    pub fn sent_on(&mut self, path: FiveTuple) -> Vec<u8> {
         let transmit = self.client.poll_transmit().expect("something to send");
-        assert_eq!(transmit.path, client_path());
+        assert_eq!(transmit.path, path);
         transmit.payload.to_vec()
+    }
+
+    /// All events there are.
+    pub fn events(&mut self) -> Vec<ClientEvent> {
+        std::iter::from_fn(|| self.event()).collect()
     }
 
     pub fn all_sent(&mut self) -> Vec<Vec<u8>> {
@@ -178,6 +196,11 @@ impl Clients {
     /// What the client makes of a datagram from the server.
     pub fn offer(&mut self, bytes: &[u8]) -> Input {
         feed(&mut self.client, self.now, client_path(), bytes).0
+    }
+
+    /// The same, on another path.
+    pub fn offer_on(&mut self, path: FiveTuple, bytes: &[u8]) -> Input {
+        feed(&mut self.client, self.now, path, bytes).0
     }
 
     /// A datagram from the server, which the client takes.
@@ -216,11 +239,37 @@ impl Clients {
     }
 }
 
+pub fn method(bytes: &[u8]) -> Method {
+    parse(bytes).method()
+}
+
+pub fn has<'a, A: Attribute<'a>>(bytes: &'a [u8]) -> bool {
+    parse(bytes).get::<A>().unwrap().is_some()
+}
+
+/// The peers that a request names.
+pub fn peers_of(bytes: &[u8]) -> Vec<SocketAddr> {
+    let message = parse(bytes);
+    message
+        .attributes()
+        .filter(|raw| raw.kind == AttributeType::XOR_PEER_ADDRESS)
+        .map(|raw| XorPeerAddress::decode(raw.value, message.transaction_id()).unwrap())
+        .map(|XorPeerAddress(peer)| peer)
+        .collect()
+}
+
+/// The values of all attributes of one type.
+pub fn values_of(bytes: &[u8], kind: AttributeType) -> Vec<Vec<u8>> {
+    let attributes = parse(bytes).attributes();
+    let those = attributes.filter(|raw| raw.kind == kind);
+    those.map(|raw| raw.value.to_vec()).collect()
+}
+
 pub fn parse(bytes: &[u8]) -> Message<'_> {
     Message::parse(bytes).unwrap()
 }
 
-fn response(
+pub fn response(
     request: &[u8],
     class: Class,
     build: impl for<'b> FnOnce(Builder<'b>) -> Builder<'b>,
@@ -233,8 +282,19 @@ fn response(
     buffer
 }
 
-fn code(number: u16) -> ErrorCode<'static> {
+pub fn code(number: u16) -> ErrorCode<'static> {
     ErrorCode::of(StatusCode::new(number).unwrap())
+}
+
+/// An error response with these attributes, and integrity.
+pub fn refused_with(
+    request: &[u8],
+    number: u16,
+    build: impl for<'b> FnOnce(Builder<'b>) -> Builder<'b>,
+) -> Vec<u8> {
+    response(request, Class::Error, |b| {
+        build(b.with(&code(number))).with_integrity(&key())
+    })
 }
 
 /// 401 or 438 with a nonce.
