@@ -200,6 +200,7 @@ impl World {
         }
     }
 
+    #[allow(clippy::needless_pass_by_value)] // so that callers need not name what was sent
     fn check_out(
         &mut self,
         expected: Option<SocketAddr>,
@@ -229,13 +230,12 @@ impl World {
         assert_eq!(path, self.askers[owner].path);
         let channels = &self.model[owner].channels;
         let live = |it: &(&u16, &(SocketAddr, Instant))| it.1.0 == from && self.now < it.1.1;
-        match channels.iter().find(live) {
-            Some((&number, _)) => assert_eq!(bytes, channel_data(number, b"data")),
-            None => {
-                let message = parse(&bytes);
-                assert_eq!(message.get().unwrap(), Some(XorPeerAddress(from)));
-                assert_eq!(message.get().unwrap(), Some(Data(b"data")));
-            }
+        if let Some((&number, _)) = channels.iter().find(live) {
+            assert_eq!(bytes, channel_data(number, b"data"));
+        } else {
+            let message = parse(&bytes);
+            assert_eq!(message.get().unwrap(), Some(XorPeerAddress(from)));
+            assert_eq!(message.get().unwrap(), Some(Data(b"data")));
         }
     }
 
