@@ -90,7 +90,7 @@ impl Test {
         Some(Answer(transmit.payload.to_vec()))
     }
 
-    /// A connection that waits for its ConnectionBind.
+    /// A connection that waits for its `ConnectionBind`.
     fn connected(&mut self, peer: SocketAddr) -> u32 {
         let id = self.connect(peer).unwrap();
         self.server.connected(self.now, id, true);
@@ -101,7 +101,7 @@ impl Test {
         id
     }
 
-    /// ConnectionBind on a new connection of the same user.
+    /// `ConnectionBind` on a new connection of the same user.
     fn bind(&mut self, id: u32) -> (u16, FiveTuple) {
         self.ports += 1;
         let data = over(Transport::Tcp, SocketAddr::new(home().ip(), self.ports));
@@ -251,7 +251,7 @@ fn a_connection_that_fails_or_takes_30_seconds_is_a_timeout() {
     assert!(t.control.auth.verify(&answer.message()));
     let id = t.connect(peer()).unwrap();
     assert_eq!(t.server.poll_timeout(), Some(t.now + secs(30)));
-    t.now = t.now + millis(29_999);
+    t.now += millis(29_999);
     t.timeouts();
     assert!(t.told().is_none());
     t.now += millis(1);

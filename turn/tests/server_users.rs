@@ -177,6 +177,24 @@ fn quotas_count_the_user_behind_the_name() {
     assert_eq!(codes, [0, 486, 0]);
 }
 
+/// Users by whatever names.
+struct Base(BTreeMap<String, Key>);
+impl Users for Base {
+    fn find(&self, query: &UserQuery<'_>) -> UserAnswer {
+        let UserName::Plain(name) = query.name else {
+            return UserAnswer::Unknown;
+        };
+        assert_eq!(query.derivation, KeyDerivation::Sha256);
+        match self.0.get(name) {
+            Some(key) => UserAnswer::Known(User {
+                id: name.len() as u64,
+                key: key.clone(),
+            }),
+            None => UserAnswer::Unknown,
+        }
+    }
+}
+
 /// Attack 36: a name is bytes, and nothing that is counted is named by it.
 #[test]
 fn a_strange_name_is_told_as_it_is_and_counted_nowhere() {
@@ -185,22 +203,6 @@ fn a_strange_name_is_told_as_it_is_and_counted_nowhere() {
     let mut users = BTreeMap::new();
     for name in names {
         users.insert(name.to_owned(), Key::long_term_sha256(name, REALM, "p"));
-    }
-    struct Base(BTreeMap<String, Key>);
-    impl Users for Base {
-        fn find(&self, query: &UserQuery<'_>) -> UserAnswer {
-            let UserName::Plain(name) = query.name else {
-                return UserAnswer::Unknown;
-            };
-            assert_eq!(query.derivation, KeyDerivation::Sha256);
-            match self.0.get(name) {
-                Some(key) => UserAnswer::Known(User {
-                    id: name.len() as u64,
-                    key: key.clone(),
-                }),
-                None => UserAnswer::Unknown,
-            }
-        }
     }
     let (mut server, now) = server_with(config_with(Base(users)));
     for (n, name) in names.into_iter().enumerate() {
