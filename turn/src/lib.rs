@@ -72,12 +72,16 @@
 //!   streams into frames with [`floe_stun::Deframer`]. Left out: `ChannelData` before the server has
 //!   confirmed the channel (§12, an option); data goes in indications until then. SOFTWARE is sent if
 //!   configured only: it tells attackers more than it helps.
-//! - RFC 8656, the server: over UDP: Allocate, Refresh, `CreatePermission`, `ChannelBind`, Send and
-//!   Data indications, `ChannelData`. Not yet: two relayed addresses in one allocation
-//!   (ADDITIONAL-ADDRESS-FAMILY is answered with 440 for the second), reserved ports (EVEN-PORT with
-//!   the R bit is answered with 508), DONT-FRAGMENT (420). Handling of IP headers (§13 to §16) and
-//!   ICMP towards clients (§11.5) are for a driver that sees them.
-//! - RFC 6062 (TCP to peers), RFC 8016 (mobility), RFC 7635 (tokens): the client; the server not yet.
+//! - RFC 8656, the server: whole, over UDP, TCP, TLS and DTLS likewise, users being found at once or later
+//!   ([`UserBase`]). What touches IP headers is the driver's: it sets the DF bit where a
+//!   [`Route`](floe_sansio::Route) asks for it, hands ICMP errors to [`Server::icmp_error`], and copies
+//!   TTL, DSCP and ECN or takes the alternate behaviour (§13 to §16). SOFTWARE as in the client; never
+//!   to strangers.
+//! - RFC 6062 (TCP to peers): client and server; the drivers open and join the connections, and hold
+//!   what arrives before that by not reading it.
+//! - RFC 8016 (mobility): client and server.
+//! - RFC 7635 (tokens): the client; the server with the feature `third-party`, which is on by default,
+//!   with A256GCM. Not A256CBC-HS512, which is optional.
 //! - RFC 7065: [`Uri`], [`Resolution`].
 //! - RFC 8489: see [`floe_stun`].
 

@@ -177,9 +177,8 @@ fn quotas_count_the_user_behind_the_name() {
     assert_eq!(codes, [0, 486, 0]);
 }
 
-/// Users by name, with keys of SHA-256.
+/// Users by whatever names.
 struct Base(BTreeMap<String, Key>);
-
 impl Users for Base {
     fn find(&self, query: &UserQuery<'_>) -> UserAnswer {
         let UserName::Plain(name) = query.name else {

@@ -410,7 +410,7 @@ impl Asker {
         method: Method,
         build: &dyn for<'b> Fn(Builder<'b>) -> Builder<'b>,
     ) -> Vec<u8> {
-        self.next_id += 1;
+        self.next_id = self.next_id.wrapping_add(1);
         let mut id = [self.next_id; 12];
         id[0] = self.path.remote.port() as u8;
         let mut buffer = vec![0; 16_384];
