@@ -70,9 +70,8 @@ impl Server {
             return self.drop(DropReason::NoAllocation);
         };
         let mut channel = allocation.channels.of_number(now, number);
-        if channel.is_none()
-            && let Some(twin) = self.twin(now, allocation)
-        {
+        let twin = || self.twin(now, allocation);
+        if let Some(twin) = channel.is_none().then(twin).flatten() {
             (slot, allocation) = twin;
             channel = allocation.channels.of_number(now, number);
         }
@@ -157,10 +156,8 @@ impl Server {
             return Err(DropReason::Malformed);
         }
         let peer = indication.peer;
-        if peer.is_ipv4() != self.relays.address(allocation.relayed).is_ipv4()
-            && let Some(twin) = self.twin(now, allocation)
-        {
-            (slot, allocation) = twin;
+        if peer.is_ipv4() != self.relays.address(allocation.relayed).is_ipv4() {
+            (slot, allocation) = self.twin(now, allocation).unwrap_or((slot, allocation));
         }
         if !allocation.permissions.permits(now, peer.ip()) {
             return Err(DropReason::NoPermission);

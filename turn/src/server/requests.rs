@@ -123,9 +123,10 @@ impl Server {
             return;
         };
         let found = user.map_or(UserAnswer::Unknown, UserAnswer::Known);
-        if let Ok(message) = Message::parse(&bytes)
-            && let Err(reason) = self.answer(now, path, &message, Some(found))
-        {
+        let Ok(message) = Message::parse(&bytes) else {
+            return;
+        };
+        if let Err(reason) = self.answer(now, path, &message, Some(found)) {
             self.stats.count_drop(reason);
         }
     }

@@ -166,9 +166,8 @@ impl Tokens {
 
     /// The allocation has left `slot`; of a dual one the other part is in `heir`.
     pub(super) fn left(&mut self, slot: Slot, heir: Slot) {
-        if let Some(session) = self.sessions.remove(&slot)
-            && heir != ALONE
-        {
+        let session = self.sessions.remove(&slot);
+        if let Some(session) = session.filter(|_| heir != ALONE) {
             self.sessions.insert(heir, session);
         }
     }
