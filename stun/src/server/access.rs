@@ -65,15 +65,6 @@ impl Users for Shared {
     }
 }
 
-/// The one user of a request that has waited.
-struct Found(UserAnswer);
-
-impl Users for Found {
-    fn find(&self, _: &UserQuery<'_>) -> UserAnswer {
-        self.0.clone()
-    }
-}
-
 /// What is said of a request.
 #[allow(clippy::large_enum_variant)] // it lives for a moment, on the stack
 pub(super) enum Pass<'m> {
@@ -124,7 +115,7 @@ impl Guard {
             Self::LongTerm(machine, users) => {
                 machine.advance(now);
                 let checked = match found {
-                    Some(found) => machine.check(now, source, request, &Found(found)),
+                    Some(found) => machine.check(now, source, request, &found),
                     None => machine.check(now, source, request, users),
                 };
                 match checked {

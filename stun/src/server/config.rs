@@ -47,7 +47,7 @@ pub struct Redirect {
 
 impl Redirect {
     /// Its address of the family of `source`, and the other one.
-    pub(super) fn addresses(&self, source: SocketAddr) -> (Option<SocketAddr>, Option<SocketAddr>) {
+    pub fn addresses(&self, source: SocketAddr) -> (Option<SocketAddr>, Option<SocketAddr>) {
         let ipv4 = self.ipv4.map(SocketAddr::V4);
         let ipv6 = self.ipv6.map(SocketAddr::V6);
         match source {

@@ -17,7 +17,6 @@ use super::channels::Channel;
 use super::config::ServerEvent;
 use super::mobility::Ticket;
 use super::refuse::RefuseReason;
-use super::users::Found;
 use super::{MAX_PENDING, Server, Slot, is_listener};
 use crate::policy::{canonical, is_tunnelled, is_unicast};
 
@@ -73,7 +72,8 @@ pub(super) enum Refused {
     For(RefuseReason),
     Unknown(UnknownRequired),
     DontFragment,
-    Redirected([Option<SocketAddr>; 2]),
+    /// To an address of the client's family, and one of the other.
+    Redirected(SocketAddr, Option<SocketAddr>),
 }
 
 impl Refused {
@@ -81,23 +81,16 @@ impl Refused {
         match self {
             Self::For(reason) => *reason,
             Self::Unknown(_) | Self::DontFragment => RefuseReason::UnknownAttribute,
-            Self::Redirected(_) => RefuseReason::Redirected,
+            Self::Redirected(..) => RefuseReason::Redirected,
         }
     }
 
     /// To the other server, if it has an address of the family of `source`; the client cannot use
     /// another alone (RFC 8489 §10).
     pub(super) fn redirected(other: &Redirect, source: SocketAddr, reason: RefuseReason) -> Self {
-        let ipv4 = other.ipv4.map(SocketAddr::V4);
-        let ipv6 = other.ipv6.map(SocketAddr::V6);
-        let addresses = if source.is_ipv4() {
-            [ipv4, ipv6]
-        } else {
-            [ipv6, ipv4]
-        };
-        match addresses {
-            [Some(_), _] => Self::Redirected(addresses),
-            [None, _] => Self::For(reason),
+        match other.addresses(source) {
+            (Some(first), second) => Self::Redirected(first, second),
+            (None, _) => Self::For(reason),
         }
     }
 }
@@ -174,7 +167,7 @@ impl Server {
                 until = good_until;
                 checked
             }),
-            (None, Some(found)) => self.auth.check(now, source, message, &Found(found)),
+            (None, Some(found)) => self.auth.check(now, source, message, &found),
             (None, None) => self.auth.check(now, source, message, &self.users),
         };
         let (user, seal) = match checked {
@@ -284,11 +277,10 @@ impl Server {
                     .with(&bare(StatusCode::UNKNOWN_ATTRIBUTE))
                     .with_raw(AttributeType::UNKNOWN_ATTRIBUTES, &list)
             }
-            Err(Refused::Redirected(addresses)) => {
-                let builder = builder.with(&bare(StatusCode::TRY_ALTERNATE));
-                let all = addresses.into_iter().flatten();
-                all.fold(builder, |builder, it| builder.with(&AlternateServer(it)))
-            }
+            Err(Refused::Redirected(first, second)) => builder
+                .with(&bare(StatusCode::TRY_ALTERNATE))
+                .with(&AlternateServer(first))
+                .with_some(second.map(AlternateServer).as_ref()),
         };
         if matches!(request.method(), Method::ALLOCATE | Method::REFRESH) {
             let software = self.config.software.as_deref().map(Software);

@@ -106,15 +106,6 @@ impl Users for Directory {
     }
 }
 
-/// The one user of a request that has waited.
-pub(super) struct Found(pub(super) UserAnswer);
-
-impl Users for Found {
-    fn find(&self, _: &UserQuery<'_>) -> UserAnswer {
-        self.0.clone()
-    }
-}
-
 /// How many there are, if it is a list, and nothing else.
 impl fmt::Debug for Directory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
