@@ -6,6 +6,7 @@ use md5::{Digest, Md5};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
 
+use crate::attributes::KeyDerivation;
 use crate::hmac::{self, BLOCK_LEN, Hmac, State};
 use crate::message::HEADER_LEN;
 
@@ -71,6 +72,19 @@ impl Key {
         let key = Self::new(&digest);
         digest.as_mut_slice().zeroize();
         key
+    }
+
+    /// The key of the long-term mechanism by either derivation (RFC 8489 §9.2.2).
+    pub fn long_term_by(
+        derivation: KeyDerivation,
+        username: &str,
+        realm: &str,
+        password: &str,
+    ) -> Self {
+        match derivation {
+            KeyDerivation::Md5 => Self::long_term(username, realm, password),
+            KeyDerivation::Sha256 => Self::long_term_sha256(username, realm, password),
+        }
     }
 
     /// HMAC-SHA1 of `parts`, one after the other: for tokens of the owner's own, such as nonces.

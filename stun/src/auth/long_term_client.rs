@@ -150,13 +150,7 @@ impl LongTermClient {
         let Credentials { username, password } = &self.credentials;
         let key = match same {
             Some(known) if known.derivation == derivation => known.key.clone(),
-            _ => {
-                let derive = match derivation {
-                    KeyDerivation::Md5 => Key::long_term,
-                    KeyDerivation::Sha256 => Key::long_term_sha256,
-                };
-                derive(username, realm, password.expose())
-            }
+            _ => Key::long_term_by(derivation, username, realm, password.expose()),
         };
         let anonymous = features.username_anonymity;
         self.session = Some(Session {

@@ -218,11 +218,8 @@ impl Users for TimeLimitedUsers {
             return UserAnswer::Unknown;
         }
         let mut password = self.password(username);
-        let derive = match query.derivation {
-            KeyDerivation::Md5 => Key::long_term,
-            KeyDerivation::Sha256 => Key::long_term_sha256,
-        };
-        let key = derive(username, query.realm, as_text(&password));
+        let text = as_text(&password);
+        let key = Key::long_term_by(query.derivation, username, query.realm, text);
         password.zeroize();
         let mut id = [0; 8];
         id.copy_from_slice(&self.ids.sha1_of(&[user.as_bytes()])[..8]);
