@@ -341,9 +341,8 @@ impl Play {
         if let Ok(Some(MobilityTicket(ticket))) = answer.get() {
             self.said.ticket = ticket.to_vec();
         }
-        let relayed = |raw: &floe_stun::RawAttribute<'_>| {
-            raw.kind == AttributeType::XOR_RELAYED_ADDRESS
-        };
+        let relayed =
+            |raw: &floe_stun::RawAttribute<'_>| raw.kind == AttributeType::XOR_RELAYED_ADDRESS;
         self.seen.both_families |= answer.attributes().filter(relayed).count() == 2;
     }
 
@@ -367,7 +366,10 @@ impl Play {
         let server = &self.server.machine;
         let reserved = server.reserved_ports();
         self.seen.reserved |= reserved > 0;
-        assert_eq!(server.free_ports() + self.relays.len() + reserved, 2 * PORTS);
+        assert_eq!(
+            server.free_ports() + self.relays.len() + reserved,
+            2 * PORTS
+        );
         assert!(self.relays.len() <= LIMIT && reserved <= 2);
         assert!(server.allocations() <= self.relays.len());
         assert!(server.connections() <= 3);
