@@ -25,7 +25,7 @@ mod users;
 
 use alloc::collections::VecDeque;
 use core::fmt;
-use core::net::{IpAddr, SocketAddr};
+use core::net::{IpAddr, SocketAddr, SocketAddrV4};
 use core::time::Duration;
 
 use floe_sansio::{Clock, Datagram, Entropy, FiveTuple, Input, Instant, Transmit, impl_machine};
@@ -379,10 +379,31 @@ impl Server {
     }
 }
 
-/// Whether two 5-tuples are one; first what differs most often.
+/// Whether two 5-tuples are one. Those of IPv4 are compared as two numbers.
 #[inline]
 fn is_same(a: &FiveTuple, b: &FiveTuple) -> bool {
-    a.remote == b.remote && a.local == b.local && a.transport == b.transport
+    match (packed(a), packed(b)) {
+        (Some(a), Some(b)) => a == b,
+        (None, None) => is_same_ipv6(a, b),
+        _ => false,
+    }
+}
+
+#[inline]
+fn packed(path: &FiveTuple) -> Option<(u64, u64)> {
+    let (SocketAddr::V4(remote), SocketAddr::V4(local)) = (path.remote, path.local) else {
+        return None;
+    };
+    let pack = |address: SocketAddrV4, rest: u8| {
+        let ip = u32::from_ne_bytes(address.ip().octets());
+        u64::from(ip) << 32 | u64::from(address.port()) << 8 | u64::from(rest)
+    };
+    Some((pack(remote, path.transport as u8), pack(local, 0)))
+}
+
+#[inline(never)]
+fn is_same_ipv6(a: &FiveTuple, b: &FiveTuple) -> bool {
+    a == b
 }
 
 /// Whether `address` is one of `listeners`.
