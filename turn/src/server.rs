@@ -298,21 +298,29 @@ impl Server {
 
     /// Whether the allocation in `slot` may send to `peer`, whose address the policy permits. Of our
     /// own ports those of other allocations are open, and no others.
-    fn may_reach(&self, slot: Slot, peer: SocketAddr) -> bool {
+    fn may_reach(&self, slot: Slot, peer: SocketAddr) -> Result<(), RefuseReason> {
+        if self.config.peers.is_protected(peer) {
+            return Err(RefuseReason::Protected);
+        }
         let ip = canonical(peer.ip());
         let peer = SocketAddr::new(ip, peer.port());
-        if peer.port() == 0 || is_listener(&self.config.listeners, &peer) {
-            return false;
-        }
-        !self.relays.contains(ip)
-            || (self.relays.owner(&peer).slot()).is_some_and(|owner| owner != slot)
+        let is_open = peer.port() != 0
+            && !is_listener(&self.config.listeners, &peer)
+            && (!self.relays.contains(ip)
+                || (self.relays.owner(&peer).slot()).is_some_and(|owner| owner != slot));
+        is_open.then_some(()).ok_or(RefuseReason::Forbidden)
     }
 
     /// Whether a client may have a permission for `ip`.
-    fn may_permit(&self, ip: IpAddr) -> bool {
+    fn may_permit(&self, ip: IpAddr) -> Result<(), RefuseReason> {
         let ip = canonical(ip);
-        let is_ours = || self.config.listeners.iter().any(|own| own.ip() == ip);
-        self.relays.contains(ip) || (!is_ours() && self.config.peers.permits(ip))
+        if self.relays.contains(ip) {
+            return Ok(());
+        }
+        if self.config.listeners.iter().any(|own| own.ip() == ip) {
+            return Err(RefuseReason::Forbidden);
+        }
+        Ok(self.config.peers.judge(ip)?)
     }
 
     /// Clears away expired allocations; whether there may be more of them.

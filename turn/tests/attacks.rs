@@ -261,6 +261,43 @@ fn the_server_is_no_peer_but_its_other_relays_are() {
     assert_eq!(reason, DropReason::Forbidden);
 }
 
+/// Attack 6: what the operator protects stays closed by channel, by indication and by permission, and
+/// each refusal is counted for its reason.
+#[test]
+fn protected_ports_are_no_peers() {
+    let mut config = server_config();
+    let policy = PeerPolicy::default().protect(addr("9.9.9.2:9090"));
+    config.peers = policy
+        .protect(addr("9.9.9.3:0"))
+        .deny("9.9.9.4/32".parse().unwrap());
+    let (mut server, now) = server_with(config);
+    let mut asker = Asker::new();
+    asker.allocate(&mut server, now);
+    let (closed, open) = (addr("9.9.9.2:9090"), addr("9.9.9.2:9091"));
+    assert_eq!(asker.bind(&mut server, now, 0x4000, closed), 403);
+    assert_eq!(asker.permit(&mut server, now, closed), 0, "its other ports");
+    let reason = dropped(feed(
+        &mut server,
+        now,
+        asker.path,
+        &send_indication(closed, b"x"),
+    ));
+    assert_eq!(reason, DropReason::Forbidden);
+    assert!(
+        asker
+            .push(&mut server, now, &send_indication(open, b"x"))
+            .is_some()
+    );
+    assert_eq!(asker.bind(&mut server, now, 0x4000, open), 0);
+    assert_eq!(asker.permit(&mut server, now, addr("9.9.9.3:1")), 403);
+    assert_eq!(asker.permit(&mut server, now, addr("9.9.9.4:1")), 403);
+    assert_eq!(asker.permit(&mut server, now, addr("10.0.0.1:1")), 403);
+    let refused = |reason| server.stats().refused(reason);
+    assert_eq!(refused(RefuseReason::Protected), 2);
+    assert_eq!(refused(RefuseReason::Denied), 1);
+    assert_eq!(refused(RefuseReason::SpecialPurpose), 1);
+}
+
 /// Attack 7.
 /// req: TURN-10.2-3, TURN-12.2-2
 #[test]

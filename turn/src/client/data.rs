@@ -36,8 +36,7 @@ impl Client {
     }
 
     /// As [`Self::encapsulate`], in a Send indication that forbids the server to fragment what it
-    /// sends to the peer (RFC 8656 §11.1); for probing the MTU of the path. It needs 4 bytes more
-    /// before the payload than [`HEADROOM`] where the peer has an IPv6 address.
+    /// sends to the peer (RFC 8656 §11.1); for probing the MTU of the path.
     pub fn encapsulate_unfragmented(
         &mut self,
         peer: SocketAddr,

@@ -149,9 +149,7 @@ impl Server {
                 let (slot, peer, data, unfragmented) = self.send(now, &path, &message)?;
                 let range = within(&datagram.range(), &data);
                 // The policy was asked when the permission was made; our own ports change hands.
-                if !self.may_reach(slot, peer) {
-                    return Err(DropReason::Forbidden);
-                }
+                (self.may_reach(slot, peer)).map_err(|_| DropReason::Forbidden)?;
                 if self.relays.contains(canonical(peer.ip())) {
                     self.hairpin(now, slot, peer, datagram, range)
                 } else {

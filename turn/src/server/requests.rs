@@ -333,9 +333,7 @@ impl Server {
                 parts.push((self.part(now, slot, is_ipv4)?, ips));
             }
         }
-        if !ips.iter().all(|&ip| self.may_permit(ip)) {
-            return Err(RefuseReason::Forbidden.into());
-        }
+        ips.iter().try_for_each(|&ip| self.may_permit(ip))?;
         // All or nothing (RFC 8656 §10.2).
         for &(slot, ips) in &parts {
             let permissions = self.permissions(slot).ok_or(RefuseReason::Internal)?;
@@ -376,9 +374,8 @@ impl Server {
             return Err(RefuseReason::BadRequest.into());
         }
         let slot = self.part(now, slot, peer.is_ipv4())?;
-        if !self.may_permit(peer.ip()) || !self.may_reach(slot, peer) {
-            return Err(RefuseReason::Forbidden.into());
-        }
+        self.may_permit(peer.ip())?;
+        self.may_reach(slot, peer)?;
         let is_hairpin = self.relays.contains(canonical(peer.ip()));
         let allocation = (self.allocations.get_mut(slot)).ok_or(RefuseReason::Internal)?;
         let ip = peer.ip();
