@@ -68,12 +68,12 @@ const REAP_PAUSE: Duration = Duration::from_millis(1);
 /// listener as local address, those from peers with a relayed address. It binds no sockets: what it
 /// needs, it says by [`ServerEvent`]. Relayed datagrams are framed in the caller's buffer
 /// ([`floe_sansio::HEADROOM`] and [`floe_sansio::TAILROOM`] are needed) and come back as
-/// [`Input::Forward`]. What goes from one relayed address to another of the same server never leaves
-/// it: it comes back as a route to the other client.
+/// [`Input::Forward`]. What goes from one relayed address to another of the same server never
+/// leaves it: it comes back as a route to the other client.
 ///
 /// Nothing is kept for a source that has not authenticated itself. Binding requests are not its
-/// business: it drops them as [`DropReason::Unsupported`](floe_sansio::DropReason::Unsupported), uncounted, and [`floe_stun::Server`] may
-/// answer them on the same listener.
+/// business: it drops them as [`DropReason::Unsupported`](floe_sansio::DropReason::Unsupported),
+/// uncounted, and [`floe_stun::Server`] may answer them on the same listener.
 ///
 /// See the [crate documentation](crate) for client and server together.
 #[derive(Clone)]
@@ -159,7 +159,8 @@ impl Server {
         }
     }
 
-    /// How many allocations there are, of two relayed addresses each or of one, with those that expired and are not yet cleared away.
+    /// How many allocations there are, of two relayed addresses each or of one, with those that
+    /// expired and are not yet cleared away.
     pub fn allocations(&self) -> usize {
         self.by_client.len()
     }
@@ -211,8 +212,8 @@ impl Server {
         self.is_draining && self.by_client.len() == 0
     }
 
-    /// The driver could not send a datagram that was to be forwarded. It is lost and counted; nothing
-    /// else changes.
+    /// The driver could not send a datagram that was to be forwarded. It is lost and counted;
+    /// nothing else changes.
     pub const fn unsent(&mut self) {
         self.stats.unsent += 1;
     }
@@ -296,8 +297,8 @@ impl Server {
         self.by_client.get(self.by_client.hash(path), is_it)
     }
 
-    /// Whether the allocation in `slot` may send to `peer`, whose address the policy permits. Of our
-    /// own ports those of other allocations are open, and no others.
+    /// Whether the allocation in `slot` may send to `peer`, whose address the policy permits. Of
+    /// our own ports those of other allocations are open, and no others.
     fn may_reach(&self, slot: Slot, peer: SocketAddr) -> bool {
         let ip = canonical(peer.ip());
         let peer = SocketAddr::new(ip, peer.port());
