@@ -58,6 +58,9 @@ pub use users::UserBase;
 /// broken one ever gets there.
 pub const MAX_PENDING: usize = 64;
 
+/// How long a nonce is good at most (RFC 8656 §5).
+const NONCE_LIFETIME: Duration = Duration::from_secs(3600);
+
 /// Expired allocations that are cleared away in one call; the others follow a millisecond later.
 const REAP_BATCH: usize = 64;
 const REAP_PAUSE: Duration = Duration::from_millis(1);
@@ -122,7 +125,7 @@ impl Server {
         let users = Directory::new(&config.realm, &list, config.user_base.take());
         let auth = {
             let mut long_term = LongTermConfig::new(&config.realm);
-            long_term.nonce_lifetime = config.nonce_lifetime;
+            long_term.nonce_lifetime = config.nonce_lifetime.min(NONCE_LIFETIME);
             long_term.anonymity = users.knows_hashes();
             LongTermServer::new(&long_term, secret, now)
         };

@@ -673,6 +673,56 @@ fn a_channel_is_used_from_its_confirmation_on() {
     assert!(t.client.has_channel(peer()));
 }
 
+/// req: TURN-12-8
+#[test]
+fn a_channel_is_used_from_the_asking_on_if_so_configured() {
+    let mut config = client_config();
+    config.early_channels = true;
+    let mut t = Clients::with(config);
+    t.client.bind_channel(t.now, peer()).unwrap();
+    let number_of = |bytes: &[u8]| parse(bytes).get::<ChannelNumber>().unwrap().unwrap().0;
+    // Not before it has been asked for: there is no allocation.
+    assert!(!t.client.has_channel(peer()));
+    t.allocate();
+    t.events();
+    let sent = t.all_sent();
+    let asks = |bytes: &&Vec<u8>| method(bytes) == Method::CHANNEL_BIND;
+    let request = sent.iter().find(asks).unwrap().clone();
+    assert!(t.client.has_channel(peer()));
+    let early = t.client.wrap(peer(), b"early").unwrap();
+    assert_eq!(
+        early.payload[..],
+        channel_data(number_of(&request), b"early")
+    );
+    // Where there is none, indications serve.
+    let mut refused_one = t.client.clone();
+    let _ = feed(
+        &mut refused_one,
+        t.now,
+        client_path(),
+        &refused(&request, 508),
+    );
+    let instead = refused_one.wrap(peer(), b"x").unwrap();
+    assert_eq!(method(&instead.payload), Method::SEND);
+    t.give(&granted(&request));
+    let later = t.client.wrap(peer(), b"later").unwrap();
+    assert_eq!(
+        later.payload[..],
+        channel_data(number_of(&request), b"later")
+    );
+    // A channel that the server lets run out, since it is refreshed in vain, is none.
+    let end = t.now + secs(600);
+    while let Some(at) = t.client.poll_timeout().filter(|&at| at < end) {
+        for (_, request) in t.run_until(at) {
+            if method(&request) != Method::CHANNEL_BIND {
+                t.give(&granted(&request));
+            }
+        }
+    }
+    t.run_until(end);
+    assert!(t.client.is_allocated() && !t.client.has_channel(peer()));
+}
+
 /// req: TURN-12-6
 #[test]
 fn numbers_differ_and_a_peer_keeps_its_number() {

@@ -140,7 +140,7 @@ fn icmp_errors_are_told_within_a_budget() {
 
 // ---- DONT-FRAGMENT -------------------------------------------------------------------------
 
-/// req: TURN-3.7-4, TURN-14-4, TURN-13.1-4, TURN-13.2-7, TURN-13.3-4, TURN-15-2
+/// req: TURN-14-4, TURN-13.1-4, TURN-13.2-7, TURN-13.3-4, TURN-15-2
 #[test]
 fn dont_fragment_is_asked_of_the_driver_where_it_counts() {
     let mut config = server_config_v6();
@@ -158,9 +158,11 @@ fn dont_fragment_is_asked_of_the_driver_where_it_counts() {
         let (mut server, now) = server_with(config.clone());
         let mut asker = Asker::at(source);
         asker.path.transport = transport;
+        // Who may not ask for it uses it all the same.
+        let may_ask = transport == Transport::Tcp || source.is_ipv6();
         let answer = asker.ask(&mut server, now, Method::ALLOCATE, |b| {
             udp(b)
-                .with(&DontFragment)
+                .with_some(may_ask.then_some(DontFragment).as_ref())
                 .with(&AdditionalAddressFamily(AddressFamily::IPV6))
         });
         assert_eq!(answer.code(), 0);
@@ -178,6 +180,68 @@ fn dont_fragment_is_asked_of_the_driver_where_it_counts() {
             assert_eq!(route.dont_fragment(), asked && counts);
         }
     }
+}
+
+/// What is sent by IPv6 for a client whose datagrams come by IPv4 would have to follow their DF bits,
+/// and nobody sees those.
+/// req: TURN-3.7-4
+#[test]
+fn dont_fragment_is_unknown_where_ipv4_is_translated_to_ipv6() {
+    type Build = fn(Builder<'_>) -> Builder<'_>;
+    let ipv4: Build = |b| b;
+    let ipv6: Build = |b| b.with(&RequestedAddressFamily(AddressFamily::IPV6));
+    let both: Build = |b| b.with(&AdditionalAddressFamily(AddressFamily::IPV6));
+    let mut config = server_config_v6();
+    config.dont_fragment = true;
+    config.listeners.push(addr("[2001:db8:1::2]:3478"));
+    let home6 = addr("[2620:fe::5]:40000");
+    let ask = |config: &ServerConfig, transport, source, build: Build| {
+        let (mut server, now) = server_with(config.clone());
+        let mut asker = Asker::at(source);
+        asker.path.transport = transport;
+        let answer = asker.ask(&mut server, now, Method::ALLOCATE, |b| {
+            build(udp(b).with(&DontFragment))
+        });
+        let list = answer.message().get::<UnknownAttributes<'_>>().unwrap();
+        let listed = list.is_some_and(|it| it.iter().eq([AttributeType::DONT_FRAGMENT]));
+        assert_eq!(listed, answer.code() == 420);
+        answer.code()
+    };
+    for (transport, source, build, code) in [
+        (Transport::Udp, home(), ipv4, 0),
+        (Transport::Udp, home(), ipv6, 420),
+        (Transport::Udp, home(), both, 420),
+        (Transport::Dtls, home(), ipv6, 420),
+        (Transport::Tcp, home(), ipv6, 0),
+        (Transport::Tls, home(), both, 0),
+        (Transport::Udp, home6, ipv6, 0),
+        (Transport::Udp, home6, both, 0),
+    ] {
+        let got = ask(&config, transport, source, build);
+        assert_eq!(got, code, "{transport:?} {source}");
+    }
+    // Without IPv6 nothing is translated.
+    config.relay_ips.pop();
+    assert_eq!(ask(&config, Transport::Udp, home(), both), 0);
+
+    // A port that is kept has its family already.
+    let mut config = server_config_v6();
+    config.dont_fragment = true;
+    let (mut server, now) = server_with(config);
+    let mut asker = Asker::new();
+    let pair = asker.ask(&mut server, now, Method::ALLOCATE, |b| {
+        ipv6(udp(b)).with(&EvenPort { reserve_next: true })
+    });
+    let token: ReservationToken = pair.message().get().unwrap().unwrap();
+    let mut other = Asker::at(addr("198.51.100.6:1"));
+    let mut claim = |flag: Option<DontFragment>| {
+        let answer = other.ask(&mut server, now, Method::ALLOCATE, |b| {
+            udp(b).with(&token).with_some(flag.as_ref())
+        });
+        answer.code()
+    };
+    assert_eq!(claim(Some(DontFragment)), 420);
+    assert_eq!(claim(None), 0, "it is still kept");
 }
 
 // ---- another server ------------------------------------------------------------------------
