@@ -418,8 +418,9 @@ impl_machine!(Server, ServerEvent);
 mod tests {
     use super::*;
     use floe_stun::{
-        Builder, Class, Credentials, LongTermClient, Message, MessageType, Method, Nonce, Realm,
-        RequestedTransport, TransactionId,
+        Algorithm, Builder, Class, Credentials, Key, KeyDerivation, LongTermClient, Message,
+        MessageType, Method, Nonce, Realm, RequestedTransport, TransactionId, UserAnswer, UserName,
+        UserQuery, Users,
     };
 
     /// Allocations that end leave nothing behind, not even their places.
@@ -454,5 +455,41 @@ mod tests {
         assert_eq!(server.allocations.next_slot(), 0);
         assert!(server.by_client.len() == 0 && server.quotas.is_empty());
         assert_eq!(server.poll_timeout(), None);
+    }
+
+    /// Of the users that the owner lists, keys are kept: hashes of name, realm and password.
+    ///
+    /// req: TURN-6-3, TURN-6-4
+    #[test]
+    fn keys_are_kept_and_no_passwords() {
+        let listener: SocketAddr = "192.0.2.1:3478".parse().unwrap();
+        let config = ServerConfig::new(alloc::vec![listener], alloc::vec![listener.ip()], "r")
+            .with_user("u", "a password");
+        let server = Server::new(config, [1; 32], Instant::ZERO);
+        assert!(server.config.users.is_empty(), "they have the passwords");
+        let Directory::List { keys, .. } = &server.users else {
+            panic!("a list");
+        };
+        for derivation in [KeyDerivation::Md5, KeyDerivation::Sha256] {
+            let query = UserQuery {
+                now: Instant::ZERO,
+                realm: "r",
+                name: UserName::Plain("u"),
+                derivation,
+            };
+            let UserAnswer::Known(user) = keys.find(&query) else {
+                panic!("the user is there");
+            };
+            let key = match derivation {
+                KeyDerivation::Md5 => Key::long_term("u", "r", "a password"),
+                KeyDerivation::Sha256 => Key::long_term_sha256("u", "r", "a password"),
+            };
+            let mut buffer = [0; 64];
+            let kind = MessageType::new(Class::Request, Method::REFRESH);
+            let builder = Builder::new(&mut buffer, kind, TransactionId([1; 12]));
+            let len = builder.with_integrity(&key).finish().unwrap();
+            let message = Message::parse(&buffer[..len]).unwrap();
+            assert!(message.verify(&user.key, Algorithm::Sha1));
+        }
     }
 }

@@ -392,6 +392,7 @@ fn a_replayed_request_has_no_further_effect() {
 }
 
 /// Attack 15: no answer tells whether a user exists.
+/// req: TURN-7.2-3
 #[test]
 fn unknown_users_and_wrong_passwords_look_alike() {
     let (mut server, now) = server();
@@ -405,6 +406,7 @@ fn unknown_users_and_wrong_passwords_look_alike() {
         lengths.push(answer.0.len());
     }
     assert_eq!(lengths[0], lengths[1]);
+    assert_eq!(server.allocations(), 0);
 }
 
 /// Attack 17: a flood of strangers leaves nothing behind.

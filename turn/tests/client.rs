@@ -380,6 +380,18 @@ fn the_allocation_is_refreshed_a_minute_before_it_expires() {
         assert_eq!(parse(bytes).get().unwrap(), Some(Username(USER)));
     }
     assert!(t.client.is_allocated());
+    // Whatever is asked for, the same user asks.
+    t.client.bind_channel(t.now, peer()).unwrap();
+    t.client
+        .create_permission(t.now, other_peer().ip())
+        .unwrap();
+    t.client.release(t.now).unwrap();
+    let sent = t.all_sent();
+    assert_eq!(sent.len(), 3);
+    for bytes in &sent {
+        assert_eq!(parse(bytes).get().unwrap(), Some(Username(USER)));
+        assert!(parse(bytes).verify(&key(), Algorithm::Sha1));
+    }
 }
 
 /// req: TURN-5-11

@@ -28,7 +28,7 @@ fn events(server: &mut Server) -> Vec<ServerEvent> {
 
 // ---- authentication ------------------------------------------------------------------------
 
-/// req: TURN-7.2-2, TURN-7.2-3, STUN-9.2.4-3
+/// req: TURN-7.2-2, STUN-9.2.4-3
 #[test]
 fn every_request_is_challenged_first() {
     for method in REQUESTS {

@@ -46,7 +46,7 @@ fn sending() -> (Server, Instant, Asker, [SocketAddr; 2]) {
     (server, now, asker, [relayed[0], relayed[1]])
 }
 
-/// req: TURN-11.5-1, TURN-11.5-4, TURN-11.5-5, TURN-18.13-2
+/// req: TURN-11.5-1, TURN-11.5-4, TURN-11.5-5, TURN-18.13-1, TURN-18.13-2
 #[test]
 fn the_client_is_told_of_icmp_errors_of_certain_types() {
     let (mut server, now, mut asker, [v4, v6]) = sending();
@@ -80,6 +80,10 @@ fn the_client_is_told_of_icmp_errors_of_certain_types() {
                 let data = if too_big { 1400 } else { 0 };
                 let expected = Icmp { kind, code, data };
                 assert_eq!(message.get().unwrap(), Some(expected));
+                let [value] = &values_of(&sent.payload, AttributeType::ICMP)[..] else {
+                    panic!("one ICMP");
+                };
+                assert_eq!(value[..4], [0, 0, kind, code]);
             }
             if now > Instant::from_secs(500) {
                 assert_eq!(asker.refresh(&mut server, now, 3600).code(), 0);
@@ -119,6 +123,22 @@ fn an_icmp_error_counts_only_for_what_was_sent_to_who_is_permitted() {
     let late = now + secs(300);
     let told = server.icmp_error(late, v4, peer(), UNREACHABLE);
     assert_eq!(told, Err(DropReason::NoPermission));
+}
+
+/// Whoever sent the error, a router mostly, needs no permission; whom the datagram was for does.
+/// req: TURN-11.5-2
+#[test]
+fn the_router_that_reports_an_error_needs_no_permission() {
+    let (mut server, now, mut asker, [v4, _]) = sending();
+    let router = addr("8.8.8.8:0");
+    // The driver says for which datagram the error came, not from where.
+    assert_eq!(server.icmp_error(now, v4, peer(), UNREACHABLE), Ok(()));
+    assert_eq!(server.poll_transmit().unwrap().path, asker.path);
+    // And a permission for the router is none for others.
+    assert_eq!(asker.permit(&mut server, now, router), 0);
+    let told = server.icmp_error(now, v4, other_peer(), UNREACHABLE);
+    assert_eq!(told, Err(DropReason::NoPermission));
+    assert!(server.poll_transmit().is_none());
 }
 
 /// Attack 40: not more often than the budget says.

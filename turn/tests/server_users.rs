@@ -407,6 +407,7 @@ mod tokens {
     }
 
     /// Attack 34, and RFC 7635 §7.
+    /// req: TURN-7.2-3
     #[test]
     fn a_token_that_is_not_good_opens_nothing() {
         type Change = fn(&mut Sealed);
