@@ -169,15 +169,20 @@ impl PeerPolicy {
     /// As [`Self::judge`], with the port.
     pub fn judge_address(&self, peer: SocketAddr) -> Result<(), PeerRefusal> {
         self.judge(peer.ip())?;
+        if self.protects(peer) {
+            return Err(PeerRefusal::Protected);
+        }
+        Ok(())
+    }
+
+    /// Whether the operator protects this port of an address.
+    pub(crate) fn protects(&self, peer: SocketAddr) -> bool {
         let ip = canonical(peer.ip());
         let is_own = |ip: IpAddr| {
             let own = SocketAddr::new(ip, peer.port());
             self.protected.contains(&own)
         };
-        if is_own(ip) || embedded(ip).any(is_own) {
-            return Err(PeerRefusal::Protected);
-        }
-        Ok(())
+        !self.protected.is_empty() && (is_own(ip) || embedded(ip).any(is_own))
     }
 
     /// Whether a peer may have this address.

@@ -305,7 +305,10 @@ impl Server {
     fn may_reach(&self, slot: Slot, peer: SocketAddr) -> bool {
         let ip = canonical(peer.ip());
         let peer = SocketAddr::new(ip, peer.port());
-        if peer.port() == 0 || is_listener(&self.config.listeners, &peer) {
+        if peer.port() == 0
+            || is_listener(&self.config.listeners, &peer)
+            || self.config.peers.protects(peer)
+        {
             return false;
         }
         !self.relays.contains(ip)

@@ -220,6 +220,47 @@ fn a_strange_name_is_told_as_it_is_and_counted_nowhere() {
     }
 }
 
+/// Attack 36: 763 bytes of anything are a name, looked up as it is; what is longer is none. A realm is
+/// compared, and that is all.
+#[test]
+fn names_and_realms_beyond_all_bounds_open_nothing() {
+    let (mut server, now) = server_with(config_with(Remote));
+    let mut asker = Asker::new();
+    let first = asker.message(Method::ALLOCATE, &|b| udp(b));
+    let challenge = asker.tell(&mut server, now, &first).unwrap();
+    let Nonce(nonce) = challenge.message().get().unwrap().unwrap();
+    let long = "\n%'".repeat(254) + "\0";
+    let request = |name: &str, realm: &str| {
+        let mut buffer = vec![0; 4096];
+        let kind = MessageType::new(Class::Request, Method::ALLOCATE);
+        let len = udp(Builder::new(&mut buffer, kind, TransactionId([9; 12])))
+            .with_raw(AttributeType::USERNAME, name.as_bytes())
+            .with_raw(AttributeType::REALM, realm.as_bytes())
+            .with(&Nonce(nonce))
+            .with_integrity(&key())
+            .finish();
+        buffer.truncate(len.unwrap());
+        buffer
+    };
+    let (input, _) = feed(&mut server, now, asker.path, &request(&long, REALM));
+    assert_eq!(input, Input::Handled);
+    let looked_up = wanted(&mut server).unwrap();
+    assert_eq!(looked_up.name.as_deref(), Ok(&*long));
+    let longer = request(&(long.clone() + "x"), REALM);
+    let answer = asker.tell(&mut server, now, &longer).unwrap();
+    assert_eq!((answer.code(), wanted(&mut server)), (400, None));
+    assert!(answer.0.len() < 100, "{} bytes", answer.0.len());
+
+    let (input, _) = feed(&mut server, now, asker.path, &request(USER, &long));
+    assert_eq!(input, Input::Handled);
+    let ticket = wanted(&mut server).unwrap().ticket;
+    let user = User { id: 1, key: key() };
+    server.answer_user(now, ticket, Some(user));
+    let answer = Answer(server.poll_transmit().unwrap().payload.to_vec());
+    assert_eq!((answer.code(), server.allocations()), (401, 0));
+    assert!(answer.0.len() < 200, "{} bytes", answer.0.len());
+}
+
 // ---- tokens --------------------------------------------------------------------------------
 
 #[cfg(feature = "third-party")]
