@@ -268,6 +268,8 @@ mod tokens {
     use super::*;
     use aes_gcm::{AeadInOut, Aes256Gcm, KeyInit};
     use floe_turn::{ThirdParty, TokenKey};
+    use proptest::collection::vec;
+    use proptest::prelude::*;
 
     const NAME: &str = "turn1@example.com";
     const KID: &str = "22BIjxU93h/IgwEb";
@@ -312,21 +314,27 @@ mod tokens {
             let timestamp = self.timestamp.as_secs() << 16 | fraction;
             block.extend(timestamp.to_be_bytes());
             block.extend(self.lifetime.to_be_bytes());
-            let cipher = Aes256Gcm::new(&self.secret.into());
-            let mut nonce = [0; 12];
-            let length = self.nonce.len().min(12);
-            nonce[..length].copy_from_slice(&self.nonce[..length]);
-            let name = self.server.as_bytes();
-            let tag = cipher
-                .encrypt_inout_detached(&nonce.into(), name, block.as_mut_slice().into())
-                .unwrap();
+            let mut token = seal(&self.nonce, self.server, &self.secret, block);
             let length = self.nonce_length.unwrap_or(self.nonce.len() as u16);
-            let mut token = length.to_be_bytes().to_vec();
-            token.extend(&self.nonce);
-            token.extend(block);
-            token.extend(tag.as_slice());
+            token[..2].copy_from_slice(&length.to_be_bytes());
             token
         }
+    }
+
+    fn seal(nonce: &[u8], server: &str, secret: &[u8; 32], mut block: Vec<u8>) -> Vec<u8> {
+        let cipher = Aes256Gcm::new(&(*secret).into());
+        let mut padded = [0; 12];
+        let length = nonce.len().min(12);
+        padded[..length].copy_from_slice(&nonce[..length]);
+        let (padded, name) = (padded.into(), server.as_bytes());
+        let tag = cipher
+            .encrypt_inout_detached(&padded, name, block.as_mut_slice().into())
+            .unwrap();
+        let mut token = (nonce.len() as u16).to_be_bytes().to_vec();
+        token.extend(nonce);
+        token.extend(block);
+        token.extend(tag.as_slice());
+        token
     }
 
     fn config() -> ServerConfig {
@@ -503,6 +511,36 @@ mod tokens {
         let mut bearer = Bearer::new(&mut server, now, &sealed.bytes());
         let answer = bearer.ask(&mut server, now, Method::ALLOCATE, udp);
         assert_eq!((answer.code(), answer.lifetime()), (0, 1), "just good");
+    }
+
+    proptest! {
+        /// Attack 34: any bytes for a token, and any bytes that the right key has sealed: nothing panics,
+        /// and what opens is a key of a sane length, for as long as it says.
+        #[test]
+        fn any_token_opens_what_is_in_it_or_nothing(
+            bytes in vec(any::<u8>(), 0..200),
+            block in vec(any::<u8>(), 0..100),
+            key in vec(any::<u8>(), 0..70),
+            lifetime: u32,
+        ) {
+            let (mut server, now) = server_with(config());
+            let mut bearer = Bearer::new(&mut server, now, &bytes);
+            let answer = bearer.ask(&mut server, now, Method::ALLOCATE, udp);
+            prop_assert_eq!(answer.code(), 401);
+            bearer.token = seal(&[3; 12], NAME, &SECRET, block);
+            let answer = bearer.ask(&mut server, now, Method::ALLOCATE, udp);
+            prop_assert_eq!(answer.code(), 401);
+            let mut sealed = Sealed::new(now);
+            (sealed.key, sealed.lifetime) = (key, lifetime);
+            bearer.token = sealed.bytes();
+            bearer.key = Key::new(&sealed.key);
+            let answer = bearer.ask(&mut server, now, Method::ALLOCATE, udp);
+            let opens = (16..=64).contains(&sealed.key.len());
+            prop_assert_eq!(answer.code(), if opens { 0 } else { 401 });
+            if opens {
+                prop_assert_eq!(answer.lifetime(), lifetime.saturating_add(5).min(600));
+            }
+        }
     }
 
     /// Attack 34: who has no nonce of ours makes nobody open anything.
