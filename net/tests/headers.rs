@@ -58,7 +58,7 @@ fn default_header(ip: &str) -> Header {
         options.unicast_hops_v6()
     };
     Header {
-        hops: hops.unwrap() as i32,
+        hops: hops.unwrap().cast_signed(),
         class: 0,
     }
 }
@@ -83,7 +83,7 @@ fn receive(socket: &UdpSocket) -> (Vec<u8>, SocketAddr, Header) {
                 hops = Some(value);
             }
             ControlMessageOwned::Ipv4Tos(value) => class = Some(value),
-            ControlMessageOwned::Ipv6TClass(value) => class = Some(value as u8),
+            ControlMessageOwned::Ipv6TClass(value) => class = u8::try_from(value).ok(),
             _ => {}
         }
     }
