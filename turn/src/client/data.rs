@@ -81,7 +81,7 @@ impl Client {
     /// The number of the channel to `peer`, while data may be sent on it.
     pub(super) fn bound_channel(&self, peer: SocketAddr) -> Option<u16> {
         let channel = self.channels.get(peer)?;
-        (channel.bound_until? > self.clock.now()).then_some(channel.number)
+        channel.open(self.clock.now(), self.config.early_channels)
     }
 
     pub(super) fn channel_data(&self, datagram: &Datagram<'_>) -> Input {
