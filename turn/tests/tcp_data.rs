@@ -79,7 +79,7 @@ impl Driver {
 
     /// Bytes arrive from a client: frames for the server, one by one, until the connection is joined;
     /// then they are the peer's.
-    fn from_client(&mut self, client: FiveTuple, bytes: &[u8]) {
+    fn client_sends(&mut self, client: FiveTuple, bytes: &[u8]) {
         let mut bytes = bytes.to_vec();
         let mut rest = &mut bytes[..];
         loop {
@@ -132,7 +132,7 @@ impl Driver {
         }
     }
 
-    fn from_peer(&mut self, connection: u32, bytes: &[u8]) -> usize {
+    fn peer_sends(&mut self, connection: u32, bytes: &[u8]) -> usize {
         let taken = self.peers.get_mut(&connection).unwrap().send(bytes);
         self.pump();
         taken
@@ -200,7 +200,7 @@ impl Test {
     /// A connection to a peer, whose first bytes arrive with it.
     fn connect(&mut self, peer: SocketAddr) -> u32 {
         let request = (self.control).message(Method::CONNECT, &|b| b.with(&XorPeerAddress(peer)));
-        self.driver.from_client(self.control.path, &request);
+        self.driver.client_sends(self.control.path, &request);
         assert_eq!(
             self.driver.written_to(self.control.path),
             [0; 0],
@@ -242,7 +242,7 @@ impl Test {
             })
         };
         let first = bind(&mut data);
-        self.driver.from_client(data.path, &first);
+        self.driver.client_sends(data.path, &first);
         let challenge = Answer(self.driver.written_to(data.path));
         data.auth.challenge(&challenge.message(), false).unwrap();
         (data.path, bind(&mut data))
@@ -251,7 +251,7 @@ impl Test {
     /// The client's connection, joined to the peer's.
     fn join(&mut self, connection: u32) -> FiveTuple {
         let (path, request) = self.binding(connection);
-        self.driver.from_client(path, &request);
+        self.driver.client_sends(path, &request);
         assert_eq!(Answer(self.driver.written_to(path)).code(), 0);
         path
     }
@@ -278,18 +278,18 @@ fn what_a_peer_sends_before_it_is_joined_is_kept_and_comes_first() {
             t.connect(peer())
         };
         let sent: Vec<u8> = (0..200).collect();
-        assert_eq!(t.driver.from_peer(connection, &sent), WINDOW);
-        assert_eq!(t.driver.from_peer(connection, &sent[WINDOW..]), 0);
+        assert_eq!(t.driver.peer_sends(connection, &sent), WINDOW);
+        assert_eq!(t.driver.peer_sends(connection, &sent[WINDOW..]), 0);
         assert_eq!(t.driver.written_to(t.control.path), [0; 0]);
         let (path, request) = t.binding(connection);
         // Not even while the request is on its way.
         let (most, last) = request.split_at(request.len() - 1);
-        t.driver.from_client(path, most);
+        t.driver.client_sends(path, most);
         assert_eq!(t.driver.written_to(path), [0; 0]);
-        t.driver.from_client(path, last);
+        t.driver.client_sends(path, last);
         let mut at = WINDOW;
         while at < sent.len() {
-            at += t.driver.from_peer(connection, &sent[at..]);
+            at += t.driver.peer_sends(connection, &sent[at..]);
         }
         let written = t.driver.written_to(path);
         assert_eq!(behind_the_answer(&written), sent);
@@ -313,13 +313,13 @@ fn joined_connections_carry_any_bytes_unchanged() {
     ]
     .concat();
     segment.extend(&like_turn);
-    t.driver.from_client(path, &segment);
+    t.driver.client_sends(path, &segment);
     assert_eq!(t.driver.written_to_peer(connection), like_turn);
     assert_eq!(behind_the_answer(&t.driver.written_to(path)), [0; 0]);
     for piece in like_turn.chunks(3) {
-        t.driver.from_client(path, piece);
+        t.driver.client_sends(path, piece);
         assert_eq!(t.driver.written_to_peer(connection), piece);
-        assert_eq!(t.driver.from_peer(connection, piece), piece.len());
+        assert_eq!(t.driver.peer_sends(connection, piece), piece.len());
         assert_eq!(t.driver.written_to(path), piece);
     }
     assert_eq!(
@@ -349,7 +349,7 @@ fn when_one_side_closes_so_does_the_other() {
         assert_ne!(again, one);
         // What was closed before it was joined cannot be joined any more.
         let (path, request) = t.binding(one);
-        t.driver.from_client(path, &request);
+        t.driver.client_sends(path, &request);
         assert_eq!(Answer(t.driver.written_to(path)).code(), 400);
     }
 }
@@ -384,7 +384,7 @@ fn a_connect_with_a_malformed_peer_is_a_bad_request() {
         let request = t.control.message(Method::CONNECT, &|b| {
             b.with_raw(AttributeType::XOR_PEER_ADDRESS, value)
         });
-        t.driver.from_client(t.control.path, &request);
+        t.driver.client_sends(t.control.path, &request);
         let answer = Answer(t.driver.written_to(t.control.path));
         assert_eq!(answer.code(), 400);
     }
