@@ -3,5 +3,6 @@
 
 pub mod negotiation;
 pub mod sdp;
+pub mod strangers;
 pub mod stun;
 pub mod turn;
