@@ -7,8 +7,9 @@ use floe_sansio::{FiveTuple, Instant, Transmit, Transport};
 
 use crate::log::{Direction, Happening, Incident, Log, NodeId, PacketId};
 use crate::random::{Purpose, Random, entity, pair};
+use crate::tcp::Segment as TcpSegment;
 use crate::topology::{Addresses, Layer, RouterId, SegmentId, Subnet, Topology, TopologyError};
-use crate::{DropCause, EventQueue, Firewall, HostId, Link, Nat, Verdict};
+use crate::{DropCause, EventQueue, Firewall, HostId, Link, Nat, TcpHeader, Verdict};
 
 /// A packet in more hops than this runs in circles.
 const HOP_LIMIT: u8 = 32;
@@ -22,6 +23,8 @@ pub(crate) enum Event {
     Message(u32),
     /// An endpoint's deadline.
     Deadline(HostId),
+    /// A deadline of a host's TCP.
+    Tcp(HostId),
 }
 
 /// Things in numbered places that are used again.
@@ -150,11 +153,38 @@ enum Plug {
 struct Packet {
     id: PacketId,
     hops: u8,
-    transport: Transport,
+    carries: Carries,
     to: Plug,
     source: SocketAddr,
     destination: SocketAddr,
     payload: Bytes,
+}
+
+/// What its payload is.
+#[derive(Clone, Copy, Debug)]
+enum Carries {
+    Datagram(Transport),
+    Segment {
+        header: TcpHeader,
+        /// Whether a bit of it was flipped.
+        is_damaged: bool,
+    },
+}
+
+impl Carries {
+    const fn transport(self) -> Transport {
+        match self {
+            Self::Datagram(transport) => transport,
+            Self::Segment { .. } => Transport::Tcp,
+        }
+    }
+
+    const fn header(self) -> Option<TcpHeader> {
+        match self {
+            Self::Datagram(_) => None,
+            Self::Segment { header, .. } => Some(header),
+        }
+    }
 }
 
 /// A packet that has reached a host.
@@ -163,6 +193,8 @@ pub(crate) struct Arrival {
     pub(crate) host: HostId,
     pub(crate) id: PacketId,
     pub(crate) path: FiveTuple,
+    /// Of a TCP segment.
+    pub(crate) header: Option<TcpHeader>,
     pub(crate) payload: Bytes,
 }
 
@@ -274,6 +306,11 @@ impl Network {
         )
     }
 
+    /// What keys the random draws of a host.
+    pub(crate) fn entity(&self, host: HostId) -> u64 {
+        self.hosts[host.index()].entity
+    }
+
     /// The randomness of this run.
     pub const fn random(&self) -> Random {
         self.random
@@ -316,12 +353,49 @@ impl Network {
         self.segments[segment.index()].link = link;
     }
 
-    /// A host sends.
+    /// A host sends a datagram.
     pub(crate) fn send(
         &mut self,
         now: Instant,
         host: HostId,
         transmit: Transmit,
+        queue: &mut EventQueue<Event>,
+        log: &mut Log,
+    ) {
+        let Transmit { path, payload } = transmit;
+        let carries = Carries::Datagram(path.transport);
+        self.emit(now, host, path, carries, payload, queue, log);
+    }
+
+    /// The TCP of a host sends.
+    pub(crate) fn send_segment(
+        &mut self,
+        now: Instant,
+        host: HostId,
+        segment: TcpSegment,
+        queue: &mut EventQueue<Event>,
+        log: &mut Log,
+    ) {
+        let TcpSegment {
+            path,
+            header,
+            payload,
+        } = segment;
+        let carries = Carries::Segment {
+            header,
+            is_damaged: false,
+        };
+        self.emit(now, host, path, carries, payload, queue, log);
+    }
+
+    #[allow(clippy::too_many_arguments)] // what a packet is, and where it goes
+    fn emit(
+        &mut self,
+        now: Instant,
+        host: HostId,
+        path: FiveTuple,
+        carries: Carries,
+        payload: Bytes,
         queue: &mut EventQueue<Event>,
         log: &mut Log,
     ) {
@@ -333,11 +407,11 @@ impl Network {
                 copy: 0,
             },
             hops: 0,
-            transport: transmit.path.transport,
+            carries,
             to: Plug::Host(host, 0), // set on the first hop
-            source: transmit.path.local,
-            destination: transmit.path.remote,
-            payload: transmit.payload,
+            source: path.local,
+            destination: path.remote,
+            payload,
         };
         sender.counters.sent += 1;
         sender.counters.sent_bytes += packet.payload.len() as u64;
@@ -348,8 +422,8 @@ impl Network {
         let Some(interface) = interface else {
             return self.drop(now, node, &packet, DropCause::ForeignSource, log);
         };
-        if !matches!(packet.transport, Transport::Udp | Transport::Dtls) {
-            return self.drop(now, node, &packet, DropCause::Transport, log);
+        if matches!(carries, Carries::Datagram(transport) if transport.is_reliable()) {
+            return self.drop(now, node, &packet, DropCause::NoStream, log);
         }
         let (_, segment, _) = sender.interfaces[interface];
         let from = Plug::Host(host, interface as u32);
@@ -368,6 +442,14 @@ impl Network {
         let (id, inwards) = match packet.to {
             Plug::Host(host, _) => {
                 let receiver = &mut self.hosts[host.index()];
+                if let Carries::Segment {
+                    is_damaged: true, ..
+                } = packet.carries
+                {
+                    let node = receiver.node;
+                    self.drop(now, node, &packet, DropCause::Checksum, log);
+                    return None;
+                }
                 receiver.counters.delivered += 1;
                 receiver.counters.delivered_bytes += packet.payload.len() as u64;
                 note(log, now, receiver.node, &packet, Incident::Delivered);
@@ -375,10 +457,11 @@ impl Network {
                     host,
                     id: packet.id,
                     path: FiveTuple {
-                        transport: packet.transport,
+                        transport: packet.carries.transport(),
                         local: packet.destination,
                         remote: packet.source,
                     },
+                    header: packet.carries.header(),
                     payload: packet.payload,
                 });
             }
@@ -394,10 +477,13 @@ impl Network {
         };
         let (direction, source, destination) = match &mut router.element {
             Element::Nat(nat) => {
-                let verdict = if inwards {
-                    nat.inbound(now, packet.source, packet.destination)
-                } else {
-                    nat.outbound(now, packet.source, packet.destination)
+                let (source, destination) = (packet.source, packet.destination);
+                let flags = packet.carries.header().map(|header| header.flags);
+                let verdict = match (inwards, flags) {
+                    (true, None) => nat.inbound(now, source, destination),
+                    (false, None) => nat.outbound(now, source, destination),
+                    (true, Some(flags)) => nat.inbound_segment(now, flags, source, destination),
+                    (false, Some(flags)) => nat.outbound_segment(now, flags, source, destination),
                 };
                 match verdict {
                     Verdict::Pass {
@@ -415,7 +501,7 @@ impl Network {
                 }
             }
             Element::Firewall(firewall) => {
-                if let Some(cause) = firewall.refuses(packet.transport) {
+                if let Some(cause) = firewall.refuses(packet.carries.transport()) {
                     self.drop(now, node, &packet, cause, log);
                     return None;
                 }
@@ -493,7 +579,12 @@ impl Network {
             if crossing.lost {
                 return self.drop(now, node, &packet, DropCause::Lost, log);
             }
-            if crossing.corrupted && !packet.payload.is_empty() {
+            if crossing.corrupted
+                && let Carries::Segment { is_damaged, .. } = &mut packet.carries
+            {
+                *is_damaged = true;
+                note(log, now, node, &packet, Incident::Corrupted);
+            } else if crossing.corrupted && !packet.payload.is_empty() {
                 let bits = packet.payload.len() as u64 * 8;
                 // Not the draw that decided whether: the next index but one of no packet.
                 let bit = self.random.below(!key, Purpose::Corrupt, index, bits);
@@ -553,6 +644,7 @@ impl Network {
                 packet: arrival.id,
                 source: arrival.path.remote,
                 destination: arrival.path.local,
+                header: arrival.header,
                 payload: arrival.payload.clone(),
             };
             log.add(now, self.hosts[arrival.host.index()].node, what);
@@ -614,6 +706,7 @@ fn note(log: &mut Log, now: Instant, node: NodeId, packet: &Packet, incident: In
             packet: packet.id,
             source: packet.source,
             destination: packet.destination,
+            header: packet.carries.header(),
             payload: packet.payload.clone(),
         };
         log.add(now, node, what);
