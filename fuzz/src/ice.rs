@@ -120,10 +120,10 @@ fn play(data: &[u8]) -> [u32; 2] {
     let mut config = Config::new(role);
     config.addresses = locals().into();
     config.stun_servers = vec![server()];
-    config.turn_servers = vec![TurnServer {
-        address: server(),
-        credentials: Credentials::new("alice", "password"),
-    }];
+    config.turn_servers = vec![TurnServer::new(
+        server(),
+        Credentials::new("alice", "password"),
+    )];
     let limits = config.limits;
     let mut agent = Driver::new(Agent::new(config, [1; 32], NOW), NOW);
     let username = format!("{}:peer", agent.machine.credentials().ufrag());

@@ -130,5 +130,6 @@ pub use config::{Config, DEFAULT_PACING, Limits, MIN_PACING, Policy, Probing, Tu
 pub use floe_sdp::ice::IceCredentials;
 
 pub use event::{Endpoint, Event, FailureCause, GatheringError, SelectedPair};
+pub use gatherer::StreamId;
 pub use role::Role;
 pub use text::Unusable;

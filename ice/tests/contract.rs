@@ -180,10 +180,10 @@ impl World for Relayed {
             let mut config = Config::new(role);
             config.policy = policy;
             config.stun_servers = vec![addr(STUN)];
-            config.turn_servers = vec![TurnServer {
-                address: addr(TURN),
-                credentials: Credentials::new("alice", "secret"),
-            }];
+            config.turn_servers = vec![TurnServer::new(
+                addr(TURN),
+                Credentials::new("alice", "secret"),
+            )];
             config
         });
         let server = floe_turn::ServerConfig::new(vec![addr(TURN)], vec![addr(TURN).ip()], "floe")

@@ -37,10 +37,7 @@
 //! let mut config = Config::new(Role::Controlling);
 //! config.addresses = vec!["127.0.0.1:0".parse().unwrap()];
 //! config.policy = Policy::Relay;
-//! config.turn_servers = vec![TurnServer {
-//!     address: server.local_addr(),
-//!     credentials: Credentials::new("alice", "a long password"),
-//! }];
+//! config.turn_servers = vec![TurnServer::new(server.local_addr(), Credentials::new("alice", "a long password"))];
 //! let mut agent = Agent::bind(config)?;
 //! agent.command(|agent, now| agent.gather(now));
 //! let candidate = tokio::select! {

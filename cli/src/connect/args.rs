@@ -122,10 +122,7 @@ impl ConnectArgs {
         let pass = self.pass.as_deref().unwrap_or_default();
         self.turn
             .iter()
-            .map(|&address| TurnServer {
-                address,
-                credentials: Credentials::new(user, pass),
-            })
+            .map(|&address| TurnServer::new(address, Credentials::new(user, pass)))
             .collect()
     }
 

@@ -99,8 +99,11 @@ impl Side for Ice {
                 floe_ice::Event::GatheringFailed {
                     base,
                     server,
+                    transport,
                     cause,
-                } => Happening::Log(format!("no candidate from {server} for {base}: {cause}")),
+                } => Happening::Log(format!(
+                    "no candidate from {server} over {transport:?} for {base}: {cause}"
+                )),
                 floe_ice::Event::Selected(pair) => Happening::Selected(pair),
                 floe_ice::Event::Failed(cause) => Happening::Failed(cause.to_string()),
                 other => Happening::Log(format!("{other:?}")),

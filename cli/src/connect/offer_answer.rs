@@ -121,8 +121,11 @@ impl Side for OfferAnswer {
                 floe_peer::Event::GatheringFailed {
                     base,
                     server,
+                    transport,
                     cause,
-                } => Happening::Log(format!("no candidate from {server} for {base}: {cause}")),
+                } => Happening::Log(format!(
+                    "no candidate from {server} over {transport:?} for {base}: {cause}"
+                )),
                 floe_peer::Event::CandidateIgnored(cause) => {
                     Happening::Log(format!("a candidate of the peer is ignored: {cause}"))
                 }

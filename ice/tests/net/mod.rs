@@ -24,10 +24,7 @@ pub(crate) fn turn_server() -> SocketAddr {
 }
 
 pub(crate) fn turn_user(password: &str) -> TurnServer {
-    TurnServer {
-        address: turn_server(),
-        credentials: Credentials::new("alice", password),
-    }
+    TurnServer::new(turn_server(), Credentials::new("alice", password))
 }
 
 pub(crate) struct Net {
