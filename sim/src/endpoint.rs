@@ -6,9 +6,9 @@ use crate::{HostId, StreamCommand, StreamEvent};
 
 /// What runs on a host, and what it is told.
 ///
-/// After each call the simulation drains [`poll_stream`](Self::poll_stream),
-/// [`poll_transmit`](Self::poll_transmit) and [`poll_message`](Self::poll_message) and looks at
-/// [`deadline`](Self::deadline). Different kinds of endpoints in one simulation: an enum, or
+/// After each call the simulation drains [`poll_transmit`](Self::poll_transmit),
+/// [`poll_stream`](Self::poll_stream) and [`poll_message`](Self::poll_message) in this order and looks
+/// at [`deadline`](Self::deadline). Different kinds of endpoints in one simulation: an enum, or
 /// `Box<dyn Endpoint>`.
 pub trait Endpoint {
     /// A datagram arrived. It lies in a buffer with [`HEADROOM`](floe_sansio::HEADROOM) and

@@ -3,6 +3,7 @@
 mod peer_host;
 mod server_host;
 mod signal;
+mod streams;
 
 use core::fmt;
 use core::net::SocketAddr;
@@ -16,7 +17,8 @@ use floe_sansio::{Datagram, Input, Instant, Transmit};
 
 use crate::{
     Endpoint, Expectation, HostId, Judgement, Link, Log, Message, NatConfig, Oracle, Path, Preset,
-    Probability, SegmentId, Simulation, Site, Stop, Topology, TopologyError, entity, probe,
+    Probability, SegmentId, Simulation, Site, Stop, StreamCommand, StreamEvent, TcpConfig,
+    Topology, TopologyError, entity, probe,
 };
 
 pub use peer_host::{PeerHost, Tally, Timeline};
@@ -51,8 +53,10 @@ pub struct SessionConfig {
     pub signal_delay: Duration,
     /// Whether candidates are signalled as they are found. If not, descriptions wait for them.
     pub trickle: bool,
-    /// Whether the peers are told of the relay.
+    /// Whether the peers are told of the relay, and that it can be reached over UDP and TCP.
     pub relay: bool,
+    /// What the TCP of the hosts is set to.
+    pub tcp: TcpConfig,
     /// What the NAT in front of the offering host really does, other than its label says: a
     /// negative control.
     pub mislabel: Option<NatConfig>,
@@ -78,6 +82,7 @@ impl SessionConfig {
             signal_delay: Duration::from_millis(50),
             trickle: true,
             relay: true,
+            tcp: TcpConfig::DEFAULT,
             mislabel: None,
             limit: Duration::from_mins(1),
             linger: Duration::ZERO,
@@ -110,10 +115,8 @@ impl SessionConfig {
             .collect();
         config.stun_servers = vec![server];
         if self.relay {
-            config.turn_servers = vec![TurnServer::new(
-                server,
-                Credentials::new(USERNAME, PASSWORD),
-            )];
+            let turn = TurnServer::new(server, Credentials::new(USERNAME, PASSWORD));
+            config.turn_servers = vec![turn.clone(), turn.over_tcp()];
         }
         config
     }
@@ -125,6 +128,7 @@ impl SessionConfig {
         let expectation = Oracle::new(&world).expect(hosts[0], hosts[1], &[server]);
         let mut simulation = Simulation::new(&world, self.seed)?;
         simulation.set_signalling(self.signal_delay);
+        simulation.set_tcp(self.tcp);
         simulation.log_mut().record(self.record);
         let random = simulation.network().random();
         let seed = |host| random.seed(entity(world.name(host)), 0);
@@ -399,6 +403,20 @@ impl Endpoint for Node {
         match self {
             Self::Peer(peer) => peer.deadline(),
             Self::Server(server) => server.deadline(),
+        }
+    }
+
+    fn poll_stream(&mut self) -> Option<StreamCommand> {
+        match self {
+            Self::Peer(peer) => peer.poll_stream(),
+            Self::Server(server) => server.poll_stream(),
+        }
+    }
+
+    fn stream(&mut self, now: Instant, event: StreamEvent) {
+        match self {
+            Self::Peer(peer) => peer.stream(now, event),
+            Self::Server(server) => server.stream(now, event),
         }
     }
 

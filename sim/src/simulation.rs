@@ -382,11 +382,12 @@ impl<E: Endpoint> Simulation<E> {
     /// Takes all that the endpoint of a host wants done.
     fn collect(&mut self, id: HostId) {
         let now = self.now;
-        while let Some(command) = self.next(id, E::poll_stream) {
-            self.tcp(id).command(now, command);
-        }
         while let Some(transmit) = self.next(id, E::poll_transmit) {
             self.emit(id, transmit);
+        }
+        // After what was written: an end follows it.
+        while let Some(command) = self.next(id, E::poll_stream) {
+            self.tcp(id).command(now, command);
         }
         while let Some(message) = self.next(id, E::poll_message) {
             if self.log.is_on() {
