@@ -153,37 +153,63 @@ enum Plug {
 struct Packet {
     id: PacketId,
     hops: u8,
-    carries: Carries,
+    transport: Transport,
     to: Plug,
     source: SocketAddr,
     destination: SocketAddr,
+    content: Content,
+}
+
+/// What a packet carries. A segment lies in a box, so that datagrams, of which there are more, stay
+/// small.
+#[derive(Clone, Debug)]
+pub(crate) enum Content {
+    Datagram(Bytes),
+    Segment(Box<Framed>),
+}
+
+/// A TCP segment.
+#[derive(Clone, Debug)]
+pub(crate) struct Framed {
+    header: TcpHeader,
     payload: Bytes,
+    /// Whether a bit of it was flipped.
+    is_damaged: bool,
 }
 
-/// What its payload is.
-#[derive(Clone, Copy, Debug)]
-enum Carries {
-    Datagram(Transport),
-    Segment {
-        header: TcpHeader,
-        /// Whether a bit of it was flipped.
-        is_damaged: bool,
-    },
-}
-
-impl Carries {
-    const fn transport(self) -> Transport {
+impl Content {
+    pub(crate) fn payload(&self) -> &Bytes {
         match self {
-            Self::Datagram(transport) => transport,
-            Self::Segment { .. } => Transport::Tcp,
+            Self::Datagram(payload) => payload,
+            Self::Segment(segment) => &segment.payload,
         }
     }
 
-    const fn header(self) -> Option<TcpHeader> {
+    pub(crate) fn header(&self) -> Option<TcpHeader> {
         match self {
             Self::Datagram(_) => None,
-            Self::Segment { header, .. } => Some(header),
+            Self::Segment(segment) => Some(segment.header),
         }
+    }
+
+    /// Flips the bit that `draw` picks below a bound; whether there was one. Which one of a segment
+    /// makes no difference: its checksum tells.
+    fn flip(&mut self, draw: impl FnOnce(u64) -> u64) -> bool {
+        match self {
+            Self::Segment(segment) => segment.is_damaged = true,
+            Self::Datagram(payload) if payload.is_empty() => return false,
+            Self::Datagram(payload) => {
+                let bit = draw(payload.len() as u64 * 8);
+                let mut bytes = payload.to_vec();
+                bytes[(bit / 8) as usize] ^= 1 << (bit % 8);
+                *payload = bytes.into();
+            }
+        }
+        true
+    }
+
+    fn is_damaged(&self) -> bool {
+        matches!(self, Self::Segment(segment) if segment.is_damaged)
     }
 }
 
@@ -193,9 +219,7 @@ pub(crate) struct Arrival {
     pub(crate) host: HostId,
     pub(crate) id: PacketId,
     pub(crate) path: FiveTuple,
-    /// Of a TCP segment.
-    pub(crate) header: Option<TcpHeader>,
-    pub(crate) payload: Bytes,
+    pub(crate) content: Content,
 }
 
 impl Network {
@@ -362,9 +386,8 @@ impl Network {
         queue: &mut EventQueue<Event>,
         log: &mut Log,
     ) {
-        let Transmit { path, payload } = transmit;
-        let carries = Carries::Datagram(path.transport);
-        self.emit(now, host, path, carries, payload, queue, log);
+        let content = Content::Datagram(transmit.payload);
+        self.emit(now, host, transmit.path, content, queue, log);
     }
 
     /// The TCP of a host sends.
@@ -381,21 +404,20 @@ impl Network {
             header,
             payload,
         } = segment;
-        let carries = Carries::Segment {
+        let content = Content::Segment(Box::new(Framed {
             header,
+            payload,
             is_damaged: false,
-        };
-        self.emit(now, host, path, carries, payload, queue, log);
+        }));
+        self.emit(now, host, path, content, queue, log);
     }
 
-    #[allow(clippy::too_many_arguments)] // what a packet is, and where it goes
     fn emit(
         &mut self,
         now: Instant,
         host: HostId,
         path: FiveTuple,
-        carries: Carries,
-        payload: Bytes,
+        content: Content,
         queue: &mut EventQueue<Event>,
         log: &mut Log,
     ) {
@@ -407,14 +429,14 @@ impl Network {
                 copy: 0,
             },
             hops: 0,
-            carries,
+            transport: path.transport,
             to: Plug::Host(host, 0), // set on the first hop
             source: path.local,
             destination: path.remote,
-            payload,
+            content,
         };
         sender.counters.sent += 1;
-        sender.counters.sent_bytes += packet.payload.len() as u64;
+        sender.counters.sent_bytes += packet.content.payload().len() as u64;
         let node = sender.node;
         let ip = packet.source.ip();
         let interface = sender.interfaces.iter().position(|&(own, ..)| own == ip);
@@ -422,7 +444,7 @@ impl Network {
         let Some(interface) = interface else {
             return self.drop(now, node, &packet, DropCause::ForeignSource, log);
         };
-        if matches!(carries, Carries::Datagram(transport) if transport.is_reliable()) {
+        if path.transport.is_reliable() && packet.content.header().is_none() {
             return self.drop(now, node, &packet, DropCause::NoStream, log);
         }
         let (_, segment, _) = sender.interfaces[interface];
@@ -442,27 +464,23 @@ impl Network {
         let (id, inwards) = match packet.to {
             Plug::Host(host, _) => {
                 let receiver = &mut self.hosts[host.index()];
-                if let Carries::Segment {
-                    is_damaged: true, ..
-                } = packet.carries
-                {
+                if packet.content.is_damaged() {
                     let node = receiver.node;
                     self.drop(now, node, &packet, DropCause::Checksum, log);
                     return None;
                 }
                 receiver.counters.delivered += 1;
-                receiver.counters.delivered_bytes += packet.payload.len() as u64;
+                receiver.counters.delivered_bytes += packet.content.payload().len() as u64;
                 note(log, now, receiver.node, &packet, Incident::Delivered);
                 return Some(Arrival {
                     host,
                     id: packet.id,
                     path: FiveTuple {
-                        transport: packet.carries.transport(),
+                        transport: packet.transport,
                         local: packet.destination,
                         remote: packet.source,
                     },
-                    header: packet.carries.header(),
-                    payload: packet.payload,
+                    content: packet.content,
                 });
             }
             Plug::Outside(router) => (router, true),
@@ -478,7 +496,7 @@ impl Network {
         let (direction, source, destination) = match &mut router.element {
             Element::Nat(nat) => {
                 let (source, destination) = (packet.source, packet.destination);
-                let flags = packet.carries.header().map(|header| header.flags);
+                let flags = packet.content.header().map(|header| header.flags);
                 let verdict = match (inwards, flags) {
                     (true, None) => nat.inbound(now, source, destination),
                     (false, None) => nat.outbound(now, source, destination),
@@ -501,7 +519,7 @@ impl Network {
                 }
             }
             Element::Firewall(firewall) => {
-                if let Some(cause) = firewall.refuses(packet.carries.transport()) {
+                if let Some(cause) = firewall.refuses(packet.transport) {
                     self.drop(now, node, &packet, cause, log);
                     return None;
                 }
@@ -579,18 +597,9 @@ impl Network {
             if crossing.lost {
                 return self.drop(now, node, &packet, DropCause::Lost, log);
             }
-            if crossing.corrupted
-                && let Carries::Segment { is_damaged, .. } = &mut packet.carries
-            {
-                *is_damaged = true;
-                note(log, now, node, &packet, Incident::Corrupted);
-            } else if crossing.corrupted && !packet.payload.is_empty() {
-                let bits = packet.payload.len() as u64 * 8;
-                // Not the draw that decided whether: the next index but one of no packet.
-                let bit = self.random.below(!key, Purpose::Corrupt, index, bits);
-                let mut bytes = packet.payload.to_vec();
-                bytes[(bit / 8) as usize] ^= 1 << (bit % 8);
-                packet.payload = bytes.into();
+            // Not the draw that decided whether: the next index but one of no packet.
+            let draw = |bits| self.random.below(!key, Purpose::Corrupt, index, bits);
+            if crossing.corrupted && packet.content.flip(draw) {
                 note(log, now, node, &packet, Incident::Corrupted);
             }
             if crossing.duplicated {
@@ -644,8 +653,8 @@ impl Network {
                 packet: arrival.id,
                 source: arrival.path.remote,
                 destination: arrival.path.local,
-                header: arrival.header,
-                payload: arrival.payload.clone(),
+                header: arrival.content.header(),
+                payload: arrival.content.payload().clone(),
             };
             log.add(now, self.hosts[arrival.host.index()].node, what);
         }
@@ -706,8 +715,8 @@ fn note(log: &mut Log, now: Instant, node: NodeId, packet: &Packet, incident: In
             packet: packet.id,
             source: packet.source,
             destination: packet.destination,
-            header: packet.carries.header(),
-            payload: packet.payload.clone(),
+            header: packet.content.header(),
+            payload: packet.content.payload().clone(),
         };
         log.add(now, node, what);
     }

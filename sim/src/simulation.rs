@@ -217,7 +217,7 @@ impl<E: Endpoint> Simulation<E> {
                     .network
                     .arrive(self.now, place, &mut self.queue, &mut self.log);
                 if let Some(arrival) = arrival {
-                    self.deliver(arrival);
+                    self.deliver(&arrival);
                 }
             }
             Event::Message(place) => {
@@ -237,20 +237,20 @@ impl<E: Endpoint> Simulation<E> {
         }
     }
 
-    fn deliver(&mut self, arrival: Arrival) {
+    fn deliver(&mut self, arrival: &Arrival) {
         let now = self.now;
         let Some(endpoint) = &mut self.hosts[arrival.host.index()].endpoint else {
             let incident = Incident::Dropped(DropCause::NoEndpoint);
-            self.network.refuse(now, &arrival, incident, &mut self.log);
+            self.network.refuse(now, arrival, incident, &mut self.log);
             return;
         };
-        if let Some(header) = arrival.header {
-            let host = arrival.host;
-            self.tcp(host)
-                .receive(now, arrival.path, header, arrival.payload);
-            return self.flush(host);
+        let payload = arrival.content.payload();
+        if let Some(header) = arrival.content.header() {
+            let tcp = self.tcp(arrival.host);
+            tcp.receive(now, arrival.path, header, payload.clone());
+            return self.flush(arrival.host);
         }
-        let range = HEADROOM..HEADROOM + arrival.payload.len();
+        let range = HEADROOM..HEADROOM + payload.len();
         let size = range.end + TAILROOM;
         if self.buffer.capacity() < size {
             self.buffer.reserve(size.max(BUFFER));
@@ -259,7 +259,7 @@ impl<E: Endpoint> Simulation<E> {
         if self.buffer.len() < size {
             self.buffer.resize(size, 0);
         }
-        self.buffer[range.clone()].copy_from_slice(&arrival.payload);
+        self.buffer[range.clone()].copy_from_slice(payload);
         let datagram = Datagram::new(arrival.path, &mut self.buffer[..size], range);
         match endpoint.receive(now, datagram) {
             Input::Forward(route) => {
@@ -276,7 +276,7 @@ impl<E: Endpoint> Simulation<E> {
             }
             Input::Dropped(reason) => {
                 let incident = Incident::Refused(reason);
-                self.network.refuse(now, &arrival, incident, &mut self.log);
+                self.network.refuse(now, arrival, incident, &mut self.log);
             }
             Input::Data(_) | Input::Handled => {}
         }
