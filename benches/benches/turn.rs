@@ -1,14 +1,35 @@
-//! The relay's data path: 160 bytes in a channel, either way, among more and more allocations; and what
-//! the memory allows.
+//! The relay's data path: 160 bytes in a channel, either way, among more and more allocations; what the
+//! memory allows; and what strangers cost.
 #![allow(missing_docs)] // what criterion_group! makes
 
 use std::time::Duration;
 
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use floe_benches::turn::{Loads, Relay, SCALE, Way};
+use allocation_counter::measure;
+use criterion::measurement::WallTime;
+use criterion::{
+    BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main,
+};
+#[cfg(feature = "peers")]
+use floe_benches::turn::TurnServerProto;
+use floe_benches::turn::{Floe, Guess, Loads, Relay, SCALE, Server, Strangers, Way};
 
-/// Bytes that the server holds for one allocation, as `examples/turn_scale.rs` counts them.
-const BYTES: usize = 300;
+type Group<'a> = BenchmarkGroup<'a, WallTime>;
+
+/// Packets among so many allocations; the bytes that these take.
+fn packets<S: Server>(group: &mut Group<'_>, count: u32) -> usize {
+    let mut relay = None;
+    let held = measure(|| relay = Some(Relay::<S>::new(count))).bytes_current;
+    let mut relay = relay.expect("a relay");
+    for (direction, way) in [("to peer", Way::ToPeer), ("to client", Way::ToClient)] {
+        for (order, mut walk) in [("hot", relay.hot(way)), ("random", relay.random(way))] {
+            let name = format!("{}/{direction}/{order}", S::NAME);
+            group.bench_function(BenchmarkId::new(name, count), |b| {
+                b.iter(|| relay.packet(way, &mut walk));
+            });
+        }
+    }
+    usize::try_from(held).expect("a size")
+}
 
 fn scale(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("turn");
@@ -16,26 +37,29 @@ fn scale(criterion: &mut Criterion) {
     group.measurement_time(Duration::from_secs(2));
     group.warm_up_time(Duration::from_secs(1));
     for count in SCALE {
-        let mut relay = Relay::new(count);
-        for name in ["hot", "random"] {
-            let walk = |relay: &Relay, way| match name {
-                "hot" => relay.hot(way),
-                _ => relay.random(way),
-            };
-            let mut out = walk(&relay, Way::ToPeer);
-            let id = BenchmarkId::new(format!("to peer/{name}"), count);
-            group.bench_function(id, |b| b.iter(|| relay.to_peer(&mut out)));
-            let mut back = walk(&relay, Way::ToClient);
-            let id = BenchmarkId::new(format!("to client/{name}"), count);
-            group.bench_function(id, |b| b.iter(|| relay.to_client(&mut back)));
-        }
-        drop(relay);
-        let mut loads = Loads::new(count as usize * BYTES);
+        let held = packets::<Floe>(&mut group, count);
+        let mut loads = Loads::new(held);
         let id = BenchmarkId::new("two dependent loads", count);
         group.bench_function(id, |b| b.iter(|| loads.two()));
+        // It looks at one client after the other: with more, making the allocations takes minutes.
+        #[cfg(feature = "peers")]
+        if count <= 10_000 {
+            packets::<TurnServerProto>(&mut group, count);
+        }
     }
     group.finish();
 }
 
-criterion_group!(benches, scale);
+/// Attacks 15 and 17: no guess tells by its time how good it was, and none costs much.
+fn strangers(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("turn strangers");
+    group.throughput(Throughput::Elements(1));
+    for guess in Guess::ALL {
+        let mut strangers = Strangers::<Floe>::new(guess);
+        group.bench_function(guess.name(), |b| b.iter(|| strangers.knock()));
+    }
+    group.finish();
+}
+
+criterion_group!(benches, scale, strangers);
 criterion_main!(benches);

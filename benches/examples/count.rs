@@ -14,6 +14,7 @@ use std::process::ExitCode;
 use floe_benches::negotiation::{self, Case};
 use floe_benches::sdp;
 use floe_benches::stun::{self, Codec, ForEach, Operation, Repeat, hostile};
+use floe_benches::turn::{self, Guess, HOT, Relay, Server, Strangers, Way};
 
 const OPERATIONS: &str = "sdp-structural sdp-typed sdp-print cone-without-relay cone symmetric \
                           matrix, and those of `count list`";
@@ -21,6 +22,15 @@ const OPERATIONS: &str = "sdp-structural sdp-typed sdp-print cone-without-relay 
 fn repeat<T>(count: u64, mut operation: impl FnMut(u64) -> T) {
     for number in 0..count {
         black_box(operation(number));
+    }
+}
+
+/// So often.
+struct Times(u64);
+
+impl Repeat for Times {
+    fn repeat<T>(&mut self, mut operation: impl FnMut() -> T) {
+        repeat(self.0, |_| operation());
     }
 }
 
@@ -79,6 +89,40 @@ impl ForEach for List {
     }
 }
 
+/// Packets of [`HOT`] allocations among a hundred, or requests of strangers.
+fn relay<S: Server>(operation: &str, repeat: &mut impl Repeat) -> Option<()> {
+    let way = match operation {
+        "to-peer" => Way::ToPeer,
+        "to-client" => Way::ToClient,
+        name => {
+            let guess = Guess::ALL.into_iter().find(|guess| guess.name() == name)?;
+            let mut strangers = Strangers::<S>::new(guess);
+            repeat.repeat(|| strangers.knock());
+            return Some(());
+        }
+    };
+    let mut relay = Relay::<S>::new(100.max(HOT));
+    let mut walk = relay.hot(way);
+    repeat.repeat(|| relay.packet(way, &mut walk));
+    Some(())
+}
+
+/// The operations of [`relay`].
+fn relay_operations() -> impl Iterator<Item = &'static str> {
+    let guesses = Guess::ALL.into_iter().map(Guess::name);
+    ["to-peer", "to-client"].into_iter().chain(guesses)
+}
+
+/// Prints the name of every operation of a TURN server, and how often it allocates.
+fn list_relay<S: Server>() {
+    for operation in relay_operations() {
+        let mut allocations = Allocations(0);
+        if relay::<S>(operation, &mut allocations).is_some() {
+            println!("turn/{operation}/{}\t{}", S::NAME, allocations.0);
+        }
+    }
+}
+
 fn run(operation: &str, count: u64) -> Option<()> {
     let session = sdp::structural(sdp::OFFER);
     match operation {
@@ -88,6 +132,17 @@ fn run(operation: &str, count: u64) -> Option<()> {
         "sdp-typed" => repeat(count, |_| sdp::typed(black_box(sdp::OFFER))),
         "sdp-print" => repeat(count, |_| sdp::print(black_box(&session))),
         "matrix" => repeat(count, |number| negotiation::matrix(number + 1)),
+        name if name.starts_with("turn/") => {
+            let mut parts = name.split('/').skip(1);
+            let (operation, server) = (parts.next()?, parts.next()?);
+            let times = &mut Times(count);
+            match server {
+                turn::Floe::NAME => relay::<turn::Floe>(operation, times)?,
+                #[cfg(feature = "peers")]
+                turn::TurnServerProto::NAME => relay::<turn::TurnServerProto>(operation, times)?,
+                _ => return None,
+            }
+        }
         name if name.starts_with("stun/") => {
             let mut stun = Stun {
                 name,
@@ -126,6 +181,9 @@ fn main() -> ExitCode {
     match &arguments[..] {
         [list] if list == "list" => {
             stun::for_each(&mut List);
+            list_relay::<turn::Floe>();
+            #[cfg(feature = "peers")]
+            list_relay::<turn::TurnServerProto>();
             for size in hostile::SIZES {
                 println!(
                     "hostile/parse/{size}\t0\nhostile/get/{size}\t0\nhostile/unknown/{size}\t0"

@@ -11,7 +11,7 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use floe_benches::turn::{Loads, Relay, SCALE, Way};
+use floe_benches::turn::{Floe, Loads, Relay, SCALE, Way};
 
 const BATCHES: usize = 2000;
 const BATCH: u32 = 256;
@@ -34,7 +34,7 @@ fn time<T>(mut operation: impl FnMut() -> T) -> f64 {
 
 fn main() {
     let mut empty = None;
-    let fixed = allocation_counter::measure(|| empty = Some(Relay::new(0))).bytes_current;
+    let fixed = allocation_counter::measure(|| empty = Some(Relay::<Floe>::new(0))).bytes_current;
     println!("{} kB for a server without allocations", fixed / 1000);
     println!(
         "{:>9} {:>11} {:>10} {:>9} {:>9} {:>9} {:>9} {:>9} {:>21}",
@@ -51,7 +51,8 @@ fn main() {
     for count in SCALE {
         let mut relay = None;
         let began = Instant::now();
-        let held = allocation_counter::measure(|| relay = Some(Relay::new(count))).bytes_current;
+        let held =
+            allocation_counter::measure(|| relay = Some(Relay::<Floe>::new(count))).bytes_current;
         let opened = began.elapsed() / count;
         let mut relay = relay.expect("a relay");
         // The list of the bench itself takes 12 bytes an allocation.
@@ -60,25 +61,28 @@ fn main() {
         let [mut out, mut back] = [Way::ToPeer, Way::ToClient].map(|way| relay.hot(way));
         let relayed = allocation_counter::measure(|| {
             for _ in 0..10_000 {
-                black_box((relay.to_peer(&mut out), relay.to_client(&mut back)));
+                black_box((
+                    relay.packet(Way::ToPeer, &mut out),
+                    relay.packet(Way::ToClient, &mut back),
+                ));
             }
         });
         assert_eq!(relayed.count_total, 0, "relaying allocates");
         let hot = [
-            time(|| relay.to_peer(&mut out)),
-            time(|| relay.to_client(&mut back)),
+            time(|| relay.packet(Way::ToPeer, &mut out)),
+            time(|| relay.packet(Way::ToClient, &mut back)),
         ];
         out = relay.random(Way::ToPeer);
-        let out = time(|| relay.to_peer(&mut out));
+        let out = time(|| relay.packet(Way::ToPeer, &mut out));
         back = relay.random(Way::ToClient);
-        let back = time(|| relay.to_client(&mut back));
+        let back = time(|| relay.packet(Way::ToClient, &mut back));
         let mut loads = Loads::new(usize::try_from(held).expect("a size"));
         let floor = time(|| loads.two());
         drop(loads);
 
-        let mut calls = relay.clone().expire();
+        let mut calls = relay.clone().server().expire();
         for _ in 1..RUNS {
-            let again = relay.clone().expire();
+            let again = relay.clone().server().expire();
             calls = calls
                 .into_iter()
                 .zip(again)

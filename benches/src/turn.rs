@@ -1,14 +1,41 @@
 //! The relay: a server with many allocations, and packets of theirs in both directions.
 
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
-use std::time::Duration;
+mod floe;
+mod loads;
+mod stranger;
+#[cfg(feature = "peers")]
+mod turn_server_proto;
 
-use floe_sansio::{Datagram, Entropy, FiveTuple, HEADROOM, Input, Instant, TAILROOM};
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::ops::Range;
+
+use floe_sansio::{Entropy, FiveTuple, HEADROOM, Instant, TAILROOM};
 use floe_stun::{
     Builder, ChannelNumber, Class, Credentials, LongTermClient, Message, MessageType, Method,
     RequestedTransport, TransactionId, XorPeerAddress, XorRelayedAddress,
 };
-use floe_turn::{Server, ServerConfig};
+
+pub use floe::Floe;
+pub use loads::Loads;
+pub use stranger::{Guess, Strangers};
+#[cfg(feature = "peers")]
+pub use turn_server_proto::TurnServerProto;
+
+/// A TURN server whose packets are measured.
+pub trait Server: fmt::Debug {
+    /// Its name and version.
+    const NAME: &'static str;
+
+    /// A server for [`USER`] that relays from these addresses.
+    fn new(listener: SocketAddr, relay_ips: Vec<IpAddr>) -> Self;
+
+    /// A request of a client, and the response.
+    fn ask(&mut self, path: FiveTuple, request: &mut [u8]) -> Vec<u8>;
+
+    /// A packet in `buffer[range]`, made ready to be sent on: the port it goes to, and its length.
+    fn relay(&mut self, path: FiveTuple, buffer: &mut [u8], range: Range<usize>) -> (u16, usize);
+}
 
 /// Bytes of payload of each packet.
 pub const PAYLOAD: usize = 160;
@@ -94,26 +121,19 @@ impl Way {
 
 /// A server with allocations that have one channel, and so one permission, each.
 #[derive(Clone, Debug)]
-pub struct Relay {
-    server: Server,
+pub struct Relay<S = Floe> {
+    server: S,
     members: Vec<Member>,
     buffer: [u8; HEADROOM + 4 + PAYLOAD + TAILROOM],
 }
 
-impl Relay {
+impl<S: Server> Relay<S> {
     /// A server with `count` allocations.
     #[must_use]
     pub fn new(count: u32) -> Self {
         let relay_ips = (0..=count / 60_000).map(|n| Ipv4Addr::from_bits(0xC000_0201 + n).into());
-        let mut config = ServerConfig::new(vec![listener()], relay_ips.collect(), "example.org")
-            .with_user(USER, PASSWORD);
-        config.ports = 1024..=u16::MAX;
-        config.limits.allocations = usize::MAX;
-        config.limits.per_user = usize::MAX;
-        config.limits.per_address = usize::MAX;
-        config.answers = None;
         let mut this = Self {
-            server: Server::new(config, [7; 32], START),
+            server: S::new(listener(), relay_ips.collect()),
             members: Vec::with_capacity(count as usize),
             buffer: [7; HEADROOM + 4 + PAYLOAD + TAILROOM],
         };
@@ -147,32 +167,20 @@ impl Relay {
         way.walk(members.iter())
     }
 
-    /// `ChannelData` from a client for its peer; the port and the length of what is forwarded.
-    pub fn to_peer(&mut self, walk: &mut Walk) -> (u16, usize) {
-        let range = HEADROOM..HEADROOM + 4 + PAYLOAD;
-        let datagram = Datagram::new(*walk.next(), &mut self.buffer, range);
-        forwarded(&self.server.handle_input(START, datagram))
+    /// A packet: the port that it goes to, and the length of what is sent there.
+    #[inline]
+    pub fn packet(&mut self, way: Way, walk: &mut Walk) -> (u16, usize) {
+        let header = match way {
+            Way::ToPeer => 0,
+            Way::ToClient => 4,
+        };
+        let range = HEADROOM + header..HEADROOM + 4 + PAYLOAD;
+        self.server.relay(*walk.next(), &mut self.buffer, range)
     }
 
-    /// A datagram from a peer for its client; the port and the length of what is forwarded.
-    pub fn to_client(&mut self, walk: &mut Walk) -> (u16, usize) {
-        let range = HEADROOM + 4..HEADROOM + 4 + PAYLOAD;
-        let datagram = Datagram::new(*walk.next(), &mut self.buffer, range);
-        forwarded(&self.server.handle_input(START, datagram))
-    }
-
-    /// Lets all allocations expire: how long each call took, and that none is left.
-    #[must_use]
-    pub fn expire(&mut self) -> Vec<Duration> {
-        let mut calls = Vec::new();
-        while let Some(at) = self.server.poll_timeout() {
-            let began = std::time::Instant::now();
-            self.server.handle_timeout(at);
-            calls.push(began.elapsed());
-            while self.server.poll_event().is_some() {}
-        }
-        assert_eq!(self.server.allocations(), 0);
-        calls
+    /// The server, to do with it what no packet does.
+    pub const fn server(&mut self) -> &mut S {
+        &mut self.server
     }
 
     fn open(&mut self, number: u32, entropy: &mut Entropy) -> SocketAddrV4 {
@@ -188,7 +196,7 @@ impl Relay {
         });
         let answer = Message::parse(&answer).expect("a response");
         let Ok(Some(XorRelayedAddress(SocketAddr::V4(relayed)))) = answer.get() else {
-            panic!("no allocation");
+            panic!("no allocation: {answer:?}");
         };
         let answer = ask(&auth, Method::CHANNEL_BIND, &|b| {
             b.with(&ChannelNumber(CHANNEL))
@@ -212,51 +220,36 @@ impl Relay {
         let builder = build(Builder::new(&mut buffer, kind, id));
         let len = auth.authenticate(builder).finish().expect("room");
         let path = FiveTuple::udp(listener(), client(number));
-        let input = (self.server).handle_input(START, Datagram::new(path, &mut buffer, 0..len));
-        assert_eq!(input, Input::Handled);
-        while self.server.poll_event().is_some() {}
-        let answer = self.server.poll_transmit().expect("an answer");
-        answer.payload.to_vec()
+        self.server.ask(path, &mut buffer[..len])
     }
 }
 
-/// Looks at the answer as a driver does, which copies none of it.
-fn forwarded(input: &Input) -> (u16, usize) {
-    match input {
-        Input::Forward(route) => (route.path.remote.port(), route.range().len()),
-        other => panic!("not forwarded: {other:?}"),
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// What the memory allows: loads of which each needs the one before it, anywhere in so many bytes.
-#[derive(Debug)]
-pub struct Loads {
-    /// A random cycle through all cache lines.
-    lines: Vec<Line>,
-    at: u32,
-}
-
-#[derive(Clone, Copy, Debug)]
-#[repr(align(64))]
-struct Line(u32);
-
-impl Loads {
-    /// In `bytes`, rounded down to whole lines.
-    #[must_use]
-    pub fn new(bytes: usize) -> Self {
-        let mut lines: Vec<_> = (0..(bytes / 64) as u32).map(Line).collect();
-        // Sattolo's shuffle: one cycle.
-        let mut entropy = Entropy::new([2; 32]);
-        for at in (1..lines.len()).rev() {
-            lines.swap(at, entropy.below(at as u32) as usize);
+    /// What is measured is what a relay does: the payload goes where it should, as long as it should.
+    fn relays<S: Server>() {
+        let mut relay = Relay::<S>::new(100);
+        let [mut out, mut back] = [Way::ToPeer, Way::ToClient].map(|way| relay.random(way));
+        for _ in 0..200 {
+            assert_eq!(relay.packet(Way::ToPeer, &mut out), (5_000, PAYLOAD));
+            let (port, len) = relay.packet(Way::ToClient, &mut back);
+            assert!(
+                (40_000..40_016).contains(&port) && len == 4 + PAYLOAD,
+                "{port} {len}"
+            );
         }
-        Self { lines, at: 0 }
     }
 
-    /// Two loads.
-    pub fn two(&mut self) -> u32 {
-        let first = self.lines[self.at as usize].0;
-        self.at = self.lines[first as usize].0;
-        self.at
+    #[test]
+    fn floe_relays() {
+        relays::<Floe>();
+    }
+
+    #[cfg(feature = "peers")]
+    #[test]
+    fn turn_server_proto_relays() {
+        relays::<TurnServerProto>();
     }
 }

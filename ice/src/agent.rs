@@ -128,8 +128,10 @@ enum AgentTimer {
     PairExpiry,
     /// Gathering takes too long.
     Gathering,
-    /// The relayed pair has waited long enough for a direct one, or for a candidate that makes one.
+    /// The relayed pair has waited long enough for a direct one.
     RelayHold,
+    /// It has waited long enough for a candidate that would make one.
+    CandidateHold,
     /// Until then the list cannot fail (RFC 8863).
     Pac,
     /// Ask the peer for consent again.
@@ -146,6 +148,7 @@ impl Timer for AgentTimer {
         Self::PairExpiry,
         Self::Gathering,
         Self::RelayHold,
+        Self::CandidateHold,
         Self::Pac,
         Self::Consent,
         Self::ConsentExpiry,
@@ -242,8 +245,6 @@ pub struct Agent {
     proven: BTreeSet<(SocketAddr, SocketAddr)>,
 
     nomination: Option<Nomination>,
-    /// The relayed pair waits for candidates, not only for checks.
-    awaits_candidates: bool,
     /// The pair that carries data: the selected one, before that the best valid one.
     active: Option<PairId>,
     selected: Option<SelectedPair>,
@@ -298,7 +299,6 @@ impl Agent {
             heard: false,
             proven: BTreeSet::new(),
             nomination: None,
-            awaits_candidates: false,
             active: None,
             selected: None,
             nomination_failed: false,
@@ -518,7 +518,7 @@ impl Agent {
                 AgentTimer::Slot | AgentTimer::Pac => {}
                 AgentTimer::PairExpiry => self.expire_checks(now),
                 AgentTimer::Gathering => self.cut_off_gathering(now),
-                AgentTimer::RelayHold => self.nominate(now),
+                AgentTimer::RelayHold | AgentTimer::CandidateHold => self.nominate(now),
                 AgentTimer::Consent => self.ask_consent(now),
                 AgentTimer::ConsentExpiry => self.fail(now, FailureCause::ConsentExpired),
                 AgentTimer::Release => self.release_unselected(now),
@@ -563,7 +563,7 @@ impl Agent {
     /// Ends every accepted call: what the call made possible is done, and the deadlines are set.
     fn settle(&mut self, now: Instant) {
         self.drain_gatherer(now);
-        if self.awaits_candidates {
+        if self.timers.get(AgentTimer::CandidateHold).is_some() {
             self.reconsider(now);
         }
         self.run_slot(now);

@@ -5,10 +5,10 @@ use crate::FiveTuple;
 
 /// Free bytes that a driver leaves before a datagram, so that a relay can frame it in place.
 ///
-/// 48 bytes hold the header of a TURN Send or Data indication towards an IPv6 peer: message header
-/// (20), XOR-PEER-ADDRESS (24) and the header of DATA (4). 36 are enough where peers are IPv4, and 4
-/// for a bound channel.
-pub const HEADROOM: usize = 48;
+/// 52 bytes hold the header of a TURN Send indication towards an IPv6 peer: message header (20),
+/// XOR-PEER-ADDRESS (24), DONT-FRAGMENT (4) and the header of DATA (4). 40 are enough where peers are
+/// IPv4, and 4 for a bound channel.
+pub const HEADROOM: usize = 52;
 
 /// Free bytes that a driver leaves behind a datagram: the padding of a DATA attribute.
 pub const TAILROOM: usize = 3;

@@ -357,7 +357,7 @@ impl Client {
 
     /// Binds a channel to `peer`, which saves 32 bytes a datagram (44 with IPv6), and keeps it alive.
     /// Implies a permission for the peer's address. Until the server confirms, data travels in
-    /// indications.
+    /// indications, unless [`ClientConfig::early_channels`] says otherwise.
     pub fn bind_channel(&mut self, now: Instant, peer: SocketAddr) -> Result<(), CommandError> {
         let peer = plain(peer);
         if self.config.peers != PeerTransport::Udp {

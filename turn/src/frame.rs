@@ -43,15 +43,12 @@ pub(crate) fn channel_data(
         .start
         .checked_sub(CHANNEL_HEADER_LEN)
         .ok_or(FrameError::NoRoom)?;
-    let end = if transport.is_reliable() {
-        payload.start + payload.len().next_multiple_of(4)
-    } else {
-        payload.end
-    };
-    buffer
-        .get_mut(payload.end..end)
-        .ok_or(FrameError::NoRoom)?
-        .fill(0);
+    let mut end = payload.end;
+    if transport.is_reliable() {
+        end = payload.start + payload.len().next_multiple_of(4);
+        let padding = buffer.get_mut(payload.end..end);
+        padding.ok_or(FrameError::NoRoom)?.fill(0);
+    }
     let header = buffer
         .get_mut(start..payload.start)
         .ok_or(FrameError::NoRoom)?;

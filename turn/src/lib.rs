@@ -69,9 +69,8 @@
 //! # RFCs
 //!
 //! - RFC 8656 (TURN), the client: whole, over UDP, TCP, TLS and DTLS; the driver encrypts, and cuts
-//!   streams into frames with [`floe_stun::Deframer`]. Left out: `ChannelData` before the server has
-//!   confirmed the channel (§12, an option); data goes in indications until then. SOFTWARE is sent if
-//!   configured only: it tells attackers more than it helps.
+//!   streams into frames with [`floe_stun::Deframer`]. SOFTWARE is sent if configured only: it tells
+//!   attackers more than it helps.
 //! - RFC 8656, the server: whole, over UDP, TCP, TLS and DTLS likewise, users being found at once or later
 //!   ([`UserBase`]). What touches IP headers is the driver's: it sets the DF bit where a
 //!   [`Route`](floe_sansio::Route) asks for it, hands ICMP errors to [`Server::icmp_error`], and copies

@@ -169,15 +169,20 @@ impl PeerPolicy {
     /// As [`Self::judge`], with the port.
     pub fn judge_address(&self, peer: SocketAddr) -> Result<(), PeerRefusal> {
         self.judge(peer.ip())?;
-        let ip = canonical(peer.ip());
+        if self.is_protected(peer) {
+            return Err(PeerRefusal::Protected);
+        }
+        Ok(())
+    }
+
+    /// Whether [`Self::protect`] named this port of this address.
+    pub(crate) fn is_protected(&self, peer: SocketAddr) -> bool {
         let is_own = |ip: IpAddr| {
             let own = SocketAddr::new(ip, peer.port());
             self.protected.contains(&own)
         };
-        if is_own(ip) || embedded(ip).any(is_own) {
-            return Err(PeerRefusal::Protected);
-        }
-        Ok(())
+        let ip = canonical(peer.ip());
+        !self.protected.is_empty() && (is_own(ip) || embedded(ip).any(is_own))
     }
 
     /// Whether a peer may have this address.

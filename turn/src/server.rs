@@ -25,7 +25,7 @@ mod users;
 
 use alloc::collections::VecDeque;
 use core::fmt;
-use core::net::{IpAddr, SocketAddr};
+use core::net::{IpAddr, SocketAddr, SocketAddrV4};
 use core::time::Duration;
 
 use floe_sansio::{Clock, Datagram, Entropy, FiveTuple, Input, Instant, Transmit, impl_machine};
@@ -58,6 +58,9 @@ pub use users::UserBase;
 /// broken one ever gets there.
 pub const MAX_PENDING: usize = 64;
 
+/// How long a nonce is good at most (RFC 8656 §5).
+const NONCE_LIFETIME: Duration = Duration::from_secs(3600);
+
 /// Expired allocations that are cleared away in one call; the others follow a millisecond later.
 const REAP_BATCH: usize = 64;
 const REAP_PAUSE: Duration = Duration::from_millis(1);
@@ -68,12 +71,12 @@ const REAP_PAUSE: Duration = Duration::from_millis(1);
 /// listener as local address, those from peers with a relayed address. It binds no sockets: what it
 /// needs, it says by [`ServerEvent`]. Relayed datagrams are framed in the caller's buffer
 /// ([`floe_sansio::HEADROOM`] and [`floe_sansio::TAILROOM`] are needed) and come back as
-/// [`Input::Forward`]. What goes from one relayed address to another of the same server never leaves
-/// it: it comes back as a route to the other client.
+/// [`Input::Forward`]. What goes from one relayed address to another of the same server never
+/// leaves it: it comes back as a route to the other client.
 ///
 /// Nothing is kept for a source that has not authenticated itself. Binding requests are not its
-/// business: it drops them as [`DropReason::Unsupported`](floe_sansio::DropReason::Unsupported), uncounted, and [`floe_stun::Server`] may
-/// answer them on the same listener.
+/// business: it drops them as [`DropReason::Unsupported`](floe_sansio::DropReason::Unsupported),
+/// uncounted, and [`floe_stun::Server`] may answer them on the same listener.
 ///
 /// See the [crate documentation](crate) for client and server together.
 #[derive(Clone)]
@@ -122,7 +125,7 @@ impl Server {
         let users = Directory::new(&config.realm, &list, config.user_base.take());
         let auth = {
             let mut long_term = LongTermConfig::new(&config.realm);
-            long_term.nonce_lifetime = config.nonce_lifetime;
+            long_term.nonce_lifetime = config.nonce_lifetime.min(NONCE_LIFETIME);
             long_term.anonymity = users.knows_hashes();
             LongTermServer::new(&long_term, secret, now)
         };
@@ -159,7 +162,8 @@ impl Server {
         }
     }
 
-    /// How many allocations there are, of two relayed addresses each or of one, with those that expired and are not yet cleared away.
+    /// How many allocations there are, of two relayed addresses each or of one, with those that
+    /// expired and are not yet cleared away.
     pub fn allocations(&self) -> usize {
         self.by_client.len()
     }
@@ -211,8 +215,8 @@ impl Server {
         self.is_draining && self.by_client.len() == 0
     }
 
-    /// The driver could not send a datagram that was to be forwarded. It is lost and counted; nothing
-    /// else changes.
+    /// The driver could not send a datagram that was to be forwarded. It is lost and counted;
+    /// nothing else changes.
     pub const fn unsent(&mut self) {
         self.stats.unsent += 1;
     }
@@ -298,21 +302,29 @@ impl Server {
 
     /// Whether the allocation in `slot` may send to `peer`, whose address the policy permits. Of our
     /// own ports those of other allocations are open, and no others.
-    fn may_reach(&self, slot: Slot, peer: SocketAddr) -> bool {
+    fn may_reach(&self, slot: Slot, peer: SocketAddr) -> Result<(), RefuseReason> {
+        if self.config.peers.is_protected(peer) {
+            return Err(RefuseReason::Protected);
+        }
         let ip = canonical(peer.ip());
         let peer = SocketAddr::new(ip, peer.port());
-        if peer.port() == 0 || is_listener(&self.config.listeners, &peer) {
-            return false;
-        }
-        !self.relays.contains(ip)
-            || (self.relays.owner(&peer).slot()).is_some_and(|owner| owner != slot)
+        let is_open = peer.port() != 0
+            && !is_listener(&self.config.listeners, &peer)
+            && (!self.relays.contains(ip)
+                || (self.relays.owner(&peer).slot()).is_some_and(|owner| owner != slot));
+        is_open.then_some(()).ok_or(RefuseReason::Forbidden)
     }
 
     /// Whether a client may have a permission for `ip`.
-    fn may_permit(&self, ip: IpAddr) -> bool {
+    fn may_permit(&self, ip: IpAddr) -> Result<(), RefuseReason> {
         let ip = canonical(ip);
-        let is_ours = || self.config.listeners.iter().any(|own| own.ip() == ip);
-        self.relays.contains(ip) || (!is_ours() && self.config.peers.permits(ip))
+        if self.relays.contains(ip) {
+            return Ok(());
+        }
+        if self.config.listeners.iter().any(|own| own.ip() == ip) {
+            return Err(RefuseReason::Forbidden);
+        }
+        Ok(self.config.peers.judge(ip)?)
     }
 
     /// Clears away expired allocations; whether there may be more of them.
@@ -379,10 +391,31 @@ impl Server {
     }
 }
 
-/// Whether two 5-tuples are one; first what differs most often.
+/// Whether two 5-tuples are one. Those of IPv4 are compared as two numbers.
 #[inline]
 fn is_same(a: &FiveTuple, b: &FiveTuple) -> bool {
-    a.remote == b.remote && a.local == b.local && a.transport == b.transport
+    match (packed(a), packed(b)) {
+        (Some(a), Some(b)) => a == b,
+        (None, None) => is_same_ipv6(a, b),
+        _ => false,
+    }
+}
+
+#[inline]
+fn packed(path: &FiveTuple) -> Option<(u64, u64)> {
+    let (SocketAddr::V4(remote), SocketAddr::V4(local)) = (path.remote, path.local) else {
+        return None;
+    };
+    let pack = |address: SocketAddrV4, rest: u8| {
+        let ip = u32::from_ne_bytes(address.ip().octets());
+        u64::from(ip) << 32 | u64::from(address.port()) << 8 | u64::from(rest)
+    };
+    Some((pack(remote, path.transport as u8), pack(local, 0)))
+}
+
+#[inline(never)]
+fn is_same_ipv6(a: &FiveTuple, b: &FiveTuple) -> bool {
+    a == b
 }
 
 /// Whether `address` is one of `listeners`.
@@ -414,8 +447,9 @@ impl_machine!(Server, ServerEvent);
 mod tests {
     use super::*;
     use floe_stun::{
-        Builder, Class, Credentials, LongTermClient, Message, MessageType, Method, Nonce, Realm,
-        RequestedTransport, TransactionId,
+        Algorithm, Builder, Class, Credentials, Key, KeyDerivation, LongTermClient, Message,
+        MessageType, Method, Nonce, Realm, RequestedTransport, TransactionId, UserAnswer, UserName,
+        UserQuery, Users,
     };
 
     /// Allocations that end leave nothing behind, not even their places.
@@ -450,5 +484,41 @@ mod tests {
         assert_eq!(server.allocations.next_slot(), 0);
         assert!(server.by_client.len() == 0 && server.quotas.is_empty());
         assert_eq!(server.poll_timeout(), None);
+    }
+
+    /// Of the users that the owner lists, keys are kept: hashes of name, realm and password.
+    ///
+    /// req: TURN-6-3, TURN-6-4
+    #[test]
+    fn keys_are_kept_and_no_passwords() {
+        let listener: SocketAddr = "192.0.2.1:3478".parse().unwrap();
+        let config = ServerConfig::new(alloc::vec![listener], alloc::vec![listener.ip()], "r")
+            .with_user("u", "a password");
+        let server = Server::new(config, [1; 32], Instant::ZERO);
+        assert!(server.config.users.is_empty(), "they have the passwords");
+        let Directory::List { keys, .. } = &server.users else {
+            panic!("a list");
+        };
+        for derivation in [KeyDerivation::Md5, KeyDerivation::Sha256] {
+            let query = UserQuery {
+                now: Instant::ZERO,
+                realm: "r",
+                name: UserName::Plain("u"),
+                derivation,
+            };
+            let UserAnswer::Known(user) = keys.find(&query) else {
+                panic!("the user is there");
+            };
+            let key = match derivation {
+                KeyDerivation::Md5 => Key::long_term("u", "r", "a password"),
+                KeyDerivation::Sha256 => Key::long_term_sha256("u", "r", "a password"),
+            };
+            let mut buffer = [0; 64];
+            let kind = MessageType::new(Class::Request, Method::REFRESH);
+            let builder = Builder::new(&mut buffer, kind, TransactionId([1; 12]));
+            let len = builder.with_integrity(&key).finish().unwrap();
+            let message = Message::parse(&buffer[..len]).unwrap();
+            assert!(message.verify(&user.key, Algorithm::Sha1));
+        }
     }
 }

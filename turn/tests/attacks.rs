@@ -119,6 +119,32 @@ fn special_purpose_peers_are_forbidden() {
     }
 }
 
+/// Attacks 1, 2 and 3 over TCP: no connection is made to such peers, and none of theirs is taken.
+/// req: TURNTCP-5.2-4, TURN-21.4-2
+#[test]
+fn special_purpose_peers_cannot_be_connected() {
+    let mut config = server_config_v6();
+    config.tcp = true;
+    let (mut server, now) = server_with(config);
+    let mut asker = Asker::new();
+    asker.path.transport = Transport::Tcp;
+    let answer = asker.ask(&mut server, now, Method::ALLOCATE, |b| {
+        b.with(&RequestedTransport::TCP)
+            .with(&AdditionalAddressFamily(AddressFamily::IPV6))
+    });
+    let relayed = answer.relayed();
+    for text in CLOSED_V4.iter().chain(CLOSED_V6) {
+        let peer = SocketAddr::new(ip(text), 80);
+        let answer = asker.ask(&mut server, now, Method::CONNECT, |b| {
+            b.with(&XorPeerAddress(peer))
+        });
+        assert_eq!(answer.code(), 403, "{text}");
+        assert_eq!(asker.permit(&mut server, now, peer), 403, "{text}");
+        assert_eq!(server.accept(now, relayed, peer), None);
+    }
+    assert_eq!((server.connections(), server.held()), (0, 0));
+}
+
 /// Attack 3: what is special may be allowed; what is no host, or a tunnel, may not.
 #[test]
 fn an_option_opens_private_networks_only() {
@@ -261,6 +287,68 @@ fn the_server_is_no_peer_but_its_other_relays_are() {
     assert_eq!(reason, DropReason::Forbidden);
 }
 
+/// Attack 6: a port for administration or a data base, in a network that is open otherwise, however its
+/// address is spelled. Permissions are for addresses; each way to use one asks for the port.
+#[test]
+fn protected_ports_are_no_peers() {
+    let mut config = server_config_v6();
+    config.tcp = true;
+    config.peers = PeerPolicy::default()
+        .allow("10.0.0.0/8".parse().unwrap())
+        .protect(addr("10.0.0.1:5432"))
+        .protect(addr("10.0.0.2:0"));
+    let (mut server, now) = server_with(config);
+    let mut asker = Asker::new();
+    let answer = asker.ask(&mut server, now, Method::ALLOCATE, |b| {
+        b.with(&RequestedTransport::UDP)
+            .with(&AdditionalAddressFamily(AddressFamily::IPV6))
+    });
+    assert_eq!(answer.code(), 0);
+    for spelling in ["10.0.0.1", "::ffff:10.0.0.1", "64:ff9b::10.0.0.1"] {
+        let at = |port| SocketAddr::new(ip(spelling), port);
+        assert_eq!(asker.permit(&mut server, now, at(5432)), 0, "the address");
+        let closed = send_indication(at(5432), b"x");
+        let reason = dropped(feed(&mut server, now, asker.path, &closed));
+        assert_eq!(reason, DropReason::Forbidden, "{spelling}");
+        let open = send_indication(at(5433), b"x");
+        assert!(asker.push(&mut server, now, &open).is_some());
+        let number = 0x4000 + u16::from(at(1).is_ipv6());
+        assert_eq!(asker.bind(&mut server, now, number + 8, at(5432)), 403);
+    }
+    assert_eq!(asker.permit(&mut server, now, addr("10.0.0.2:1")), 403);
+    let mut tcp = Asker::at(addr("198.51.100.6:1"));
+    tcp.path.transport = Transport::Tcp;
+    let answer = tcp.ask(&mut server, now, Method::ALLOCATE, |b| {
+        b.with(&RequestedTransport::TCP)
+    });
+    assert_eq!(answer.code(), 0);
+    let answer = tcp.ask(&mut server, now, Method::CONNECT, |b| {
+        b.with(&XorPeerAddress(addr("10.0.0.1:5432")))
+    });
+    assert_eq!(answer.code(), 403);
+}
+
+/// Attacks 3 and 6: each refusal of a peer is counted for its reason.
+#[test]
+fn refused_peers_are_counted_for_their_reasons() {
+    let mut config = server_config();
+    let policy = PeerPolicy::default().protect(addr("9.9.9.3:0"));
+    config.peers = policy.deny("9.9.9.4/32".parse().unwrap());
+    let (mut server, now) = server_with(config);
+    let mut asker = Asker::new();
+    asker.allocate(&mut server, now);
+    let reasons = [
+        ("9.9.9.3:1", RefuseReason::Protected),
+        ("9.9.9.4:1", RefuseReason::Denied),
+        ("10.0.0.1:1", RefuseReason::SpecialPurpose),
+        ("224.0.0.1:1", RefuseReason::NotUnicast),
+    ];
+    for (peer, reason) in reasons {
+        assert_eq!(asker.permit(&mut server, now, addr(peer)), 403);
+        assert_eq!(server.stats().refused(reason), 1, "{peer}");
+    }
+}
+
 /// Attack 7.
 /// req: TURN-10.2-3, TURN-12.2-2
 #[test]
@@ -392,6 +480,7 @@ fn a_replayed_request_has_no_further_effect() {
 }
 
 /// Attack 15: no answer tells whether a user exists.
+/// req: TURN-7.2-3
 #[test]
 fn unknown_users_and_wrong_passwords_look_alike() {
     let (mut server, now) = server();
@@ -405,6 +494,7 @@ fn unknown_users_and_wrong_passwords_look_alike() {
         lengths.push(answer.0.len());
     }
     assert_eq!(lengths[0], lengths[1]);
+    assert_eq!(server.allocations(), 0);
 }
 
 /// Attack 17: a flood of strangers leaves nothing behind.

@@ -380,6 +380,18 @@ fn the_allocation_is_refreshed_a_minute_before_it_expires() {
         assert_eq!(parse(bytes).get().unwrap(), Some(Username(USER)));
     }
     assert!(t.client.is_allocated());
+    // Whatever is asked for, the same user asks.
+    t.client.bind_channel(t.now, peer()).unwrap();
+    t.client
+        .create_permission(t.now, other_peer().ip())
+        .unwrap();
+    t.client.release(t.now).unwrap();
+    let sent = t.all_sent();
+    assert_eq!(sent.len(), 3);
+    for bytes in &sent {
+        assert_eq!(parse(bytes).get().unwrap(), Some(Username(USER)));
+        assert!(parse(bytes).verify(&key(), Algorithm::Sha1));
+    }
 }
 
 /// req: TURN-5-11
@@ -671,6 +683,56 @@ fn a_channel_is_used_from_its_confirmation_on() {
     // The ChannelBind at 540 s refreshes the permission too.
     assert_eq!(times(Method::CREATE_PERMISSION), [240, 480, 780, 1020]);
     assert!(t.client.has_channel(peer()));
+}
+
+/// req: TURN-12-8
+#[test]
+fn a_channel_is_used_from_the_asking_on_if_so_configured() {
+    let mut config = client_config();
+    config.early_channels = true;
+    let mut t = Clients::with(config);
+    t.client.bind_channel(t.now, peer()).unwrap();
+    let number_of = |bytes: &[u8]| parse(bytes).get::<ChannelNumber>().unwrap().unwrap().0;
+    // Not before it has been asked for: there is no allocation.
+    assert!(!t.client.has_channel(peer()));
+    t.allocate();
+    t.events();
+    let sent = t.all_sent();
+    let asks = |bytes: &&Vec<u8>| method(bytes) == Method::CHANNEL_BIND;
+    let request = sent.iter().find(asks).unwrap().clone();
+    assert!(t.client.has_channel(peer()));
+    let early = t.client.wrap(peer(), b"early").unwrap();
+    assert_eq!(
+        early.payload[..],
+        channel_data(number_of(&request), b"early")
+    );
+    // Where there is none, indications serve.
+    let mut refused_one = t.client.clone();
+    let _ = feed(
+        &mut refused_one,
+        t.now,
+        client_path(),
+        &refused(&request, 508),
+    );
+    let instead = refused_one.wrap(peer(), b"x").unwrap();
+    assert_eq!(method(&instead.payload), Method::SEND);
+    t.give(&granted(&request));
+    let later = t.client.wrap(peer(), b"later").unwrap();
+    assert_eq!(
+        later.payload[..],
+        channel_data(number_of(&request), b"later")
+    );
+    // A channel that the server lets run out, since it is refreshed in vain, is none.
+    let end = t.now + secs(600);
+    while let Some(at) = t.client.poll_timeout().filter(|&at| at < end) {
+        for (_, request) in t.run_until(at) {
+            if method(&request) != Method::CHANNEL_BIND {
+                t.give(&granted(&request));
+            }
+        }
+    }
+    t.run_until(end);
+    assert!(t.client.is_allocated() && !t.client.has_channel(peer()));
 }
 
 /// req: TURN-12-6

@@ -179,6 +179,7 @@ fn config<const MODE: u8>() -> ClientConfig {
         DUAL => {
             config.additional_ipv6 = true;
             config.dont_fragment = true;
+            config.early_channels = true;
             config.port = RelayPort::Even;
         }
         MOBILE => config.mobility = true,

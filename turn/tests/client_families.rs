@@ -234,6 +234,24 @@ fn a_family_that_is_not_supported_is_not_asked_for_again() {
     }
 }
 
+/// req: TURN-18.12-1
+#[test]
+fn the_reserved_bits_of_an_address_error_code_do_not_count() {
+    let mut t = Clients::with(dual_config());
+    let request = t.asked();
+    // Eight bits of them beside the family, and five before the class.
+    let value = [2, 0xFF, 0xF4, 40, b'n', b'o'];
+    t.give(&success(&request, |b| {
+        b.with(&XorRelayedAddress(relayed()))
+            .with(&Lifetime(600))
+            .with(&XorMappedAddress(home()))
+            .with_raw(AttributeType::ADDRESS_ERROR_CODE, &value)
+    }));
+    let unsupported = StatusCode::ADDRESS_FAMILY_NOT_SUPPORTED;
+    let refused = ClientEvent::FamilyRefused(V6, unsupported);
+    assert_eq!(t.events()[1..], [refused]);
+}
+
 fn has_additional(bytes: &[u8]) -> bool {
     has::<AdditionalAddressFamily>(bytes)
 }

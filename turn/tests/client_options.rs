@@ -174,6 +174,35 @@ fn sha_256_is_taken_wherever_it_stands_in_the_list() {
     }
 }
 
+/// Attack 12: somebody on the way has cut the algorithms out, but cannot change what the nonce says.
+#[test]
+fn a_challenge_whose_algorithms_were_cut_out_is_refused() {
+    let mut t = Clients::new();
+    t.client.allocate(t.now).unwrap();
+    let first = t.sent();
+    let cut = response(&first, Class::Error, |b| {
+        b.with(&code(401))
+            .with(&Realm(REALM))
+            .with(&Nonce("obMatJos2wAAAnonce"))
+    });
+    t.give(&cut);
+    assert_eq!(t.events(), [ClientEvent::Failed(AllocateError::BidDown)]);
+    assert!(t.all_sent().is_empty(), "no password is shown to MD5");
+    // Nor is a response believed that no longer says what the challenge said.
+    let mut t = Clients::new();
+    t.client.allocate(t.now).unwrap();
+    let first = t.sent();
+    t.give(&challenge_of_rfc_8489(&first, &[0, 2, 0, 0]));
+    let second = t.sent();
+    let weak = response(&second, Class::Error, |b| {
+        b.with(&code(438))
+            .with(&Realm(REALM))
+            .with(&Nonce("obMatJos2wAAAother"))
+    });
+    t.give(&weak);
+    assert_eq!(t.events(), [ClientEvent::Failed(AllocateError::BidDown)]);
+}
+
 /// req: TURN-21.1.6-1
 #[test]
 fn a_private_user_name_is_never_sent_in_clear() {

@@ -146,6 +146,29 @@ fn a_peers_datagram_is_framed_in_place() {
     );
 }
 
+/// What lies behind the payload of the datagram, where the options of UDP would be, is no part of it.
+/// req: TURN-18.4-1
+#[test]
+fn data_is_the_payload_of_the_datagram_and_nothing_else() {
+    let mut t = Relay::new();
+    t.permit(peer());
+    for length in 0..40 {
+        let mut buffer = [0xAA; HEADROOM + 100];
+        let range = HEADROOM..HEADROOM + length;
+        buffer[range.clone()].fill(0xBB);
+        let datagram = Datagram::new(t.to(peer()), &mut buffer, range);
+        let Input::Forward(route) = t.server.handle_input(t.now, datagram) else {
+            panic!("it is permitted");
+        };
+        let message = &buffer[route.range()];
+        assert_eq!(
+            values_of(message, AttributeType::DATA),
+            [vec![0xBB; length]]
+        );
+        assert!(!message.windows(2).any(|two| two == [0xAA, 0xAA]));
+    }
+}
+
 #[test]
 fn without_headroom_a_peers_datagram_is_dropped() {
     let mut t = Relay::new();
@@ -458,6 +481,7 @@ fn two_relays_bound_to_each_other_are_no_loop() {
     );
 }
 
+/// req: TURN-5-22
 #[test]
 fn a_budget_bounds_the_bytes_of_one_allocation() {
     let mut config = server_config();
@@ -494,6 +518,7 @@ fn a_budget_bounds_the_bytes_of_one_allocation() {
     );
 }
 
+/// req: TURN-5-22
 #[test]
 fn a_budget_bounds_the_packets_of_one_allocation() {
     let mut config = server_config();

@@ -28,7 +28,7 @@ fn events(server: &mut Server) -> Vec<ServerEvent> {
 
 // ---- authentication ------------------------------------------------------------------------
 
-/// req: TURN-7.2-2, TURN-7.2-3, STUN-9.2.4-3
+/// req: TURN-7.2-2, STUN-9.2.4-3
 #[test]
 fn every_request_is_challenged_first() {
     for method in REQUESTS {
@@ -58,6 +58,20 @@ fn a_nonce_is_stale_after_an_hour() {
     let answer = asker.tell(&mut server, now + secs(3601), &request).unwrap();
     assert_eq!(answer.code(), 438);
     assert_eq!(asker.refresh(&mut server, now + secs(3601), 600).code(), 0);
+
+    // Whatever the owner says.
+    let mut config = server_config();
+    config.nonce_lifetime = secs(7200);
+    let (mut server, now) = server_with(config);
+    let mut asker = Asker::new();
+    asker.allocate(&mut server, now);
+    assert_eq!(asker.refresh(&mut server, now, 3600).code(), 0);
+    let request = asker.message(Method::REFRESH, &|b| b.with(&Lifetime(3600)));
+    let answer = asker.tell(&mut server, now + secs(3599), &request).unwrap();
+    assert_eq!(answer.code(), 0);
+    let request = asker.message(Method::REFRESH, &|b| b);
+    let answer = asker.tell(&mut server, now + secs(3601), &request).unwrap();
+    assert_eq!(answer.code(), 438);
 }
 
 /// req: TURN-5-8, TURN-5-9

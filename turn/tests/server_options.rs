@@ -46,7 +46,7 @@ fn sending() -> (Server, Instant, Asker, [SocketAddr; 2]) {
     (server, now, asker, [relayed[0], relayed[1]])
 }
 
-/// req: TURN-11.5-1, TURN-11.5-4, TURN-11.5-5, TURN-18.13-2
+/// req: TURN-11.5-1, TURN-11.5-4, TURN-11.5-5, TURN-18.13-1, TURN-18.13-2
 #[test]
 fn the_client_is_told_of_icmp_errors_of_certain_types() {
     let (mut server, now, mut asker, [v4, v6]) = sending();
@@ -80,6 +80,10 @@ fn the_client_is_told_of_icmp_errors_of_certain_types() {
                 let data = if too_big { 1400 } else { 0 };
                 let expected = Icmp { kind, code, data };
                 assert_eq!(message.get().unwrap(), Some(expected));
+                let [value] = &values_of(&sent.payload, AttributeType::ICMP)[..] else {
+                    panic!("one ICMP");
+                };
+                assert_eq!(value[..4], [0, 0, kind, code]);
             }
             if now > Instant::from_secs(500) {
                 assert_eq!(asker.refresh(&mut server, now, 3600).code(), 0);
@@ -121,6 +125,22 @@ fn an_icmp_error_counts_only_for_what_was_sent_to_who_is_permitted() {
     assert_eq!(told, Err(DropReason::NoPermission));
 }
 
+/// Whoever sent the error, a router mostly, needs no permission; whom the datagram was for does.
+/// req: TURN-11.5-2
+#[test]
+fn the_router_that_reports_an_error_needs_no_permission() {
+    let (mut server, now, mut asker, [v4, _]) = sending();
+    let router = addr("8.8.8.8:0");
+    // The driver says for which datagram the error came, not from where.
+    assert_eq!(server.icmp_error(now, v4, peer(), UNREACHABLE), Ok(()));
+    assert_eq!(server.poll_transmit().unwrap().path, asker.path);
+    // And a permission for the router is none for others.
+    assert_eq!(asker.permit(&mut server, now, router), 0);
+    let told = server.icmp_error(now, v4, other_peer(), UNREACHABLE);
+    assert_eq!(told, Err(DropReason::NoPermission));
+    assert!(server.poll_transmit().is_none());
+}
+
 /// Attack 40: not more often than the budget says.
 #[test]
 fn icmp_errors_are_told_within_a_budget() {
@@ -140,7 +160,7 @@ fn icmp_errors_are_told_within_a_budget() {
 
 // ---- DONT-FRAGMENT -------------------------------------------------------------------------
 
-/// req: TURN-3.7-4, TURN-14-4, TURN-13.1-4, TURN-13.2-7, TURN-13.3-4, TURN-15-2
+/// req: TURN-14-4, TURN-13.1-4, TURN-13.2-7, TURN-13.3-4, TURN-15-2
 #[test]
 fn dont_fragment_is_asked_of_the_driver_where_it_counts() {
     let mut config = server_config_v6();
@@ -158,9 +178,11 @@ fn dont_fragment_is_asked_of_the_driver_where_it_counts() {
         let (mut server, now) = server_with(config.clone());
         let mut asker = Asker::at(source);
         asker.path.transport = transport;
+        // Who may not ask for it uses it all the same.
+        let may_ask = transport == Transport::Tcp || source.is_ipv6();
         let answer = asker.ask(&mut server, now, Method::ALLOCATE, |b| {
             udp(b)
-                .with(&DontFragment)
+                .with_some(may_ask.then_some(DontFragment).as_ref())
                 .with(&AdditionalAddressFamily(AddressFamily::IPV6))
         });
         assert_eq!(answer.code(), 0);
@@ -178,6 +200,68 @@ fn dont_fragment_is_asked_of_the_driver_where_it_counts() {
             assert_eq!(route.dont_fragment(), asked && counts);
         }
     }
+}
+
+/// What is sent by IPv6 for a client whose datagrams come by IPv4 would have to follow their DF bits,
+/// and nobody sees those.
+/// req: TURN-3.7-4
+#[test]
+fn dont_fragment_is_unknown_where_ipv4_is_translated_to_ipv6() {
+    type Build = fn(Builder<'_>) -> Builder<'_>;
+    let ipv4: Build = |b| b;
+    let ipv6: Build = |b| b.with(&RequestedAddressFamily(AddressFamily::IPV6));
+    let both: Build = |b| b.with(&AdditionalAddressFamily(AddressFamily::IPV6));
+    let mut config = server_config_v6();
+    config.dont_fragment = true;
+    config.listeners.push(addr("[2001:db8:1::2]:3478"));
+    let home6 = addr("[2620:fe::5]:40000");
+    let ask = |config: &ServerConfig, transport, source, build: Build| {
+        let (mut server, now) = server_with(config.clone());
+        let mut asker = Asker::at(source);
+        asker.path.transport = transport;
+        let answer = asker.ask(&mut server, now, Method::ALLOCATE, |b| {
+            build(udp(b).with(&DontFragment))
+        });
+        let list = answer.message().get::<UnknownAttributes<'_>>().unwrap();
+        let listed = list.is_some_and(|it| it.iter().eq([AttributeType::DONT_FRAGMENT]));
+        assert_eq!(listed, answer.code() == 420);
+        answer.code()
+    };
+    for (transport, source, build, code) in [
+        (Transport::Udp, home(), ipv4, 0),
+        (Transport::Udp, home(), ipv6, 420),
+        (Transport::Udp, home(), both, 420),
+        (Transport::Dtls, home(), ipv6, 420),
+        (Transport::Tcp, home(), ipv6, 0),
+        (Transport::Tls, home(), both, 0),
+        (Transport::Udp, home6, ipv6, 0),
+        (Transport::Udp, home6, both, 0),
+    ] {
+        let got = ask(&config, transport, source, build);
+        assert_eq!(got, code, "{transport:?} {source}");
+    }
+    // Without IPv6 nothing is translated.
+    config.relay_ips.pop();
+    assert_eq!(ask(&config, Transport::Udp, home(), both), 0);
+
+    // A port that is kept has its family already.
+    let mut config = server_config_v6();
+    config.dont_fragment = true;
+    let (mut server, now) = server_with(config);
+    let mut asker = Asker::new();
+    let pair = asker.ask(&mut server, now, Method::ALLOCATE, |b| {
+        ipv6(udp(b)).with(&EvenPort { reserve_next: true })
+    });
+    let token: ReservationToken = pair.message().get().unwrap().unwrap();
+    let mut other = Asker::at(addr("198.51.100.6:1"));
+    let mut claim = |flag: Option<DontFragment>| {
+        let answer = other.ask(&mut server, now, Method::ALLOCATE, |b| {
+            udp(b).with(&token).with_some(flag.as_ref())
+        });
+        answer.code()
+    };
+    assert_eq!(claim(Some(DontFragment)), 420);
+    assert_eq!(claim(None), 0, "it is still kept");
 }
 
 // ---- another server ------------------------------------------------------------------------

@@ -319,6 +319,26 @@ fn a_reservation_ends_and_frees_its_port() {
     );
 }
 
+/// For as long as the owner likes, and never for less than the RFC wants.
+/// req: TURN-7.2-24, TURN-7.2-23
+#[test]
+fn a_port_may_be_kept_for_longer() {
+    for (configured, kept) in [(120, 120), (31, 31), (5, 30), (0, 30)] {
+        let mut config = server_config();
+        config.reservation_lifetime = secs(configured);
+        for (at, code) in [(kept * 1000 - 100, 0), (kept * 1000, 508)] {
+            let (mut server, now) = server_with(config.clone());
+            let answer = Asker::new().ask(&mut server, now, Method::ALLOCATE, pair);
+            let token = token(&answer).unwrap();
+            let mut other = Asker::at(addr("198.51.100.8:5"));
+            let at = now + millis(at);
+            server.handle_timeout(at);
+            let answer = other.ask(&mut server, at, Method::ALLOCATE, |b| udp(b).with(&token));
+            assert_eq!(answer.code(), code, "{configured} s");
+        }
+    }
+}
+
 /// req: TURN-7.2-31
 #[test]
 fn a_retransmitted_allocate_repeats_the_token() {

@@ -220,6 +220,47 @@ fn a_strange_name_is_told_as_it_is_and_counted_nowhere() {
     }
 }
 
+/// Attack 36: 763 bytes of anything are a name, looked up as it is; what is longer is none. A realm is
+/// compared, and that is all.
+#[test]
+fn names_and_realms_beyond_all_bounds_open_nothing() {
+    let (mut server, now) = server_with(config_with(Remote));
+    let mut asker = Asker::new();
+    let first = asker.message(Method::ALLOCATE, &|b| udp(b));
+    let challenge = asker.tell(&mut server, now, &first).unwrap();
+    let Nonce(nonce) = challenge.message().get().unwrap().unwrap();
+    let long = "\n%'".repeat(254) + "\0";
+    let request = |name: &str, realm: &str| {
+        let mut buffer = vec![0; 4096];
+        let kind = MessageType::new(Class::Request, Method::ALLOCATE);
+        let len = udp(Builder::new(&mut buffer, kind, TransactionId([9; 12])))
+            .with_raw(AttributeType::USERNAME, name.as_bytes())
+            .with_raw(AttributeType::REALM, realm.as_bytes())
+            .with(&Nonce(nonce))
+            .with_integrity(&key())
+            .finish();
+        buffer.truncate(len.unwrap());
+        buffer
+    };
+    let (input, _) = feed(&mut server, now, asker.path, &request(&long, REALM));
+    assert_eq!(input, Input::Handled);
+    let looked_up = wanted(&mut server).unwrap();
+    assert_eq!(looked_up.name.as_deref(), Ok(&*long));
+    let longer = request(&(long.clone() + "x"), REALM);
+    let answer = asker.tell(&mut server, now, &longer).unwrap();
+    assert_eq!((answer.code(), wanted(&mut server)), (400, None));
+    assert!(answer.0.len() < 100, "{} bytes", answer.0.len());
+
+    let (input, _) = feed(&mut server, now, asker.path, &request(USER, &long));
+    assert_eq!(input, Input::Handled);
+    let ticket = wanted(&mut server).unwrap().ticket;
+    let user = User { id: 1, key: key() };
+    server.answer_user(now, ticket, Some(user));
+    let answer = Answer(server.poll_transmit().unwrap().payload.to_vec());
+    assert_eq!((answer.code(), server.allocations()), (401, 0));
+    assert!(answer.0.len() < 200, "{} bytes", answer.0.len());
+}
+
 // ---- tokens --------------------------------------------------------------------------------
 
 #[cfg(feature = "third-party")]
@@ -227,6 +268,8 @@ mod tokens {
     use super::*;
     use aes_gcm::{AeadInOut, Aes256Gcm, KeyInit};
     use floe_turn::{ThirdParty, TokenKey};
+    use proptest::collection::vec;
+    use proptest::prelude::*;
 
     const NAME: &str = "turn1@example.com";
     const KID: &str = "22BIjxU93h/IgwEb";
@@ -271,21 +314,27 @@ mod tokens {
             let timestamp = self.timestamp.as_secs() << 16 | fraction;
             block.extend(timestamp.to_be_bytes());
             block.extend(self.lifetime.to_be_bytes());
-            let cipher = Aes256Gcm::new(&self.secret.into());
-            let mut nonce = [0; 12];
-            let length = self.nonce.len().min(12);
-            nonce[..length].copy_from_slice(&self.nonce[..length]);
-            let name = self.server.as_bytes();
-            let tag = cipher
-                .encrypt_inout_detached(&nonce.into(), name, block.as_mut_slice().into())
-                .unwrap();
+            let mut token = seal(&self.nonce, self.server, &self.secret, block);
             let length = self.nonce_length.unwrap_or(self.nonce.len() as u16);
-            let mut token = length.to_be_bytes().to_vec();
-            token.extend(&self.nonce);
-            token.extend(block);
-            token.extend(tag.as_slice());
+            token[..2].copy_from_slice(&length.to_be_bytes());
             token
         }
+    }
+
+    fn seal(nonce: &[u8], server: &str, secret: &[u8; 32], mut block: Vec<u8>) -> Vec<u8> {
+        let cipher = Aes256Gcm::new(&(*secret).into());
+        let mut padded = [0; 12];
+        let length = nonce.len().min(12);
+        padded[..length].copy_from_slice(&nonce[..length]);
+        let (padded, name) = (padded.into(), server.as_bytes());
+        let tag = cipher
+            .encrypt_inout_detached(&padded, name, block.as_mut_slice().into())
+            .unwrap();
+        let mut token = (nonce.len() as u16).to_be_bytes().to_vec();
+        token.extend(nonce);
+        token.extend(block);
+        token.extend(tag.as_slice());
+        token
     }
 
     fn config() -> ServerConfig {
@@ -407,6 +456,7 @@ mod tokens {
     }
 
     /// Attack 34, and RFC 7635 §7.
+    /// req: TURN-7.2-3
     #[test]
     fn a_token_that_is_not_good_opens_nothing() {
         type Change = fn(&mut Sealed);
@@ -461,6 +511,36 @@ mod tokens {
         let mut bearer = Bearer::new(&mut server, now, &sealed.bytes());
         let answer = bearer.ask(&mut server, now, Method::ALLOCATE, udp);
         assert_eq!((answer.code(), answer.lifetime()), (0, 1), "just good");
+    }
+
+    proptest! {
+        /// Attack 34: any bytes for a token, and any bytes that the right key has sealed: nothing panics,
+        /// and what opens is a key of a sane length, for as long as it says.
+        #[test]
+        fn any_token_opens_what_is_in_it_or_nothing(
+            bytes in vec(any::<u8>(), 0..200),
+            block in vec(any::<u8>(), 0..100),
+            key in vec(any::<u8>(), 0..70),
+            lifetime: u32,
+        ) {
+            let (mut server, now) = server_with(config());
+            let mut bearer = Bearer::new(&mut server, now, &bytes);
+            let answer = bearer.ask(&mut server, now, Method::ALLOCATE, udp);
+            prop_assert_eq!(answer.code(), 401);
+            bearer.token = seal(&[3; 12], NAME, &SECRET, block);
+            let answer = bearer.ask(&mut server, now, Method::ALLOCATE, udp);
+            prop_assert_eq!(answer.code(), 401);
+            let mut sealed = Sealed::new(now);
+            (sealed.key, sealed.lifetime) = (key, lifetime);
+            bearer.token = sealed.bytes();
+            bearer.key = Key::new(&sealed.key);
+            let answer = bearer.ask(&mut server, now, Method::ALLOCATE, udp);
+            let opens = (16..=64).contains(&sealed.key.len());
+            prop_assert_eq!(answer.code(), if opens { 0 } else { 401 });
+            if opens {
+                prop_assert_eq!(answer.lifetime(), lifetime.saturating_add(5).min(600));
+            }
+        }
     }
 
     /// Attack 34: who has no nonce of ours makes nobody open anything.

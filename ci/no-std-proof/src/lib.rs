@@ -10,6 +10,7 @@ mod runtime;
 
 use alloc::vec::Vec;
 use core::net::{Ipv4Addr, SocketAddr};
+use core::time::Duration;
 
 use floe_sansio::{Datagram, Entropy, FiveTuple, Instant, Machine};
 
@@ -102,10 +103,10 @@ fn resolve() -> usize {
     }
 }
 
-/// `floe-turn`: a client and a server.
+/// `floe-turn`: a client and a server, to which somebody else may vouch for clients.
 #[unsafe(no_mangle)]
 pub extern "C" fn proof_turn() -> usize {
-    use floe_turn::{Client, ClientConfig, Server, ServerConfig};
+    use floe_turn::{Client, ClientConfig, Server, ServerConfig, ThirdParty, TokenKey};
 
     let credentials = floe_stun::Credentials::new("user", "password");
     let path = FiveTuple::udp(address(1, 5000), address(2, 3478));
@@ -116,6 +117,15 @@ pub extern "C" fn proof_turn() -> usize {
         "realm",
     );
     config = config.with_user("user", "password");
+    config.third_party = Some(ThirdParty {
+        server_name: "turn".into(),
+        keys: Vec::from([TokenKey {
+            kid: "kid".into(),
+            key: [3; 32],
+            user: 1,
+        }]),
+        epoch: Duration::ZERO,
+    });
     let mut server = Server::new(config, [2; 32], NOW);
 
     let mut bytes = usize::from(client.allocate(NOW).is_ok());

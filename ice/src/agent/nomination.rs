@@ -32,27 +32,27 @@ impl Agent {
         if !best.relayed {
             return self.nominate(now);
         }
-        let held = self.timers.get(AgentTimer::RelayHold);
         let for_checks = now + best.round_trip + self.config.relay_hold;
         let for_candidates = self.candidates_awaited(best).filter(|&until| until > now);
         if let Some(until) = for_candidates {
-            let at = held
-                .filter(|_| self.awaits_candidates)
-                .unwrap_or(for_checks);
-            self.timers.set(AgentTimer::RelayHold, at.max(until));
-            self.awaits_candidates = true;
-        } else if !self.checks.direct_is_open() {
+            let known = self.timers.get(AgentTimer::CandidateHold);
+            let at = known.unwrap_or(for_checks).max(until);
+            self.timers.stop(AgentTimer::RelayHold);
+            self.timers.set(AgentTimer::CandidateHold, at);
+            return;
+        }
+        self.timers.stop(AgentTimer::CandidateHold);
+        if !self.checks.direct_is_open() {
             self.nominate(now);
-        } else if held.is_none() || self.awaits_candidates {
+        } else if self.timers.get(AgentTimer::RelayHold).is_none() {
             self.timers.set(AgentTimer::RelayHold, for_checks);
-            self.awaits_candidates = false;
         }
     }
 
     /// Nothing waits for a better pair.
     pub(super) fn release_hold(&mut self) {
         self.timers.stop(AgentTimer::RelayHold);
-        self.awaits_candidates = false;
+        self.timers.stop(AgentTimer::CandidateHold);
     }
 
     /// Until when a relayed pair waits for reflexive candidates that would make a direct one, and

@@ -31,6 +31,16 @@ impl Channel {
         self.reusable_at = self.reusable_at.max(now + CHANNEL_LIFETIME + GUARD);
     }
 
+    /// The channel's number, if data may be sent on it: the server has confirmed it and it lives, or, if
+    /// that need not be waited for, it was asked for in this allocation.
+    pub(super) fn open(&self, now: Instant, early: bool) -> Option<u16> {
+        let is_open = match self.bound_until {
+            Some(until) => now < until,
+            None => early && self.wanted && now < self.reusable_at,
+        };
+        is_open.then_some(self.number)
+    }
+
     pub(super) fn give_up(&mut self) {
         self.wanted = false;
         self.bound_until = None;

@@ -33,6 +33,11 @@ pub struct ClientConfig {
     /// Asks for a ticket, so that [`migrate`](super::Client::migrate) can take the allocation to
     /// another local address (RFC 8016). A server that forbids it is asked again without.
     pub mobility: bool,
+    /// Sends `ChannelData` from the moment that `ChannelBind` has been sent (RFC 8656 §12), so that every
+    /// datagram is framed in four bytes. What overtakes the request, or is sent in vain because that is
+    /// lost, challenged or refused, the server drops; by default it goes in indications until the server
+    /// has confirmed the channel, for which a permission is enough.
+    pub early_channels: bool,
     /// Takes the server's offer of third-party authorization, with
     /// [`ClientEvent::TokenWanted`](super::ClientEvent::TokenWanted), before the credentials
     /// (RFC 7635).
@@ -90,6 +95,7 @@ impl ClientConfig {
             peers: PeerTransport::Udp,
             dont_fragment: false,
             mobility: false,
+            early_channels: false,
             third_party: false,
             private_username: false,
             keepalive: Some(Duration::from_secs(25)),

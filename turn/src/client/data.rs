@@ -36,8 +36,7 @@ impl Client {
     }
 
     /// As [`Self::encapsulate`], in a Send indication that forbids the server to fragment what it
-    /// sends to the peer (RFC 8656 §11.1); for probing the MTU of the path. It needs 4 bytes more
-    /// before the payload than [`HEADROOM`] where the peer has an IPv6 address.
+    /// sends to the peer (RFC 8656 §11.1); for probing the MTU of the path.
     pub fn encapsulate_unfragmented(
         &mut self,
         peer: SocketAddr,
@@ -82,7 +81,7 @@ impl Client {
     /// The number of the channel to `peer`, while data may be sent on it.
     pub(super) fn bound_channel(&self, peer: SocketAddr) -> Option<u16> {
         let channel = self.channels.get(peer)?;
-        (channel.bound_until? > self.clock.now()).then_some(channel.number)
+        channel.open(self.clock.now(), self.config.early_channels)
     }
 
     pub(super) fn channel_data(&self, datagram: &Datagram<'_>) -> Input {

@@ -133,24 +133,27 @@ impl Server {
         }
         let family = message.get::<RequestedAddressFamily>()?;
         let additional = message.get::<AdditionalAddressFamily>()?;
+        let mut reserved = None;
         if let Some(ReservationToken(token)) = token {
             if even.is_some() || family.is_some() || additional.is_some() {
                 return Err(RefuseReason::BadRequest.into());
             }
-            if !self.reservations.contains(now, token) {
+            reserved = self.reservations.place(now, token);
+            if reserved.is_none() {
                 return Err(RefuseReason::NoReservation.into());
             }
         }
         if family.is_some() && additional.is_some() {
             return Err(RefuseReason::BadRequest.into());
         }
-        let is_ipv4 = match family {
-            None | Some(RequestedAddressFamily(AddressFamily::IPV4)) => true,
-            Some(RequestedAddressFamily(AddressFamily::IPV6)) => false,
-            Some(_) => return Err(RefuseReason::Family.into()),
+        let is_ipv4 = match (reserved, family) {
+            // What was reserved has its family already.
+            (Some(place), _) => self.relays.address(place).is_ipv4(),
+            (None, None | Some(RequestedAddressFamily(AddressFamily::IPV4))) => true,
+            (None, Some(RequestedAddressFamily(AddressFamily::IPV6))) => false,
+            (None, Some(_)) => return Err(RefuseReason::Family.into()),
         };
-        // What was reserved has its family already.
-        if token.is_none() && !self.relays.has_family(is_ipv4) {
+        if !self.relays.has_family(is_ipv4) {
             return Err(RefuseReason::Family.into());
         }
         let is_pair = even.is_some_and(|even| even.reserve_next);
@@ -159,6 +162,13 @@ impl Server {
         }
         if additional.is_some_and(|AdditionalAddressFamily(it)| it != AddressFamily::IPV6) {
             return Err(RefuseReason::BadRequest.into());
+        }
+        // From IPv4 to IPv6 the DF bit of the client's packets would count, which no datagram shows
+        // (RFC 8656 §3.7).
+        let has_ipv6 = !is_ipv4 || additional.is_some() && self.relays.has_family(false);
+        let is_translated = has_ipv6 && path.remote.is_ipv4() && !path.transport.is_reliable();
+        if dont_fragment.is_some() && is_translated {
+            return Err(Refused::DontFragment);
         }
         let is_mobile = match message.get::<MobilityTicket<'_>>()? {
             None => false,

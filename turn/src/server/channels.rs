@@ -36,6 +36,10 @@ impl Channel {
         self.peer.into()
     }
 
+    pub(super) const fn ip(&self) -> IpAddr {
+        self.peer.0
+    }
+
     /// Whether number and peer are its own, alive or within the guard time.
     fn is_held(&self, now: Instant) -> bool {
         now < self.expires + GUARD

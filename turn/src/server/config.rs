@@ -38,7 +38,7 @@ pub struct ServerConfig {
     pub default_lifetime: Duration,
     /// The longest lifetime given (RFC 8656 §7.2).
     pub max_lifetime: Duration,
-    /// How long a nonce is good, an hour at most (RFC 8656 §5).
+    /// How long a nonce is good (RFC 8656 §5); more than an hour counts as an hour.
     pub nonce_lifetime: Duration,
     /// For how long a port is kept for whoever has its RESERVATION-TOKEN; 30 s at least
     /// (RFC 8656 §7.2).
@@ -64,7 +64,8 @@ pub struct ServerConfig {
     /// living channel only.
     pub strict_permissions: bool,
     /// Whether the driver sets the DF bit where a [`Route`](floe_sansio::Route) asks for it. If not,
-    /// DONT-FRAGMENT is answered as any attribute that is not understood (RFC 8656 §7.2, §11.2).
+    /// DONT-FRAGMENT is answered as any attribute that is not understood (RFC 8656 §7.2, §11.2); so it
+    /// is in any case where datagrams of an IPv4 client are to go out by IPv6 (§3.7).
     pub dont_fragment: bool,
     /// Whether UDP is relayed; if not, such requests are forbidden (RFC 6062 §5.1).
     pub udp: bool,

@@ -231,9 +231,8 @@ impl Server {
         }
         let XorPeerAddress(peer) = message.get()?.ok_or(RefuseReason::BadRequest)?;
         let slot = self.part(now, slot, peer.is_ipv4())?;
-        if !self.may_permit(peer.ip()) || !self.may_reach(slot, peer) {
-            return Err(RefuseReason::Forbidden.into());
-        }
+        self.may_permit(peer.ip())?;
+        self.may_reach(slot, peer)?;
         self.connections.check(&self.config.limits, slot, peer)?;
         let connection = self.new_connection(now, slot, peer, State::Connecting(None));
         let relayed = (self.allocations.get(slot)).map(|it| self.relays.address(it.relayed));

@@ -12,8 +12,10 @@ use floe_stun::{Class, Message, Method, ParseErrorKind, Protocol, TransactionId}
 
 use super::Server;
 use super::allocation::Allocation;
+use super::meter::Pace;
 use super::relays::Owner;
 use super::slab::Slot;
+use super::stats::Stats;
 use crate::frame::{self, FrameError, within};
 use crate::policy::canonical;
 
@@ -66,29 +68,58 @@ impl Server {
         else {
             return self.drop(DropReason::Malformed);
         };
-        let Some((mut slot, mut allocation)) = self.of_client(now, &datagram.path) else {
+        let path = &datagram.path;
+        let Some(slot) = self.slot_of(path).or_else(|| self.mobility.arriving(path)) else {
             return self.drop(DropReason::NoAllocation);
         };
-        let mut channel = allocation.channels.of_number(now, number);
-        let twin = || self.twin(now, allocation);
-        if let Some(twin) = channel.is_none().then(twin).flatten() {
-            (slot, allocation) = twin;
-            channel = allocation.channels.of_number(now, number);
-        }
-        let Some(channel) = channel else {
-            return self.drop(DropReason::NoChannel);
+        let data = within(&datagram.range(), &data);
+        self.through_channel(now, slot, number, datagram, data, true)
+    }
+
+    /// Data in a channel of the allocation in `slot`, or else of its twin.
+    #[inline]
+    fn through_channel(
+        &mut self,
+        now: Instant,
+        slot: Slot,
+        number: u16,
+        datagram: &mut Datagram<'_>,
+        data: Range<usize>,
+        or_twin: bool,
+    ) -> Input {
+        let Some(allocation) = self.allocations.get_mut(slot) else {
+            return self.drop(DropReason::NoAllocation);
         };
-        let (peer, is_hairpin) = (channel.peer(), channel.is_hairpin);
-        if self.config.strict_permissions && !allocation.permissions.permits(now, peer.ip()) {
+        let lives = now < allocation.expires;
+        let channel = allocation.channels.of_number(now, number);
+        let Some(channel) = channel.filter(|_| lives) else {
+            let twin = allocation.twin;
+            let twin_lives = (self.allocations.get(twin)).is_some_and(|twin| now < twin.expires);
+            if or_twin && twin_lives {
+                return self.through_channel(now, twin, number, datagram, data, false);
+            }
+            let has_allocation = lives || !or_twin;
+            return self.drop(if has_allocation {
+                DropReason::NoChannel
+            } else {
+                DropReason::NoAllocation
+            });
+        };
+        if self.config.strict_permissions && !allocation.permissions.permits(now, channel.ip()) {
             return self.drop(DropReason::NoPermission);
         }
-        let range = within(&datagram.range(), &data);
+        let peer = channel.peer();
         // ChannelBind has asked whether the peer may be reached: only our own ports change hands.
-        if is_hairpin {
-            return (self.hairpin(now, slot, peer, datagram, range))
+        if channel.is_hairpin {
+            return (self.hairpin(now, slot, peer, datagram, data))
                 .unwrap_or_else(|reason| self.drop(reason));
         }
-        self.relay_out(now, slot, peer, range)
+        let pace = self.pace.as_ref();
+        if !count_out(allocation, pace, &mut self.stats, now, data.len()) {
+            return self.drop(DropReason::OverBudget);
+        }
+        let from = self.relays.address(allocation.relayed);
+        Input::Forward(Route::new(FiveTuple::udp(from, peer), data))
     }
 
     /// A STUN message from a client.
@@ -118,18 +149,25 @@ impl Server {
                 let (slot, peer, data, unfragmented) = self.send(now, &path, &message)?;
                 let range = within(&datagram.range(), &data);
                 // The policy was asked when the permission was made; our own ports change hands.
-                if !self.may_reach(slot, peer) {
-                    return Err(DropReason::Forbidden);
-                }
+                (self.may_reach(slot, peer)).map_err(|_| DropReason::Forbidden)?;
                 if self.relays.contains(canonical(peer.ip())) {
                     self.hairpin(now, slot, peer, datagram, range)
                 } else {
-                    Ok(match self.relay_out(now, slot, peer, range) {
-                        Input::Forward(route) if unfragmented => {
-                            Input::Forward(route.unfragmented())
-                        }
-                        input => input,
-                    })
+                    let Some(allocation) = self.allocations.get_mut(slot) else {
+                        return Err(DropReason::NoAllocation);
+                    };
+                    let pace = self.pace.as_ref();
+                    if !count_out(allocation, pace, &mut self.stats, now, range.len()) {
+                        return Err(DropReason::OverBudget);
+                    }
+                    let from = self.relays.address(allocation.relayed);
+                    let route = Route::new(FiveTuple::udp(from, peer), range);
+                    let route = if unfragmented {
+                        route.unfragmented()
+                    } else {
+                        route
+                    };
+                    Ok(Input::Forward(route))
                 }
             }
             _ => Err(DropReason::Unsupported),
@@ -165,29 +203,6 @@ impl Server {
         // Between datagrams of different families, and of IPv6, it is ignored (RFC 8656 §13).
         let counts = path.transport.is_reliable() || path.remote.is_ipv4() && peer.is_ipv4();
         Ok((slot, peer, data, indication.dont_fragment && counts))
-    }
-
-    /// Data of a client goes out from its relayed address.
-    #[inline]
-    fn relay_out(
-        &mut self,
-        now: Instant,
-        slot: Slot,
-        peer: SocketAddr,
-        data: Range<usize>,
-    ) -> Input {
-        let bytes = data.len();
-        let Some(allocation) = self.allocations.get_mut(slot) else {
-            return self.drop(DropReason::NoAllocation);
-        };
-        let pace = self.pace.as_ref();
-        if pace.is_some_and(|pace| !allocation.meter.take(now, pace, bytes)) {
-            return self.drop(DropReason::OverBudget);
-        }
-        allocation.traffic[TO_PEERS].add(bytes);
-        self.stats.to_peers.add(bytes);
-        let path = FiveTuple::udp(self.relays.address(allocation.relayed), peer);
-        Input::Forward(Route::new(path, data))
     }
 
     /// A datagram from a peer (RFC 8656 §11.3).
@@ -280,6 +295,24 @@ impl Server {
         self.stats.hairpin.add(bytes);
         Ok(Input::Forward(Route::new(client, range)))
     }
+}
+
+/// Counts so many bytes of a client on their way out; `false`, and nothing is counted, if they are beyond
+/// its budget.
+#[inline]
+fn count_out(
+    allocation: &mut Allocation,
+    pace: Option<&Pace>,
+    stats: &mut Stats,
+    now: Instant,
+    bytes: usize,
+) -> bool {
+    let passes = pace.is_none_or(|pace| allocation.meter.take(now, pace, bytes));
+    if passes {
+        allocation.traffic[TO_PEERS].add(bytes);
+        stats.to_peers.add(bytes);
+    }
+    passes
 }
 
 /// Whether data from `peer` may go to the client, and in which channel, if in any.

@@ -2,6 +2,8 @@
 
 use floe_stun::StatusCode;
 
+use crate::policy::PeerRefusal;
+
 macro_rules! reasons {
     ($($(#[$doc:meta])+ $name:ident = $code:ident;)+) => {
         /// Why a [`Server`](super::Server) answered a request with an error; each is counted
@@ -45,8 +47,18 @@ reasons! {
     Family = ADDRESS_FAMILY_NOT_SUPPORTED;
     /// A peer of another family than the relayed address (443).
     PeerFamily = PEER_ADDRESS_FAMILY_MISMATCH;
-    /// The policy forbids the peer (403).
+    /// A port of this server that is not open to this client (403).
     Forbidden = FORBIDDEN;
+    /// [`PeerRefusal::NotUnicast`] (403).
+    NotUnicast = FORBIDDEN;
+    /// [`PeerRefusal::Tunnelled`] (403).
+    Tunnelled = FORBIDDEN;
+    /// [`PeerRefusal::Denied`] (403).
+    Denied = FORBIDDEN;
+    /// [`PeerRefusal::Protected`] (403).
+    Protected = FORBIDDEN;
+    /// [`PeerRefusal::SpecialPurpose`] (403).
+    SpecialPurpose = FORBIDDEN;
     /// [`Limits::per_user`](super::Limits::per_user) (486).
     UserQuota = ALLOCATION_QUOTA_REACHED;
     /// [`Limits::per_address`](super::Limits::per_address) (486).
@@ -75,4 +87,16 @@ reasons! {
     Connections = INSUFFICIENT_CAPACITY;
     /// The server contradicts itself (500).
     Internal = SERVER_ERROR;
+}
+
+impl From<PeerRefusal> for RefuseReason {
+    fn from(refusal: PeerRefusal) -> Self {
+        match refusal {
+            PeerRefusal::NotUnicast => Self::NotUnicast,
+            PeerRefusal::Tunnelled => Self::Tunnelled,
+            PeerRefusal::Denied => Self::Denied,
+            PeerRefusal::Protected => Self::Protected,
+            PeerRefusal::SpecialPurpose => Self::SpecialPurpose,
+        }
+    }
 }

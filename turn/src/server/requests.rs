@@ -23,26 +23,34 @@ use crate::policy::{canonical, is_tunnelled, is_unicast};
 /// Bytes of the longest response: REALM and SOFTWARE are the largest parts, of 508 bytes each.
 const RESPONSE_MAX: usize = 2048;
 
+macro_rules! known {
+    ($($more:ident)?) => {
+        &[
+            AttributeType::USERNAME,
+            AttributeType::CHANNEL_NUMBER,
+            AttributeType::LIFETIME,
+            AttributeType::XOR_PEER_ADDRESS,
+            AttributeType::DATA,
+            AttributeType::REALM,
+            AttributeType::NONCE,
+            AttributeType::REQUESTED_ADDRESS_FAMILY,
+            AttributeType::EVEN_PORT,
+            AttributeType::REQUESTED_TRANSPORT,
+            AttributeType::DONT_FRAGMENT,
+            AttributeType::PASSWORD_ALGORITHM,
+            AttributeType::USERHASH,
+            AttributeType::RESERVATION_TOKEN,
+            AttributeType::CONNECTION_ID,
+            $(AttributeType::$more,)?
+        ]
+    };
+}
+
 /// What a request may carry that must be understood. Whether DONT-FRAGMENT is, Allocate looks in its
 /// own time (RFC 8656 §7.2).
-const KNOWN: &[AttributeType] = &[
-    AttributeType::USERNAME,
-    AttributeType::CHANNEL_NUMBER,
-    AttributeType::LIFETIME,
-    AttributeType::XOR_PEER_ADDRESS,
-    AttributeType::DATA,
-    AttributeType::REALM,
-    AttributeType::NONCE,
-    AttributeType::REQUESTED_ADDRESS_FAMILY,
-    AttributeType::EVEN_PORT,
-    AttributeType::REQUESTED_TRANSPORT,
-    AttributeType::DONT_FRAGMENT,
-    AttributeType::PASSWORD_ALGORITHM,
-    AttributeType::USERHASH,
-    AttributeType::RESERVATION_TOKEN,
-    AttributeType::CONNECTION_ID,
-    AttributeType::ACCESS_TOKEN,
-];
+const KNOWN: &[AttributeType] = known!();
+/// The same where somebody vouches for clients (RFC 7635).
+const KNOWN_WITH_TOKENS: &[AttributeType] = known!(ACCESS_TOKEN);
 
 /// Who sends a request, proven.
 #[derive(Clone, Copy, Debug)]
@@ -183,9 +191,9 @@ impl Server {
         };
         let caller = Caller { path, user, until };
         let known = if self.token_name().is_some() {
-            KNOWN
+            KNOWN_WITH_TOKENS
         } else {
-            &KNOWN[..KNOWN.len() - 1]
+            KNOWN
         };
         let outcome = match UnknownRequired::find(message, known) {
             Some(unknown) => Err(Refused::Unknown(unknown)),
@@ -333,9 +341,7 @@ impl Server {
                 parts.push((self.part(now, slot, is_ipv4)?, ips));
             }
         }
-        if !ips.iter().all(|&ip| self.may_permit(ip)) {
-            return Err(RefuseReason::Forbidden.into());
-        }
+        ips.iter().try_for_each(|&ip| self.may_permit(ip))?;
         // All or nothing (RFC 8656 §10.2).
         for &(slot, ips) in &parts {
             let permissions = self.permissions(slot).ok_or(RefuseReason::Internal)?;
@@ -376,9 +382,8 @@ impl Server {
             return Err(RefuseReason::BadRequest.into());
         }
         let slot = self.part(now, slot, peer.is_ipv4())?;
-        if !self.may_permit(peer.ip()) || !self.may_reach(slot, peer) {
-            return Err(RefuseReason::Forbidden.into());
-        }
+        self.may_permit(peer.ip())?;
+        self.may_reach(slot, peer)?;
         let is_hairpin = self.relays.contains(canonical(peer.ip()));
         let allocation = (self.allocations.get_mut(slot)).ok_or(RefuseReason::Internal)?;
         let ip = peer.ip();

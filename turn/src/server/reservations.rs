@@ -38,8 +38,10 @@ impl Reservations {
         self.by_token.insert(token, reservation);
     }
 
-    pub(super) fn contains(&self, now: Instant, token: Token) -> bool {
-        self.by_token.get(&token).is_some_and(|it| now < it.until)
+    /// What is kept for whoever has this token.
+    pub(super) fn place(&self, now: Instant, token: Token) -> Option<Place> {
+        let reservation = self.by_token.get(&token).filter(|it| now < it.until);
+        reservation.map(|it| it.place)
     }
 
     /// Ends a reservation; the place is the caller's.

@@ -85,14 +85,14 @@ impl Directory {
 
     /// The name of the user who sent a request; empty if he hides it from all but his user base.
     pub(super) fn name(&self, id: u64, request: &Message<'_>) -> Arc<str> {
-        if let Self::List { names, .. } = self
-            && let Some(name) = usize::try_from(id).ok().and_then(|at| names.get(at))
-        {
-            return Arc::clone(name);
-        }
-        match request.get::<Username<'_>>() {
-            Ok(Some(Username(name))) => name.into(),
-            _ => String::new().into(),
+        let listed = match self {
+            Self::List { names, .. } => usize::try_from(id).ok().and_then(|at| names.get(at)),
+            Self::Base(_) => None,
+        };
+        match (listed, request.get::<Username<'_>>()) {
+            (Some(name), _) => Arc::clone(name),
+            (None, Ok(Some(Username(name)))) => name.into(),
+            (None, _) => String::new().into(),
         }
     }
 }
