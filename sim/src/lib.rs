@@ -13,7 +13,7 @@
 //! | [`TcpConfig`], [`StreamCommand`], [`StreamEvent`] | the TCP of its hosts |
 //! | [`Log`] | what happened to each packet, where, and why |
 //! | [`Oracle`], [`Judgement`] | what must be possible, from the plan alone, and what a run is held against it |
-//! | [`SessionConfig`], [`Report`] | one whole negotiation between two real peers, with a real server |
+//! | [`SessionConfig`], [`Session`], [`Report`] | one whole negotiation between two real peers, with a real server, and the call that follows |
 //! | [`SurveyConfig`], [`Survey`] | one behaviour discovery (RFC 5780): what kind of NAT a host finds itself behind |
 //! | [`probe`] | the simplest hole puncher, the oracle's independent witness |
 //! | [`Random`], [`EventQueue`] | randomness keyed by name and number, events in a defined order |
@@ -141,7 +141,8 @@ pub use prober::{Prober, Puncher, Reflector, probe};
 pub use queue::EventQueue;
 pub use random::{Probability, Purpose, Random, entity};
 pub use session::{
-    PeerHost, Report, ServerHost, SessionConfig, SessionError, SideReport, Tally, Timeline,
+    PeerHost, Report, ServerFailure, ServerHost, Session, SessionConfig, SessionError, SideReport,
+    Tally, Timeline,
 };
 pub use simulation::{Simulation, Stop};
 pub use stream::{StreamCommand, StreamError, StreamEvent};

@@ -10,7 +10,7 @@ use floe_peer::{
 use floe_sansio::{Datagram, FiveTuple, HEADROOM, Input, Instant, TAILROOM, Transmit, Transport};
 use floe_stun::{Class, MessageType, Method};
 
-use super::SideReport;
+use super::report::{ServerFailure, SideReport};
 use super::signal::Signal;
 use super::streams::Streams;
 use crate::{Endpoint, HostId, Message, StreamCommand, StreamEvent};
@@ -101,6 +101,14 @@ impl PeerHost {
         &self.connection
     }
 
+    /// Lets the application say hello as if a pair had just been selected.
+    pub fn hail(&mut self, now: Instant) {
+        self.report.answered = false;
+        self.hellos = 0;
+        self.hello_at = Some(now);
+        self.say_hello(now);
+    }
+
     /// Whether it has selected a pair or failed.
     pub fn has_decided(&self) -> bool {
         self.report.selected.is_some() || self.report.failed.is_some()
@@ -177,6 +185,13 @@ impl PeerHost {
                 }
                 Event::Selected(pair) => self.selected(now, pair),
                 Event::Failed(cause) => self.failed(now, cause),
+                Event::GatheringFailed {
+                    transport, cause, ..
+                } => self.report.server_failures.push(ServerFailure {
+                    at: now,
+                    transport,
+                    error: cause,
+                }),
                 Event::StreamWanted {
                     id,
                     transport: Transport::Tcp,

@@ -31,11 +31,12 @@ pub struct ServerHost {
 }
 
 impl ServerHost {
-    /// A server with one user.
+    /// A server with one user, and what is different about it.
     pub fn new(
         listener: SocketAddr,
         realm: &str,
         user: &Credentials,
+        configure: fn(&mut ServerConfig),
         seed: [u8; 32],
         now: Instant,
     ) -> Self {
@@ -45,6 +46,7 @@ impl ServerHost {
         // A server on the internet has sixteen times as many; making them ready is a third of the
         // cost of a short negotiation.
         config.ports = RELAY_PORTS;
+        configure(&mut config);
         Self {
             listener,
             stun: floe_stun::Server::new(entropy.seed(), now),
