@@ -7,8 +7,9 @@ use floe_sansio::{FiveTuple, Instant, Transmit, Transport};
 
 use crate::log::{Direction, Happening, Incident, Log, NodeId, PacketId};
 use crate::random::{Purpose, Random, entity, pair};
+use crate::tcp::Segment as TcpSegment;
 use crate::topology::{Addresses, Layer, RouterId, SegmentId, Subnet, Topology, TopologyError};
-use crate::{DropCause, EventQueue, Firewall, HostId, Link, Nat, Verdict};
+use crate::{DropCause, EventQueue, Firewall, HostId, Link, Nat, TcpHeader, Verdict};
 
 /// A packet in more hops than this runs in circles.
 const HOP_LIMIT: u8 = 32;
@@ -22,6 +23,8 @@ pub(crate) enum Event {
     Message(u32),
     /// An endpoint's deadline.
     Deadline(HostId),
+    /// A deadline of a host's TCP.
+    Tcp(HostId),
 }
 
 /// Things in numbered places that are used again.
@@ -154,7 +157,60 @@ struct Packet {
     to: Plug,
     source: SocketAddr,
     destination: SocketAddr,
+    content: Content,
+}
+
+/// What a packet carries. A segment lies in a box, so that datagrams, of which there are more, stay
+/// small.
+#[derive(Clone, Debug)]
+pub(crate) enum Content {
+    Datagram(Bytes),
+    Segment(Box<Framed>),
+}
+
+/// A TCP segment.
+#[derive(Clone, Debug)]
+pub(crate) struct Framed {
+    header: TcpHeader,
     payload: Bytes,
+    /// Whether a bit of it was flipped.
+    is_damaged: bool,
+}
+
+impl Content {
+    pub(crate) fn payload(&self) -> &Bytes {
+        match self {
+            Self::Datagram(payload) => payload,
+            Self::Segment(segment) => &segment.payload,
+        }
+    }
+
+    pub(crate) fn header(&self) -> Option<TcpHeader> {
+        match self {
+            Self::Datagram(_) => None,
+            Self::Segment(segment) => Some(segment.header),
+        }
+    }
+
+    /// Flips the bit that `draw` picks below a bound; whether there was one. Which one of a segment
+    /// makes no difference: its checksum tells.
+    fn flip(&mut self, draw: impl FnOnce(u64) -> u64) -> bool {
+        match self {
+            Self::Segment(segment) => segment.is_damaged = true,
+            Self::Datagram(payload) if payload.is_empty() => return false,
+            Self::Datagram(payload) => {
+                let bit = draw(payload.len() as u64 * 8);
+                let mut bytes = payload.to_vec();
+                bytes[(bit / 8) as usize] ^= 1 << (bit % 8);
+                *payload = bytes.into();
+            }
+        }
+        true
+    }
+
+    fn is_damaged(&self) -> bool {
+        matches!(self, Self::Segment(segment) if segment.is_damaged)
+    }
 }
 
 /// A packet that has reached a host.
@@ -163,7 +219,7 @@ pub(crate) struct Arrival {
     pub(crate) host: HostId,
     pub(crate) id: PacketId,
     pub(crate) path: FiveTuple,
-    pub(crate) payload: Bytes,
+    pub(crate) content: Content,
 }
 
 impl Network {
@@ -274,6 +330,11 @@ impl Network {
         )
     }
 
+    /// What keys the random draws of a host.
+    pub(crate) fn entity(&self, host: HostId) -> u64 {
+        self.hosts[host.index()].entity
+    }
+
     /// The randomness of this run.
     pub const fn random(&self) -> Random {
         self.random
@@ -316,12 +377,47 @@ impl Network {
         self.segments[segment.index()].link = link;
     }
 
-    /// A host sends.
+    /// A host sends a datagram.
     pub(crate) fn send(
         &mut self,
         now: Instant,
         host: HostId,
         transmit: Transmit,
+        queue: &mut EventQueue<Event>,
+        log: &mut Log,
+    ) {
+        let content = Content::Datagram(transmit.payload);
+        self.emit(now, host, transmit.path, content, queue, log);
+    }
+
+    /// The TCP of a host sends.
+    pub(crate) fn send_segment(
+        &mut self,
+        now: Instant,
+        host: HostId,
+        segment: TcpSegment,
+        queue: &mut EventQueue<Event>,
+        log: &mut Log,
+    ) {
+        let TcpSegment {
+            path,
+            header,
+            payload,
+        } = segment;
+        let content = Content::Segment(Box::new(Framed {
+            header,
+            payload,
+            is_damaged: false,
+        }));
+        self.emit(now, host, path, content, queue, log);
+    }
+
+    fn emit(
+        &mut self,
+        now: Instant,
+        host: HostId,
+        path: FiveTuple,
+        content: Content,
         queue: &mut EventQueue<Event>,
         log: &mut Log,
     ) {
@@ -333,14 +429,14 @@ impl Network {
                 copy: 0,
             },
             hops: 0,
-            transport: transmit.path.transport,
+            transport: path.transport,
             to: Plug::Host(host, 0), // set on the first hop
-            source: transmit.path.local,
-            destination: transmit.path.remote,
-            payload: transmit.payload,
+            source: path.local,
+            destination: path.remote,
+            content,
         };
         sender.counters.sent += 1;
-        sender.counters.sent_bytes += packet.payload.len() as u64;
+        sender.counters.sent_bytes += packet.content.payload().len() as u64;
         let node = sender.node;
         let ip = packet.source.ip();
         let interface = sender.interfaces.iter().position(|&(own, ..)| own == ip);
@@ -348,8 +444,8 @@ impl Network {
         let Some(interface) = interface else {
             return self.drop(now, node, &packet, DropCause::ForeignSource, log);
         };
-        if !matches!(packet.transport, Transport::Udp | Transport::Dtls) {
-            return self.drop(now, node, &packet, DropCause::Transport, log);
+        if path.transport.is_reliable() && packet.content.header().is_none() {
+            return self.drop(now, node, &packet, DropCause::NoStream, log);
         }
         let (_, segment, _) = sender.interfaces[interface];
         let from = Plug::Host(host, interface as u32);
@@ -368,8 +464,13 @@ impl Network {
         let (id, inwards) = match packet.to {
             Plug::Host(host, _) => {
                 let receiver = &mut self.hosts[host.index()];
+                if packet.content.is_damaged() {
+                    let node = receiver.node;
+                    self.drop(now, node, &packet, DropCause::Checksum, log);
+                    return None;
+                }
                 receiver.counters.delivered += 1;
-                receiver.counters.delivered_bytes += packet.payload.len() as u64;
+                receiver.counters.delivered_bytes += packet.content.payload().len() as u64;
                 note(log, now, receiver.node, &packet, Incident::Delivered);
                 return Some(Arrival {
                     host,
@@ -379,7 +480,7 @@ impl Network {
                         local: packet.destination,
                         remote: packet.source,
                     },
-                    payload: packet.payload,
+                    content: packet.content,
                 });
             }
             Plug::Outside(router) => (router, true),
@@ -394,10 +495,13 @@ impl Network {
         };
         let (direction, source, destination) = match &mut router.element {
             Element::Nat(nat) => {
-                let verdict = if inwards {
-                    nat.inbound(now, packet.source, packet.destination)
-                } else {
-                    nat.outbound(now, packet.source, packet.destination)
+                let (source, destination) = (packet.source, packet.destination);
+                let flags = packet.content.header().map(|header| header.flags);
+                let verdict = match (inwards, flags) {
+                    (true, None) => nat.inbound(now, source, destination),
+                    (false, None) => nat.outbound(now, source, destination),
+                    (true, Some(flags)) => nat.inbound_segment(now, flags, source, destination),
+                    (false, Some(flags)) => nat.outbound_segment(now, flags, source, destination),
                 };
                 match verdict {
                     Verdict::Pass {
@@ -493,13 +597,9 @@ impl Network {
             if crossing.lost {
                 return self.drop(now, node, &packet, DropCause::Lost, log);
             }
-            if crossing.corrupted && !packet.payload.is_empty() {
-                let bits = packet.payload.len() as u64 * 8;
-                // Not the draw that decided whether: the next index but one of no packet.
-                let bit = self.random.below(!key, Purpose::Corrupt, index, bits);
-                let mut bytes = packet.payload.to_vec();
-                bytes[(bit / 8) as usize] ^= 1 << (bit % 8);
-                packet.payload = bytes.into();
+            // Not the draw that decided whether: the next index but one of no packet.
+            let draw = |bits| self.random.below(!key, Purpose::Corrupt, index, bits);
+            if crossing.corrupted && packet.content.flip(draw) {
                 note(log, now, node, &packet, Incident::Corrupted);
             }
             if crossing.duplicated {
@@ -553,7 +653,8 @@ impl Network {
                 packet: arrival.id,
                 source: arrival.path.remote,
                 destination: arrival.path.local,
-                payload: arrival.payload.clone(),
+                header: arrival.content.header(),
+                payload: arrival.content.payload().clone(),
             };
             log.add(now, self.hosts[arrival.host.index()].node, what);
         }
@@ -614,7 +715,8 @@ fn note(log: &mut Log, now: Instant, node: NodeId, packet: &Packet, incident: In
             packet: packet.id,
             source: packet.source,
             destination: packet.destination,
-            payload: packet.payload.clone(),
+            header: packet.content.header(),
+            payload: packet.content.payload().clone(),
         };
         log.add(now, node, what);
     }
