@@ -7,7 +7,7 @@ use floe_ice::{
     Agent, Candidate, CandidateKind, Config, Event, RemoteParameters, Role, State, TurnServer,
 };
 use floe_sansio::testing::Driver;
-use floe_sansio::{FiveTuple, HEADROOM, Instant, TAILROOM};
+use floe_sansio::{FiveTuple, HEADROOM, Instant, TAILROOM, Transport};
 use floe_sdp::ice::IceCredentials;
 use floe_stun::{AttributeType as Type, Credentials, Key, Protocol};
 
@@ -26,6 +26,15 @@ fn locals() -> [SocketAddr; 2] {
 
 fn server() -> SocketAddr {
     ([192, 0, 2, 1], 3478).into()
+}
+
+/// The path of the stream to the server in this place, counted from 0.
+fn stream(at: u8) -> FiveTuple {
+    FiveTuple {
+        transport: Transport::Tcp,
+        local: SocketAddr::new(locals()[usize::from(at % 2)].ip(), 50000),
+        remote: server(),
+    }
 }
 
 /// Peers, the server, a relayed peer.
@@ -50,6 +59,9 @@ const END: u8 = 8;
 const SEND: u8 = 9;
 const CLOSE: u8 = 10;
 const GATHER: u8 = 11;
+const OPENED: u8 = 12;
+const LOST: u8 = 13;
+const STREAM_ANSWER: u8 = 14;
 
 /// Gathering, checks and nomination, and real packets.
 pub fn seeds() -> Vec<Vec<u8>> {
@@ -94,11 +106,27 @@ pub fn seeds() -> Vec<Vec<u8>> {
         let start = life.raw(&[END, TIMEOUT, TIMEOUT, WAIT, 40, TIMEOUT, CLOSE, TIMEOUT]);
         start.end()
     };
+    // The server is silent over UDP, and there over TCP.
+    let streamed = {
+        let asked = [TIMEOUT; 8];
+        let mut life = start
+            .clone()
+            .raw(&asked)
+            .raw(&[WAIT, 4, TIMEOUT, OPENED, 0]);
+        life = life.raw(&asked);
+        life = life.raw(&[STREAM_ANSWER, 0, 0]).message(0x113, &challenge);
+        life = life.raw(&[STREAM_ANSWER, 0, 1]).message(0x103, &allocated);
+        life.raw(&[SEND])
+            .block(b"hello")
+            .raw(&[LOST, 0, TIMEOUT, CLOSE])
+            .end()
+    };
     let prefix = |role: u8| move |script: Vec<u8>| [vec![role], script].concat();
     let mut seeds = vec![
         prefix(0)(life(controlled)),
         prefix(1)(life(controlling)),
         prefix(0)(life(controlling)),
+        prefix(0)(streamed),
     ];
     for packets in samples::packets().chunks(8) {
         let add = |script: Writer, packet: &Vec<u8>| script.raw(&[RAW, 0, 0]).block(packet);
@@ -120,10 +148,8 @@ fn play(data: &[u8]) -> [u32; 2] {
     let mut config = Config::new(role);
     config.addresses = locals().into();
     config.stun_servers = vec![server()];
-    config.turn_servers = vec![TurnServer {
-        address: server(),
-        credentials: Credentials::new("alice", "password"),
-    }];
+    let turn = TurnServer::new(server(), Credentials::new("alice", "password"));
+    config.turn_servers = vec![turn.clone(), turn.over_tcp()];
     let limits = config.limits;
     let mut agent = Driver::new(Agent::new(config, [1; 32], NOW), NOW);
     let username = format!("{}:peer", agent.machine.credentials().ufrag());
@@ -131,6 +157,7 @@ fn play(data: &[u8]) -> [u32; 2] {
     let remote = Key::short_term(PEER_PWD);
     let relay = Key::long_term("alice", "floe", "password");
 
+    let mut streams = Vec::new();
     while !script.is_empty() {
         match script.byte() {
             CHECK => {
@@ -164,8 +191,13 @@ fn play(data: &[u8]) -> [u32; 2] {
                     let _ = agent.input(sent.path, &bytes);
                 }
             }
-            SERVER_ANSWER => {
-                let path = FiveTuple::udp(script.choose(&locals()), server());
+            kind @ (SERVER_ANSWER | STREAM_ANSWER) => {
+                let at = script.byte();
+                let path = if kind == STREAM_ANSWER {
+                    stream(at)
+                } else {
+                    FiveTuple::udp(locals()[usize::from(at % 2)], server())
+                };
                 let signed = script.byte() & 1 == 1;
                 let sent = agent.sent.iter().rfind(|sent| sent.path == path);
                 let bytes = script.message(sent, |builder| {
@@ -209,6 +241,20 @@ fn play(data: &[u8]) -> [u32; 2] {
                 agent.machine.close(now);
                 agent.drain();
             }
+            OPENED => {
+                let at = script.byte();
+                if let Some(&id) = streams.get(usize::from(at)) {
+                    let local = stream(at).local;
+                    let _ = agent.command(|agent, now| agent.stream_opened(now, id, local));
+                }
+            }
+            LOST => {
+                if let Some(&id) = streams.get(usize::from(script.byte())) {
+                    let now = agent.now;
+                    agent.machine.stream_failed(now, id);
+                    agent.drain();
+                }
+            }
             GATHER => {
                 let now = agent.now;
                 agent.machine.gather(now);
@@ -219,13 +265,12 @@ fn play(data: &[u8]) -> [u32; 2] {
         for event in agent.events.drain(..) {
             seen[0] += u32::from(matches!(event, Event::LocalCandidate(_)));
             seen[1] += u32::from(matches!(event, Event::Selected(_)));
+            if let Event::StreamWanted { id, .. } = event {
+                streams.push(id);
+            }
         }
         if let Some(sent) = agent.last() {
-            assert!(
-                locals().contains(&sent.path.local),
-                "it owns no {:?}",
-                sent.path
-            );
+            assert!(is_own(sent.path), "it owns no {:?}", sent.path);
         }
         // Pairs, checks on their way, candidates, early checks, transactions of the gatherer.
         let most = 2 * limits.pairs + 2 * limits.remote_candidates + limits.early_checks + 256;
@@ -245,6 +290,14 @@ fn play(data: &[u8]) -> [u32; 2] {
     assert_eq!(agent.machine.state(), State::Closed);
     assert_eq!(agent.machine.poll_timeout(), None);
     seen
+}
+
+/// Whether the agent may send on this path: from one of its sockets, or on a stream.
+fn is_own(path: FiveTuple) -> bool {
+    match path.transport {
+        Transport::Udp => locals().contains(&path.local),
+        _ => path == stream(0) || path == stream(1),
+    }
 }
 
 fn candidate(script: &mut Script<'_>) -> Candidate {
@@ -277,7 +330,7 @@ fn send(agent: &mut Driver<Agent>, payload: &[u8]) {
     let range = HEADROOM..HEADROOM + payload.len();
     buffer[range.clone()].copy_from_slice(payload);
     if let Ok(route) = agent.machine.send(&mut buffer, range) {
-        assert!(locals().contains(&route.path.local));
+        assert!(is_own(route.path));
         let sent = &buffer[route.range()];
         let is_framed = || matches!(Protocol::of(sent), Protocol::Stun | Protocol::Channel);
         assert!(sent == payload || (route.path.remote == server() && is_framed()));
@@ -292,5 +345,7 @@ mod tests {
         let seeds = super::seeds();
         assert_eq!(super::play(&seeds[0]), [3, 1]);
         assert_eq!(super::play(&seeds[1]), [3, 1]);
+        // Two host candidates, and the relayed one of the stream.
+        assert_eq!(super::play(&seeds[3]), [3, 0]);
     }
 }

@@ -72,6 +72,10 @@ pub enum CommandError {
     Capacity,
     /// The candidate's address cannot be sent to, or its priority or foundation is not allowed.
     Unusable,
+    /// No stream of this name is being opened: it is not wanted (any more), or open already.
+    UnknownStream,
+    /// The stream comes from another address than was asked for, or has the path of another one.
+    StreamPath,
 }
 
 impl fmt::Display for CommandError {
@@ -82,6 +86,8 @@ impl fmt::Display for CommandError {
             Self::AfterEnd => "the peer has no more candidates",
             Self::Capacity => "too many remote candidates",
             Self::Unusable => "the candidate cannot be used",
+            Self::UnknownStream => "no such stream is being opened",
+            Self::StreamPath => "the stream comes from another address, or is another one",
         })
     }
 }
@@ -124,6 +130,8 @@ enum AgentTimer {
     Gathering,
     /// The relayed pair has waited long enough for a direct one.
     RelayHold,
+    /// It has waited long enough for a candidate that would make one.
+    CandidateHold,
     /// Until then the list cannot fail (RFC 8863).
     Pac,
     /// Ask the peer for consent again.
@@ -140,6 +148,7 @@ impl Timer for AgentTimer {
         Self::PairExpiry,
         Self::Gathering,
         Self::RelayHold,
+        Self::CandidateHold,
         Self::Pac,
         Self::Consent,
         Self::ConsentExpiry,
@@ -212,10 +221,12 @@ pub struct Agent {
     credentials: IceCredentials,
     key: Key,
     remote_parameters: Option<RemoteParameters>,
+    introduced: Option<Instant>,
     session: Option<Session>,
 
     gatherer: Gatherer,
     gathering: Gathering,
+    gathering_since: Option<Instant>,
     foundations: Foundations,
     /// The foundations of the other side, numbered in the order of their appearance.
     remote_foundations: Vec<String>,
@@ -269,9 +280,11 @@ impl Agent {
             key: Key::short_term(credentials.pwd()),
             credentials,
             remote_parameters: None,
+            introduced: None,
             session: None,
             gatherer: Gatherer::default(),
             gathering: Gathering::Idle,
+            gathering_since: None,
             foundations: Foundations::default(),
             remote_foundations: Vec::new(),
             peer_reflexive: 0,
@@ -383,6 +396,7 @@ impl Agent {
             self.recompute_priorities();
         }
         self.checks.begin();
+        self.introduced = Some(now);
         self.remote_parameters = Some(parameters);
         self.state = State::Checking;
         let probing = self.config.probing;
@@ -504,7 +518,7 @@ impl Agent {
                 AgentTimer::Slot | AgentTimer::Pac => {}
                 AgentTimer::PairExpiry => self.expire_checks(now),
                 AgentTimer::Gathering => self.cut_off_gathering(now),
-                AgentTimer::RelayHold => self.nominate(now),
+                AgentTimer::RelayHold | AgentTimer::CandidateHold => self.nominate(now),
                 AgentTimer::Consent => self.ask_consent(now),
                 AgentTimer::ConsentExpiry => self.fail(now, FailureCause::ConsentExpired),
                 AgentTimer::Release => self.release_unselected(now),
@@ -523,7 +537,9 @@ impl Agent {
 
     /// The next thing to know.
     pub fn poll_event(&mut self) -> Option<Event> {
-        self.events.pop_front()
+        self.events
+            .pop_front()
+            .or_else(|| self.gatherer.poll_stream())
     }
 
     /// When to call [`Self::handle_timeout`].
@@ -547,6 +563,9 @@ impl Agent {
     /// Ends every accepted call: what the call made possible is done, and the deadlines are set.
     fn settle(&mut self, now: Instant) {
         self.drain_gatherer(now);
+        if self.timers.get(AgentTimer::CandidateHold).is_some() {
+            self.reconsider(now);
+        }
         self.run_slot(now);
         self.check_failure(now);
         self.set_or_stop(AgentTimer::Slot, self.next_slot(now));
@@ -569,7 +588,7 @@ impl Agent {
         self.active = None;
         self.timers = Timers::new();
         self.gathering = Gathering::Complete;
-        for _ in self.gatherer.cut_off(now) {}
+        self.gatherer.cut_off(now);
         self.gatherer.stop_bindings();
         for relay in self.gatherer.relays() {
             let _ = relay.release(now);

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 use core::time::Duration;
 
+use floe_sansio::Transport;
 use floe_stun::{Credentials as TurnCredentials, Retransmission};
 
 use crate::role::Role;
@@ -18,13 +19,45 @@ pub enum Policy {
     Relay,
 }
 
-/// A TURN server and who to be there.
+/// A TURN server, how to reach it, and who to be there.
 #[derive(Clone, Debug)]
 pub struct TurnServer {
     /// Its transport address.
     pub address: SocketAddr,
+    /// What carries the conversation with it; with peers it speaks UDP. Over TCP and TLS the owner
+    /// opens a connection where one is wanted, see
+    /// [`Event::StreamWanted`](crate::Event::StreamWanted). Over TLS and DTLS it encrypts.
+    pub transport: Transport,
     /// The user.
     pub credentials: TurnCredentials,
+}
+
+impl TurnServer {
+    /// A server that is reached over UDP.
+    ///
+    /// Name one that can be reached over TCP too a second time, [`over_tcp`](Self::over_tcp): where
+    /// UDP works no connection is opened, see [`Config::stream_delay`].
+    pub const fn new(address: SocketAddr, credentials: TurnCredentials) -> Self {
+        Self {
+            address,
+            transport: Transport::Udp,
+            credentials,
+        }
+    }
+
+    /// The same server, reached over TCP.
+    #[must_use]
+    pub fn over_tcp(mut self) -> Self {
+        self.transport = Transport::Tcp;
+        self
+    }
+
+    /// The same server, reached over TLS; the encryption is its owner's.
+    #[must_use]
+    pub fn over_tls(mut self) -> Self {
+        self.transport = Transport::Tls;
+        self
+    }
 }
 
 /// What an [`Agent`](crate::Agent) is told at birth.
@@ -50,11 +83,23 @@ pub struct Config {
     pub probing: Probing,
     /// How requests to servers are repeated while gathering.
     pub gathering: Retransmission,
+    /// How long a relay over UDP is waited for, from when it is asked, before a connection to a TURN
+    /// server is opened from the same address. At once where UDP has failed, or no server is
+    /// configured for it; never once there is such a relay.
+    pub stream_delay: Duration,
     /// When gathering ends, complete or not.
     pub gathering_limit: Duration,
     /// How long a valid pair that goes through a relay waits for a direct one before it is
     /// nominated, beside one round trip.
     pub relay_hold: Duration,
+    /// How long, from the beginning of gathering, a valid pair that goes through a relay is not
+    /// nominated while a server-reflexive candidate may still come: where this side has reached its
+    /// relay over a stream and no server has answered it over UDP yet, or where the peer has told
+    /// private addresses and a relay, and not that it has no more. (Of the peer it counts from
+    /// [`Agent::set_remote_parameters`](crate::Agent::set_remote_parameters).) Data flows meanwhile.
+    ///
+    /// It is the time in which the second retransmission of a request is answered.
+    pub reflexive_hold: Duration,
     /// Upper bounds on what the other side can make this one hold.
     pub limits: Limits,
 }
@@ -72,8 +117,10 @@ impl Config {
             pacing: MIN_PACING,
             probing: Probing::default(),
             gathering: Retransmission::default(),
+            stream_delay: Duration::from_millis(250),
             gathering_limit: Duration::from_secs(5),
             relay_hold: Duration::from_millis(100),
+            reflexive_hold: REFLEXIVE_HOLD,
             limits: Limits::default(),
         }
     }
@@ -86,6 +133,9 @@ impl Config {
         self
     }
 }
+
+/// RTO 500 ms, once more the double (RFC 8489 §6.2.1), and 100 ms for the round trip.
+const REFLEXIVE_HOLD: Duration = Duration::from_millis(500 + 1000 + 100);
 
 /// The time between two transactions that nobody may go below (RFC 8445 §14.2).
 pub const MIN_PACING: Duration = Duration::from_millis(5);

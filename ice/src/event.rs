@@ -1,9 +1,12 @@
 //! What an agent tells its owner.
 
 use core::fmt;
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
+
+use floe_sansio::Transport;
 
 use crate::candidate::{Candidate, CandidateKind};
+use crate::gatherer::StreamId;
 use crate::role::Role;
 
 /// Something the owner must know.
@@ -20,9 +23,25 @@ pub enum Event {
         base: SocketAddr,
         /// The server.
         server: SocketAddr,
+        /// What carried, or should have carried, the conversation with it.
+        transport: Transport,
         /// Why.
         cause: GatheringError,
     },
+    /// Open a connection to a TURN server, then call [`Agent::stream_opened`](crate::Agent) or
+    /// [`Agent::stream_failed`](crate::Agent).
+    StreamWanted {
+        /// Names it.
+        id: StreamId,
+        /// [`Transport::Tcp`] or [`Transport::Tls`].
+        transport: Transport,
+        /// The address of this host to open it from, on any port.
+        local: IpAddr,
+        /// The server.
+        remote: SocketAddr,
+    },
+    /// Close this connection, or do not open it: what was to be sent on it has been given out.
+    StreamUnwanted(StreamId),
     /// The first pair works: data can be sent.
     Connected,
     /// This pair is used from now on.
@@ -41,6 +60,8 @@ pub enum GatheringError {
     Binding(floe_stun::BindingError),
     /// The TURN server made no allocation.
     Allocation(floe_turn::AllocateError),
+    /// There is no connection to the TURN server.
+    Stream,
     /// The time for gathering was over.
     TooLate,
 }
@@ -70,6 +91,7 @@ impl fmt::Display for GatheringError {
         match self {
             Self::Binding(error) => error.fmt(f),
             Self::Allocation(error) => error.fmt(f),
+            Self::Stream => f.write_str("no connection to the server"),
             Self::TooLate => f.write_str("no answer while candidates were gathered"),
         }
     }

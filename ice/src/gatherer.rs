@@ -1,13 +1,18 @@
 //! Gathering: the conversations with STUN and TURN servers (RFC 8445 §5.1.1.2).
 
+mod stream;
+
 use alloc::boxed::Box;
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 use core::time::Duration;
 
-use floe_sansio::{Datagram, DropReason, Entropy, FiveTuple, Input, Instant, Transmit};
+use floe_sansio::{Datagram, DropReason, Entropy, FiveTuple, Input, Instant, Transmit, Transport};
 
 use crate::config::Config;
+use crate::event::Event;
+pub use stream::StreamId;
 
 /// Bindings of server-reflexive candidates are refreshed this often (RFC 8445 §11: Tr).
 const KEEPALIVE: Duration = Duration::from_secs(15);
@@ -19,28 +24,75 @@ pub(crate) struct Source {
     pub(crate) base: SocketAddr,
     /// The server.
     pub(crate) server: SocketAddr,
-    pub(crate) client: Client,
-    /// Whether it still has to be asked.
-    waiting: bool,
-    /// Whether it has answered or failed.
-    done: bool,
+    /// What carries the conversation.
+    pub(crate) transport: Transport,
+    /// On which path the client talks: of a stream only while it is open.
+    path: Option<FiveTuple>,
+    client: Client,
+    progress: Progress,
 }
 
 /// The machine that talks to the server.
 #[derive(Debug)]
-pub(crate) enum Client {
+enum Client {
     Stun(Box<floe_stun::Client>),
     Turn(Box<floe_turn::Client>),
+    /// It is made when its stream is open.
+    Unborn(Box<floe_turn::ClientConfig>),
+    /// Its stream is not wanted any more.
+    Gone,
+}
+
+/// How far a source is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    /// Its stream is not wanted yet.
+    Unopened,
+    /// Its stream is being opened.
+    Opening,
+    /// It still has to be asked.
+    Waiting,
+    /// It was asked then.
+    Asked(Instant),
+    /// It gave a candidate.
+    Answered,
+    /// It gave none, or is not needed.
+    Ended,
+}
+
+impl Progress {
+    const fn is_done(self) -> bool {
+        matches!(self, Self::Answered | Self::Ended)
+    }
+}
+
+impl Source {
+    /// The relayed address, while there is an allocation.
+    pub(crate) fn relayed(&self) -> Option<SocketAddr> {
+        match &self.client {
+            Client::Turn(client) => client.relayed(),
+            _ => None,
+        }
+    }
+
+    const fn is_turn(&self) -> bool {
+        !matches!(self.client, Client::Stun(_))
+    }
 }
 
 /// All sources of one agent, in the order in which they are asked.
 #[derive(Debug, Default)]
 pub(crate) struct Gatherer {
     sources: Vec<Source>,
+    /// See [`Config::stream_delay`].
+    stream_delay: Duration,
+    /// What the owner has to know of streams.
+    events: VecDeque<Event>,
 }
 
 impl Gatherer {
-    /// Every server from every base of its own address family: first the quick ones.
+    /// Every server from every base of its own address family: first the quick ones, last those
+    /// that need a stream.
     pub(crate) fn new(
         config: &Config,
         bases: &[SocketAddr],
@@ -49,15 +101,6 @@ impl Gatherer {
     ) -> Self {
         let mut sources = Vec::new();
         let same_family = |base: SocketAddr, server: SocketAddr| base.is_ipv4() == server.is_ipv4();
-        let mut add = |base, server, client| {
-            sources.push(Source {
-                base,
-                server,
-                client,
-                waiting: true,
-                done: false,
-            });
-        };
         // With the relay policy nobody wants server-reflexive candidates.
         let stun_servers = match config.policy {
             crate::Policy::All => config.stun_servers.as_slice(),
@@ -65,102 +108,153 @@ impl Gatherer {
         };
         for &base in bases {
             for &server in stun_servers.iter().filter(|s| same_family(base, **s)) {
+                let path = FiveTuple::udp(base, server);
                 let config = floe_stun::ClientConfig {
                     retransmission: config.gathering,
                     keepalive: Some(KEEPALIVE),
-                    ..floe_stun::ClientConfig::new(FiveTuple::udp(base, server))
+                    ..floe_stun::ClientConfig::new(path)
                 };
                 let client = floe_stun::Client::new(config, entropy.seed(), now);
-                add(base, server, Client::Stun(Box::new(client)));
+                sources.push(Source {
+                    base,
+                    server,
+                    transport: path.transport,
+                    path: Some(path),
+                    client: Client::Stun(Box::new(client)),
+                    progress: Progress::Waiting,
+                });
             }
         }
-        for &base in bases {
-            for server in &config.turn_servers {
-                if !same_family(base, server.address) {
-                    continue;
+        for over_stream in [false, true] {
+            let servers = config.turn_servers.iter();
+            let servers: Vec<_> = servers
+                .filter(|server| server.transport.is_reliable() == over_stream)
+                .collect();
+            for &base in bases {
+                for server in servers.iter().filter(|s| same_family(base, s.address)) {
+                    let path = FiveTuple {
+                        transport: server.transport,
+                        local: base,
+                        remote: server.address,
+                    };
+                    let mut turn = floe_turn::ClientConfig::new(path, server.credentials.clone());
+                    turn.retransmission = config.gathering;
+                    if base.is_ipv6() {
+                        turn.family = Some(floe_stun::AddressFamily::IPV6);
+                    }
+                    let (path, client, progress) = if over_stream {
+                        (None, Client::Unborn(Box::new(turn)), Progress::Unopened)
+                    } else {
+                        let client = floe_turn::Client::new(turn, entropy.seed(), now);
+                        let client = Client::Turn(Box::new(client));
+                        (Some(path), client, Progress::Waiting)
+                    };
+                    sources.push(Source {
+                        base,
+                        server: server.address,
+                        transport: server.transport,
+                        path,
+                        client,
+                        progress,
+                    });
                 }
-                let path = FiveTuple::udp(base, server.address);
-                let mut turn = floe_turn::ClientConfig::new(path, server.credentials.clone());
-                turn.retransmission = config.gathering;
-                if base.is_ipv6() {
-                    turn.family = Some(floe_stun::AddressFamily::IPV6);
-                }
-                let client = floe_turn::Client::new(turn, entropy.seed(), now);
-                add(base, server.address, Client::Turn(Box::new(client)));
             }
         }
-        Self { sources }
+        Self {
+            sources,
+            stream_delay: config.stream_delay,
+            events: VecDeque::new(),
+        }
     }
 
     /// Whether a source still has to be asked.
     pub(crate) fn has_waiting(&self) -> bool {
-        self.sources.iter().any(|source| source.waiting)
+        self.sources
+            .iter()
+            .any(|source| source.progress == Progress::Waiting)
     }
 
     /// Asks the next source; `false` if all have been.
     pub(crate) fn ask_next(&mut self, now: Instant) -> bool {
-        let Some(source) = self.sources.iter_mut().find(|source| source.waiting) else {
+        let mut waiting = self.sources.iter_mut();
+        let Some(source) = waiting.find(|source| source.progress == Progress::Waiting) else {
             return false;
         };
-        source.waiting = false;
-        match &mut source.client {
-            Client::Stun(client) => client.bind(now),
-            Client::Turn(client) => source.done = client.allocate(now).is_err(),
-        }
+        let asked = match &mut source.client {
+            Client::Stun(client) => {
+                client.bind(now);
+                true
+            }
+            Client::Turn(client) => client.allocate(now).is_ok(),
+            Client::Unborn(_) | Client::Gone => false,
+        };
+        source.progress = if asked {
+            Progress::Asked(now)
+        } else {
+            Progress::Ended
+        };
         true
     }
 
     /// Whether every source has answered or failed.
     pub(crate) fn is_complete(&self) -> bool {
-        self.sources.iter().all(|source| source.done)
+        self.sources.iter().all(|source| source.progress.is_done())
     }
 
-    /// Marks a source as answered or failed.
-    pub(crate) fn finish(&mut self, at: usize) {
+    /// A source gave a candidate.
+    pub(crate) fn answered(&mut self, at: usize) {
         if let Some(source) = self.sources.get_mut(at) {
-            source.done = true;
+            source.progress = Progress::Answered;
+        }
+    }
+
+    /// A source gives no candidate.
+    pub(crate) fn ended(&mut self, at: usize) {
+        if let Some(source) = self.sources.get_mut(at) {
+            source.progress = Progress::Ended;
         }
     }
 
     /// Gives up on the sources that have not answered, and returns them. What a TURN server still
     /// allocates is given back at once.
-    pub(crate) fn cut_off(
-        &mut self,
-        now: Instant,
-    ) -> impl Iterator<Item = (SocketAddr, SocketAddr)> {
-        self.sources
-            .iter_mut()
-            .filter(|source| !source.done)
-            .map(move |source| {
-                source.waiting = false;
-                source.done = true;
-                match &mut source.client {
-                    Client::Stun(client) => client.stop(),
-                    Client::Turn(client) => {
-                        let _ = client.release(now);
-                    }
+    pub(crate) fn cut_off(&mut self, now: Instant) -> Vec<usize> {
+        let mut late = Vec::new();
+        for at in 0..self.sources.len() {
+            let source = &mut self.sources[at];
+            if source.progress.is_done() {
+                continue;
+            }
+            late.push(at);
+            if source.transport.is_reliable() {
+                self.withdraw(at);
+                continue;
+            }
+            source.progress = Progress::Ended;
+            match &mut source.client {
+                Client::Stun(client) => client.stop(),
+                Client::Turn(client) => {
+                    let _ = client.release(now);
                 }
-                (source.base, source.server)
-            })
+                Client::Unborn(_) | Client::Gone => {}
+            }
+        }
+        late
     }
 
     /// The place of a TURN client among the TURN clients.
     pub(crate) fn rank(&self, at: usize) -> usize {
         let before = self.sources.iter().take(at);
-        before
-            .filter(|source| matches!(source.client, Client::Turn(_)))
-            .count()
+        before.filter(|source| source.is_turn()).count()
     }
 
     pub(crate) fn get(&self, at: usize) -> Option<&Source> {
         self.sources.get(at)
     }
 
-    /// Whether a source talks over this path.
+    /// Whether a source talks on this path.
     pub(crate) fn has(&self, path: FiveTuple) -> bool {
-        self.sources
-            .iter()
-            .any(|source| (source.base, source.server) == (path.local, path.remote))
+        let mut sources = self.sources.iter();
+        sources.any(|source| source.path == Some(path))
     }
 
     /// The TURN clients.
@@ -169,7 +263,7 @@ impl Gatherer {
             .iter_mut()
             .filter_map(|source| match &mut source.client {
                 Client::Turn(client) => Some(&mut **client),
-                Client::Stun(_) => None,
+                _ => None,
             })
     }
 
@@ -177,6 +271,25 @@ impl Gatherer {
     pub(crate) fn relay(&mut self, relayed: SocketAddr) -> Option<&mut floe_turn::Client> {
         self.relays()
             .find(|client| client.relayed() == Some(relayed))
+    }
+
+    /// Whether the relay of this address is reached over a stream although UDP may yet turn out to
+    /// work from the same base: nothing has answered there, and something still may.
+    pub(crate) fn may_do_without(&self, relayed: SocketAddr) -> bool {
+        let mut streams = self.sources.iter().filter(|s| s.transport.is_reliable());
+        let Some(stream) = streams.find(|source| source.relayed() == Some(relayed)) else {
+            return false;
+        };
+        let datagrams = || self.datagram_sources(stream.base);
+        datagrams().all(|source| source.progress != Progress::Answered)
+            && datagrams().any(|source| !source.progress.is_done())
+    }
+
+    /// The sources of this base that need no stream.
+    fn datagram_sources(&self, base: SocketAddr) -> impl Iterator<Item = &Source> {
+        self.sources
+            .iter()
+            .filter(move |source| source.base == base && !source.transport.is_reliable())
     }
 
     /// Bindings need not be kept alive any more.
@@ -198,12 +311,13 @@ impl Gatherer {
         let path = datagram.path;
         let mut answer = None;
         for source in &mut self.sources {
-            if (source.base, source.server) != (path.local, path.remote) {
+            if source.path != Some(path) {
                 continue;
             }
             let input = match &mut source.client {
                 Client::Stun(client) => client.handle_input(now, datagram.reborrow()),
                 Client::Turn(client) => client.handle_input(now, datagram.reborrow()),
+                Client::Unborn(_) | Client::Gone => continue,
             };
             match input {
                 Input::Dropped(reason) => {
@@ -225,6 +339,7 @@ impl Gatherer {
             match &mut source.client {
                 Client::Stun(client) => client.handle_timeout(now),
                 Client::Turn(client) => client.handle_timeout(now),
+                Client::Unborn(_) | Client::Gone => {}
             }
         }
     }
@@ -235,6 +350,7 @@ impl Gatherer {
             .find_map(|source| match &mut source.client {
                 Client::Stun(client) => client.poll_transmit(),
                 Client::Turn(client) => client.poll_transmit(),
+                Client::Unborn(_) | Client::Gone => None,
             })
     }
 
@@ -247,6 +363,7 @@ impl Gatherer {
                 let event = match &mut source.client {
                     Client::Stun(client) => SourceEvent::Stun(client.poll_event()?),
                     Client::Turn(client) => SourceEvent::Turn(client.poll_event()?),
+                    Client::Unborn(_) | Client::Gone => return None,
                 };
                 Some((at, event))
             })
@@ -258,6 +375,8 @@ impl Gatherer {
             .filter_map(|source| match &source.client {
                 Client::Stun(client) => client.poll_timeout(),
                 Client::Turn(client) => client.poll_timeout(),
+                Client::Unborn(_) => self.stream_due(source),
+                Client::Gone => None,
             })
             .min()
     }

@@ -13,6 +13,7 @@
 //! | say what to gather, and how quick to be | [`Config`], [`Config::strict`] |
 //! | signal this side | [`Agent::credentials`], [`Agent::pacing`], [`Event::LocalCandidate`], [`Event::GatheringComplete`] |
 //! | take what the other side signalled | [`Agent::set_remote_parameters`], [`Agent::add_remote_candidate`], [`Agent::end_of_remote_candidates`] |
+//! | reach a TURN server where UDP is blocked | [`TurnServer::over_tcp`], [`Event::StreamWanted`], [`Agent::stream_opened`], [`Agent::stream_failed`] |
 //! | send and receive data | [`Agent::send`], [`Input::Data`](floe_sansio::Input::Data) |
 //! | know how it goes | [`Event`], [`Agent::state`], [`FailureCause`] |
 //! | read and write candidates as SDP | the conversions between [`Candidate`] and `floe_sdp::ice::Candidate` |
@@ -97,6 +98,7 @@
 //! - RFC 5245 peers, which nominate aggressively, are followed; its agents are not imitated.
 //! - RFC 8421 (dual stack): local preferences follow the order in which the owner names the
 //!   addresses; floe does not interleave families by itself.
+//! - RFC 8656: relays over UDP, and over TCP and TLS where UDP is blocked; with peers they speak UDP.
 //! - RFC 6544 (TCP candidates): ignored, as [`Unusable::Transport`].
 //! - mDNS names (draft-ietf-mmusic-mdns-ice-candidates): ignored, as [`Unusable::Name`], unless the
 //!   owner resolves them first.
@@ -104,7 +106,7 @@
 //! Where the default differs from the RFC: a check is repeated sooner than after 500 ms, in
 //! transactions of its own ([`Probing`]); every third slot goes to repetitions; and a pair through a
 //! relay is nominated only after a moment in which a direct one may still come
-//! ([`Config::relay_hold`]). [`Config::strict`] has the times of the RFC.
+//! ([`Config::relay_hold`], and where candidates are late, [`Config::reflexive_hold`]). [`Config::strict`] has the times of the RFC.
 
 #![no_std]
 
@@ -130,5 +132,6 @@ pub use config::{Config, DEFAULT_PACING, Limits, MIN_PACING, Policy, Probing, Tu
 pub use floe_sdp::ice::IceCredentials;
 
 pub use event::{Endpoint, Event, FailureCause, GatheringError, SelectedPair};
+pub use gatherer::StreamId;
 pub use role::Role;
 pub use text::Unusable;

@@ -2,13 +2,14 @@
 
 use core::any::Any;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use floe_ice::{
     Agent, Candidate, CandidateKind, Config, Event, IceCredentials, Policy, RemoteParameters, Role,
-    TurnServer,
+    StreamId, TurnServer,
 };
 use floe_sansio::testing::{self, AnyMachine, Command, Runs, World};
-use floe_sansio::{Entropy, HEADROOM, Instant, TAILROOM, Transmit, Transport};
+use floe_sansio::{Entropy, FiveTuple, HEADROOM, Instant, TAILROOM, Transmit, Transport};
 use floe_stun::Credentials;
 
 fn addr(text: &str) -> SocketAddr {
@@ -20,9 +21,23 @@ const AGENTS: [&str; 2] = ["8.8.4.4:1000", "9.9.9.9:2000"];
 const TURN: &str = "192.0.2.100:3478";
 const STUN: &str = "192.0.2.101:3478";
 
+/// Streams that were opened in all runs.
+static OPENED: AtomicUsize = AtomicUsize::new(0);
+
+/// A stream of one side.
+#[derive(Clone, Copy)]
+struct Stream {
+    side: usize,
+    id: StreamId,
+    local: SocketAddr,
+}
+
 /// Both sides, and what each has announced and the other not yet heard.
 struct Two {
     agents: [Agent; 2],
+    /// Streams that are wanted, open, and to be closed.
+    streams: [Vec<Stream>; 3],
+    ports: u16,
     announced: [Vec<Candidate>; 2],
     heard: [usize; 2],
 }
@@ -40,6 +55,8 @@ impl Two {
         });
         let mut two = Self {
             agents,
+            streams: Default::default(),
+            ports: 40_000,
             announced: [Vec::new(), Vec::new()],
             heard: [0; 2],
         };
@@ -63,12 +80,61 @@ impl Two {
     }
 
     fn heard(&mut self, side: usize, event: &dyn Any) {
-        if let Some(Event::LocalCandidate(candidate)) = event.downcast_ref() {
-            self.announced[side].push(candidate.clone());
+        match event.downcast_ref() {
+            Some(Event::LocalCandidate(candidate)) => self.announced[side].push(candidate.clone()),
+            Some(&Event::StreamWanted { id, local, .. }) => {
+                self.ports += 1;
+                let local = SocketAddr::new(local, self.ports);
+                self.streams[0].push(Stream { side, id, local });
+            }
+            Some(&Event::StreamUnwanted(id)) => {
+                let [wanted, open, closing] = &mut self.streams;
+                let is_it = |stream: &Stream| (stream.side, stream.id) == (side, id);
+                wanted.retain(|stream| !is_it(stream));
+                closing.extend(open.iter().copied().filter(is_it));
+                open.retain(|stream| !is_it(stream));
+            }
+            _ => {}
+        }
+    }
+
+    /// What a driver does with streams, and a network.
+    fn stream_command(&mut self, now: Instant, draw: &mut Entropy) -> Command {
+        let stage = draw.below(2) as usize;
+        let Some(&Stream { side, id, local }) = self.streams[stage].last() else {
+            return Command::None;
+        };
+        let agent = &mut self.agents[side];
+        match draw.below(8) {
+            // From where it was not wanted, or when it is open.
+            0 => {
+                let local = SocketAddr::new([198, 18, 0, 1].into(), local.port());
+                agent.stream_opened(now, id, local).into()
+            }
+            1 => {
+                agent.stream_failed(now, id);
+                let lost = self.streams[stage].pop();
+                self.streams[2].extend(lost.filter(|_| stage == 1));
+                Command::Accepted
+            }
+            _ if stage == 1 => Command::None,
+            _ => {
+                let result = agent.stream_opened(now, id, local);
+                if result.is_ok() {
+                    OPENED.fetch_add(1, Ordering::Relaxed);
+                    let opened = self.streams[0].pop();
+                    self.streams[1].extend(opened);
+                }
+                result.into()
+            }
         }
     }
 
     fn command(&mut self, now: Instant, draw: &mut Entropy) -> Command {
+        let share = if self.streams[0].is_empty() { 32 } else { 2 };
+        if draw.below(share) == 0 {
+            return self.stream_command(now, draw);
+        }
         let side = draw.below(2) as usize;
         let mut parameters = self.parameters(1 - side);
         let stranger = Candidate {
@@ -160,7 +226,7 @@ impl World for Hosts {
     }
 }
 
-/// The same with a STUN and a TURN server; the first agent uses its relay only.
+/// The same with a STUN and a TURN server, which speaks TCP too; the first agent uses its relays only.
 struct Relayed {
     two: Two,
     turn: floe_turn::Server,
@@ -180,10 +246,12 @@ impl World for Relayed {
             let mut config = Config::new(role);
             config.policy = policy;
             config.stun_servers = vec![addr(STUN)];
-            config.turn_servers = vec![TurnServer {
-                address: addr(TURN),
-                credentials: Credentials::new("alice", "secret"),
-            }];
+            let server = TurnServer::new(addr(TURN), Credentials::new("alice", "secret"));
+            // As often as not there is nothing over UDP, and the stream is wanted at once.
+            config.turn_servers = vec![server.clone().over_tcp()];
+            if entropy.below(2) == 0 {
+                config.turn_servers.push(server);
+            }
             config
         });
         let server = floe_turn::ServerConfig::new(vec![addr(TURN)], vec![addr(TURN).ip()], "floe")
@@ -206,6 +274,18 @@ impl World for Relayed {
     }
 
     fn command(&mut self, now: Instant, draw: &mut Entropy) -> Command {
+        // The server learns late of connections that are gone.
+        if draw.below(4) == 0 {
+            if let Some(Stream { local, .. }) = self.two.streams[2].pop() {
+                let client = FiveTuple {
+                    transport: Transport::Tcp,
+                    local: addr(TURN),
+                    remote: local,
+                };
+                self.turn.client_closed(now, client);
+                return Command::Accepted;
+            }
+        }
         self.two.command(now, draw)
     }
 
@@ -240,4 +320,6 @@ fn agents_with_servers_keep_the_contract() {
     });
     assert!(seen.data > 100, "they connect: {seen:?}");
     assert!(seen.forwards > 100, "through the relay: {seen:?}");
+    let opened = OPENED.load(Ordering::Relaxed);
+    assert!(opened > 50, "{opened} streams");
 }

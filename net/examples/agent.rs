@@ -15,10 +15,10 @@ fn agent(role: Role, server: SocketAddr) -> io::Result<Agent> {
     let mut config = Config::new(role);
     // Without addresses it would take those of the interfaces, and never loopback.
     config.addresses = vec!["127.0.0.1:0".parse().expect("an address")];
-    config.turn_servers = vec![TurnServer {
-        address: server,
-        credentials: Credentials::new("alice", "a long password"),
-    }];
+    config.turn_servers = vec![TurnServer::new(
+        server,
+        Credentials::new("alice", "a long password"),
+    )];
     config.policy = Policy::Relay;
     Agent::bind(config)
 }

@@ -90,10 +90,10 @@ async fn offer_and_answer_connect_through_relays() {
     let relay = || {
         let mut config = config();
         config.policy = Policy::Relay;
-        config.turn_servers = vec![TurnServer {
-            address: server.address,
-            credentials: Credentials::new(USER, PASSWORD),
-        }];
+        config.turn_servers = vec![TurnServer::new(
+            server.address,
+            Credentials::new(USER, PASSWORD),
+        )];
         Connection::bind(config).unwrap()
     };
     let (mut a, mut b) = (relay(), relay());

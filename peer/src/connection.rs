@@ -1,9 +1,12 @@
 use alloc::collections::VecDeque;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::net::SocketAddr;
 use core::ops::Range;
 
-use floe_ice::{Agent, CommandError, RemoteParameters, Role, SelectedPair, SendError, State};
+use floe_ice::{
+    Agent, CommandError, RemoteParameters, Role, SelectedPair, SendError, State, StreamId,
+};
 use floe_sansio::{Datagram, Entropy, Input, Instant, Route, Transmit, impl_machine};
 use floe_sdp::ice::{Candidate, IceCredentials, TrickledCandidate};
 use floe_sdp::{
@@ -262,6 +265,31 @@ impl Connection {
         self.agent.send(buffer, range)
     }
 
+    /// The owner opened the connection of [`Event::StreamWanted`], from this address of the host.
+    ///
+    /// From now on its frames are inputs, and transmits have its 5-tuple.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Agent::stream_opened`].
+    pub fn stream_opened(
+        &mut self,
+        now: Instant,
+        id: StreamId,
+        local: SocketAddr,
+    ) -> Result<(), CommandError> {
+        self.agent.stream_opened(now, id, local)?;
+        self.drain();
+        Ok(())
+    }
+
+    /// The connection of [`Event::StreamWanted`] could not be opened, or is gone; with it goes the
+    /// allocation that was made over it. Of a stream that is not wanted (any more) this says nothing.
+    pub fn stream_failed(&mut self, now: Instant, id: StreamId) {
+        self.agent.stream_failed(now, id);
+        self.drain();
+    }
+
     /// Ends the connection; allocations on relays are released.
     pub fn close(&mut self, now: Instant) {
         self.agent.close(now);
@@ -410,12 +438,28 @@ impl Connection {
                 floe_ice::Event::GatheringFailed {
                     base,
                     server,
+                    transport,
                     cause,
                 } => self.events.push_back(Event::GatheringFailed {
                     base,
                     server,
+                    transport,
                     cause,
                 }),
+                floe_ice::Event::StreamWanted {
+                    id,
+                    transport,
+                    local,
+                    remote,
+                } => self.events.push_back(Event::StreamWanted {
+                    id,
+                    transport,
+                    local,
+                    remote,
+                }),
+                floe_ice::Event::StreamUnwanted(id) => {
+                    self.events.push_back(Event::StreamUnwanted(id));
+                }
                 floe_ice::Event::Connected => self.events.push_back(Event::Connected),
                 floe_ice::Event::Selected(pair) => self.events.push_back(Event::Selected(pair)),
                 floe_ice::Event::RoleChanged(role) => {

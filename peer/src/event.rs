@@ -1,7 +1,8 @@
 use alloc::string::String;
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 
-use floe_ice::{FailureCause, GatheringError, Role, SelectedPair, Unusable};
+use floe_ice::{FailureCause, GatheringError, Role, SelectedPair, StreamId, Unusable};
+use floe_sansio::Transport;
 
 /// A candidate on its way between two connections, with the fields of `RTCIceCandidateInit`.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -30,9 +31,26 @@ pub enum Event {
         base: SocketAddr,
         /// The server.
         server: SocketAddr,
+        /// What carried, or should have carried, the conversation with it.
+        transport: Transport,
         /// Why.
         cause: GatheringError,
     },
+    /// Open a connection to a TURN server, then call
+    /// [`Connection::stream_opened`](crate::Connection::stream_opened) or
+    /// [`Connection::stream_failed`](crate::Connection::stream_failed).
+    StreamWanted {
+        /// Names it.
+        id: StreamId,
+        /// [`Transport::Tcp`] or [`Transport::Tls`].
+        transport: Transport,
+        /// The address of this host to open it from, on any port.
+        local: IpAddr,
+        /// The server.
+        remote: SocketAddr,
+    },
+    /// Close this connection, or do not open it: what was to be sent on it has been given out.
+    StreamUnwanted(StreamId),
     /// A candidate of the other side is of no use here.
     CandidateIgnored(Unusable),
     /// A path works: data can be sent.

@@ -98,7 +98,7 @@ pub use event::{Event, IceCandidate};
 #[doc(no_inline)]
 pub use floe_ice::{
     CandidateKind, CommandError, Endpoint, FailureCause, GatheringError, Policy, Role,
-    SelectedPair, SendError, State, TurnServer, Unusable,
+    SelectedPair, SendError, State, StreamId, TurnServer, Unusable,
 };
 #[doc(no_inline)]
 pub use floe_sdp::{

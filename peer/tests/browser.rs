@@ -280,10 +280,10 @@ fn packets_of_a_session_of_others_have_no_effect() {
     plain.addresses = vec![host.parse().unwrap()];
     let mut with_servers = plain.clone();
     with_servers.stun_servers = vec![server];
-    with_servers.turn_servers = vec![floe_peer::TurnServer {
-        address: server,
-        credentials: floe_peer::Credentials::new("lab", "other"),
-    }];
+    with_servers.turn_servers = vec![floe_peer::TurnServer::new(
+        server,
+        floe_peer::Credentials::new("lab", "other"),
+    )];
     for config in [plain, with_servers] {
         let mut unanswered = Connection::new(config.clone(), [1; 32], NOW).unwrap();
         let offer = unanswered.create_offer(NOW).unwrap();

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use common::{Answer, Offer, Pranswer, identity, sample, sample_candidates};
-use floe_peer::{Config, Connection, Event, IceCandidate};
+use floe_peer::{Config, Connection, Credentials, Event, IceCandidate, StreamId, TurnServer};
 use floe_sansio::testing::{self, AnyMachine, Command, Runs, World};
 use floe_sansio::{Entropy, HEADROOM, Instant, TAILROOM, Transmit};
 
@@ -19,6 +19,8 @@ struct Two {
     answers: [String; 2],
     /// What each side signalled.
     candidates: [Vec<IceCandidate>; 2],
+    /// The streams that each side has wanted.
+    streams: [Vec<StreamId>; 2],
     browser: [String; 4],
     strangers: Vec<IceCandidate>,
 }
@@ -26,7 +28,7 @@ struct Two {
 /// What looks like DTLS.
 const DATA: &[u8] = b"\x16some data";
 
-/// Two addresses each, and a server that does not answer.
+/// Two addresses each, and servers that do not answer, one of them behind a stream.
 fn config(side: usize) -> Config {
     let mut config = Config::data_channel(identity(side as u8));
     let port = 1000 * (side as u16 + 1);
@@ -35,6 +37,11 @@ fn config(side: usize) -> Config {
         SocketAddr::from(([198, 51, 100, side as u8 + 1], port)),
     ];
     config.stun_servers = vec!["192.0.2.99:3478".parse().unwrap()];
+    let turn = TurnServer::new(
+        "192.0.2.98:3478".parse().unwrap(),
+        Credentials::new("alice", "secret"),
+    );
+    config.turn_servers = vec![turn.over_tcp()];
     config.ice.limits.pairs = 12;
     config.ice.limits.remote_candidates = 12;
     config.ice.limits.early_checks = 8;
@@ -58,6 +65,7 @@ impl World for Two {
             offers: Default::default(),
             answers: Default::default(),
             candidates: Default::default(),
+            streams: Default::default(),
             browser: [
                 "data-offer.sdp",
                 "data-restart-offer.sdp",
@@ -87,8 +95,10 @@ impl World for Two {
     }
 
     fn heard(&mut self, machine: usize, event: &dyn Any) {
-        if let Some(Event::Candidate(candidate)) = event.downcast_ref() {
-            self.candidates[machine].push(candidate.clone());
+        match event.downcast_ref() {
+            Some(Event::Candidate(candidate)) => self.candidates[machine].push(candidate.clone()),
+            Some(&Event::StreamWanted { id, .. }) => self.streams[machine].push(id),
+            _ => {}
         }
     }
 
@@ -96,7 +106,7 @@ impl World for Two {
         let side = draw.below(2) as usize;
         let other = 1 - side;
         let peer = &mut self.peers[side];
-        match draw.below(40) {
+        match draw.below(43) {
             0..=2 => match peer.create_offer(now) {
                 Ok(text) => {
                     self.offers[side] = text;
@@ -177,6 +187,21 @@ impl World for Two {
                 Command::Accepted
             }
             33 if draw.below(4) == 0 => self.exchange(side, now),
+            40..=42 => {
+                // Wanted, open, gone: each call may come at any time.
+                let known = &self.streams[side];
+                if known.is_empty() {
+                    return Command::None;
+                }
+                let id = known[draw.below(known.len() as u32) as usize];
+                if draw.below(3) == 0 {
+                    peer.stream_failed(now, id);
+                    return Command::Accepted;
+                }
+                let address = config(side).addresses[draw.below(2) as usize];
+                let local = SocketAddr::new(address.ip(), 4000);
+                peer.stream_opened(now, id, local).into()
+            }
             _ => {
                 let mut buffer = vec![0; HEADROOM + DATA.len() + TAILROOM];
                 let range = HEADROOM..HEADROOM + DATA.len();

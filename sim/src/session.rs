@@ -110,10 +110,10 @@ impl SessionConfig {
             .collect();
         config.stun_servers = vec![server];
         if self.relay {
-            config.turn_servers = vec![TurnServer {
-                address: server,
-                credentials: Credentials::new(USERNAME, PASSWORD),
-            }];
+            config.turn_servers = vec![TurnServer::new(
+                server,
+                Credentials::new(USERNAME, PASSWORD),
+            )];
         }
         config
     }

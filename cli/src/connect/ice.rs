@@ -20,7 +20,7 @@ impl Ice {
         let mut config = Config::new(args.role());
         config.addresses = args.addresses();
         config.stun_servers = args.stun_servers();
-        config.turn_servers = args.turn_servers();
+        config.turn_servers = args.turn_servers()?;
         config.policy = args.policy();
         let agent = Agent::bind(config).map_err(Error::Sockets)?;
         Ok(Self { agent })
@@ -99,8 +99,11 @@ impl Side for Ice {
                 floe_ice::Event::GatheringFailed {
                     base,
                     server,
+                    transport,
                     cause,
-                } => Happening::Log(format!("no candidate from {server} for {base}: {cause}")),
+                } => Happening::Log(format!(
+                    "no candidate from {server} over {transport:?} for {base}: {cause}"
+                )),
                 floe_ice::Event::Selected(pair) => Happening::Selected(pair),
                 floe_ice::Event::Failed(cause) => Happening::Failed(cause.to_string()),
                 other => Happening::Log(format!("{other:?}")),

@@ -27,7 +27,7 @@ impl OfferAnswer {
         let mut config = Config::data_channel(identity);
         config.addresses = args.addresses();
         config.stun_servers = args.stun_servers();
-        config.turn_servers = args.turn_servers();
+        config.turn_servers = args.turn_servers()?;
         config.policy = args.policy();
         Ok(Self {
             connection: Connection::bind(config).map_err(Error::Sockets)?,
@@ -121,8 +121,11 @@ impl Side for OfferAnswer {
                 floe_peer::Event::GatheringFailed {
                     base,
                     server,
+                    transport,
                     cause,
-                } => Happening::Log(format!("no candidate from {server} for {base}: {cause}")),
+                } => Happening::Log(format!(
+                    "no candidate from {server} over {transport:?} for {base}: {cause}"
+                )),
                 floe_peer::Event::CandidateIgnored(cause) => {
                     Happening::Log(format!("a candidate of the peer is ignored: {cause}"))
                 }

@@ -86,7 +86,7 @@ impl Agent {
 
     /// Whether a remote candidate is an address on a relay. A peer-reflexive one does not say; but
     /// one with the address of a known relay is.
-    fn is_relayed(&self, theirs: &Candidate) -> bool {
+    pub(super) fn is_relayed(&self, theirs: &Candidate) -> bool {
         let relay_ips = || {
             let ours = self.config.turn_servers.iter().map(|s| s.address.ip());
             let kinds = self

@@ -5,11 +5,11 @@ use core::net::SocketAddr;
 
 use floe_sansio::{Instant, Transport};
 
-use super::{Agent, AgentTimer, Gathering, State};
+use super::{Agent, AgentTimer, CommandError, Gathering, State};
 use crate::candidate::{Candidate, CandidateKind, candidate_priority};
 use crate::config::Policy;
 use crate::event::{Event, FailureCause, GatheringError};
-use crate::gatherer::{Client, Gatherer, SourceEvent};
+use crate::gatherer::{Gatherer, Source, SourceEvent, StreamId};
 
 impl Agent {
     /// Begins to gather candidates; each becomes an event. A second call does nothing.
@@ -19,6 +19,7 @@ impl Agent {
         }
         let now = self.clock.advance(now);
         self.gathering = Gathering::Running;
+        self.gathering_since = Some(now);
         let loopback = self.config.loopback;
         let mut bases = self.config.addresses.clone();
         bases.retain(|&address| Candidate::is_host_address(address, loopback));
@@ -56,6 +57,9 @@ impl Agent {
                 SourceEvent::Turn(event) => self.on_relay(now, at, event),
             }
         }
+        if self.gathering == Gathering::Running {
+            self.gatherer.tend_streams(now);
+        }
         if self.gathering == Gathering::Running && self.gatherer.is_complete() {
             self.gathering = Gathering::Complete;
             self.timers.stop(AgentTimer::Gathering);
@@ -64,20 +68,52 @@ impl Agent {
     }
 
     pub(super) fn cut_off_gathering(&mut self, now: Instant) {
-        let cause = GatheringError::TooLate;
-        for (base, server) in self.gatherer.cut_off(now) {
-            self.events.push_back(Event::GatheringFailed {
-                base,
-                server,
-                cause,
-            });
+        for at in self.gatherer.cut_off(now) {
+            self.tell_failure(at, GatheringError::TooLate);
         }
+    }
+
+    /// The owner opened the connection of [`Event::StreamWanted`], from this address of the host.
+    ///
+    /// From now on its frames are inputs, and transmits have its 5-tuple.
+    ///
+    /// # Errors
+    ///
+    /// [`CommandError::UnknownStream`] if it is not wanted (any more): close it.
+    /// [`CommandError::StreamPath`] if it does not come from the local address that was asked for, or
+    /// another one has its 5-tuple.
+    pub fn stream_opened(
+        &mut self,
+        now: Instant,
+        id: StreamId,
+        local: SocketAddr,
+    ) -> Result<(), CommandError> {
+        self.check_alive()?;
+        let now = self.clock.now().max(now);
+        self.gatherer
+            .stream_opened(now, id, local, &mut self.entropy)?;
+        self.clock.advance(now);
+        self.settle(now);
+        Ok(())
+    }
+
+    /// The connection of [`Event::StreamWanted`] could not be opened, or is gone; with it goes the
+    /// allocation that was made over it. Of a stream that is not wanted (any more) this says nothing.
+    pub fn stream_failed(&mut self, now: Instant, id: StreamId) {
+        let Some(at) = self.gatherer.streaming(id) else {
+            return;
+        };
+        let now = self.clock.advance(now);
+        if self.gatherer.stream_failed(now, at) {
+            self.source_failed(at, GatheringError::Stream);
+        }
+        self.settle(now);
     }
 
     fn on_binding(&mut self, now: Instant, at: usize, event: floe_stun::ClientEvent) {
         match event {
             floe_stun::ClientEvent::Mapped { address, .. } => {
-                self.gatherer.finish(at);
+                self.gatherer.answered(at);
                 self.add_reflexive(now, at, address);
             }
             floe_stun::ClientEvent::Failed(error) => {
@@ -93,22 +129,26 @@ impl Agent {
             ClientEvent::Allocated {
                 relayed, mapped, ..
             } => {
-                self.gatherer.finish(at);
+                self.gatherer.answered(at);
                 self.add_reflexive(now, at, mapped);
                 self.add_relayed(now, at, relayed, mapped);
             }
             ClientEvent::Failed(error) => {
                 self.source_failed(at, GatheringError::Allocation(error));
+                self.gatherer.withdraw(at);
             }
+            ClientEvent::Released => self.gatherer.withdraw(at),
             ClientEvent::PermissionRefused(peer, _) => {
                 // One refused peer harms only its own pairs.
-                let relayed = self.relayed_address(at);
+                let relayed = self.gatherer.get(at).and_then(Source::relayed);
                 self.fail_pairs(now, |pair| {
                     Some(pair.base) == relayed && pair.address.ip() == peer
                 });
             }
             ClientEvent::Lost(error) => {
-                let base = self.gatherer.get(at).map(|source| source.base);
+                self.gatherer.ended(at);
+                self.tell_failure(at, GatheringError::Allocation(error));
+                self.gatherer.withdraw(at);
                 let relayed: alloc::vec::Vec<SocketAddr> = self
                     .locals
                     .iter()
@@ -118,13 +158,6 @@ impl Agent {
                     .collect();
                 let active = self.active.and_then(|id| self.checks.get(id));
                 let cut = active.is_some_and(|pair| relayed.contains(&pair.base));
-                if let (Some(base), Some(source)) = (base, self.gatherer.get(at)) {
-                    self.events.push_back(Event::GatheringFailed {
-                        base,
-                        server: source.server,
-                        cause: GatheringError::Allocation(error),
-                    });
-                }
                 if cut && self.state == State::Completed {
                     self.fail(now, FailureCause::RelayLost);
                 } else {
@@ -135,20 +168,19 @@ impl Agent {
         }
     }
 
-    fn relayed_address(&self, at: usize) -> Option<SocketAddr> {
-        match &self.gatherer.get(at)?.client {
-            Client::Turn(client) => client.relayed(),
-            Client::Stun(_) => None,
+    fn source_failed(&mut self, at: usize, cause: GatheringError) {
+        self.gatherer.ended(at);
+        if self.gathering == Gathering::Running {
+            self.tell_failure(at, cause);
         }
     }
 
-    fn source_failed(&mut self, at: usize, cause: GatheringError) {
-        let fresh = self.gathering == Gathering::Running;
-        self.gatherer.finish(at);
-        if let Some(source) = self.gatherer.get(at).filter(|_| fresh) {
+    fn tell_failure(&mut self, at: usize, cause: GatheringError) {
+        if let Some(source) = self.gatherer.get(at) {
             self.events.push_back(Event::GatheringFailed {
                 base: source.base,
                 server: source.server,
+                transport: source.transport,
                 cause,
             });
         }
@@ -160,6 +192,10 @@ impl Agent {
         let Some(source) = self.gatherer.get(at) else {
             return;
         };
+        // Over a stream the server sees the address of the stream.
+        if source.transport.is_reliable() {
+            return;
+        }
         let (base, server) = (source.base, source.server);
         let known = self
             .locals
@@ -192,7 +228,7 @@ impl Agent {
         let Some(source) = self.gatherer.get(at) else {
             return;
         };
-        let server = source.server;
+        let (server, transport) = (source.server, source.transport);
         // A relayed candidate equal to a host candidate is of no use (RFC 8445 §5.1.1.2).
         let known = self.locals.iter().any(|local| local.address == relayed);
         if known || self.gathering != Gathering::Running {
@@ -201,7 +237,7 @@ impl Agent {
         let kind = CandidateKind::Relayed;
         let foundation = self
             .foundations
-            .of(kind, Transport::Udp, relayed.ip(), Some(server.ip()));
+            .of(kind, transport, relayed.ip(), Some(server.ip()));
         self.add_local(
             now,
             Candidate {

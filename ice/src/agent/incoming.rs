@@ -1,6 +1,6 @@
 //! What arrives: answers of servers, checks, answers to checks, data.
 
-use floe_sansio::{Datagram, DropReason, FiveTuple, Input, Instant, Route};
+use floe_sansio::{Datagram, DropReason, FiveTuple, Input, Instant, Route, Transport};
 use floe_stun::{Class, Message, Method, Protocol, StatusCode};
 
 use super::{Agent, EarlyCheck, Purpose, SentCheck, State};
@@ -22,7 +22,9 @@ impl Agent {
             return Input::Dropped(DropReason::Closed);
         }
         let path = datagram.path;
-        if !self.config.addresses.contains(&path.local) {
+        let is_datagram = path.transport == Transport::Udp;
+        let is_own = is_datagram && self.config.addresses.contains(&path.local);
+        if !is_own && !self.gatherer.has(path) {
             return Input::Dropped(DropReason::UnknownLocal);
         }
         let now = self.clock.advance(now);
@@ -36,8 +38,10 @@ impl Agent {
                 return self.handle_peer(now, &inner);
             }
             // From a server's address, but none of its business: perhaps a peer on that host.
-            Some(Input::Dropped(DropReason::NotStun | DropReason::Unsupported)) | None => {}
+            Some(Input::Dropped(DropReason::NotStun | DropReason::Unsupported)) | None
+                if is_datagram => {}
             Some(other) => return other,
+            None => return Input::Dropped(DropReason::UnknownRemote),
         }
         if self.config.policy == Policy::Relay {
             // This address was never told to anybody.
@@ -250,7 +254,7 @@ impl Agent {
         self.recompute_priorities();
         if self.role == crate::Role::Controlled {
             self.nomination = None;
-            self.timers.stop(super::AgentTimer::RelayHold);
+            self.release_hold();
         }
         self.reconsider(now);
     }

@@ -5,8 +5,9 @@ use core::time::Duration;
 use floe_sansio::Instant;
 
 use super::{Agent, AgentTimer, Nomination, Purpose, State};
-use crate::candidate::CandidateKind;
-use crate::check_list::{PairId, PairState, Schedule};
+use crate::candidate::{CandidateKind, is_private};
+use crate::check_list::{Pair, PairId, PairState, Schedule};
+use crate::config::Policy;
 use crate::event::{Endpoint, Event, SelectedPair};
 use crate::role::Role;
 
@@ -18,21 +19,74 @@ impl Agent {
     ///
     /// A pair without a relay is nominated at once. One through a relay waits while a direct pair
     /// may still work: one round trip and [`Config::relay_hold`](crate::Config::relay_hold), in
-    /// which the peer, that has now heard from us, repeats its checks.
+    /// which the peer, that has now heard from us, repeats its checks. Before that it waits for
+    /// candidates that may make such a pair, see [`Self::candidates_awaited`].
     pub(super) fn reconsider(&mut self, now: Instant) {
         if self.role != Role::Controlling || self.nomination.is_some() || self.selected.is_some() {
             return;
         }
         let Some(best) = self.checks.best_valid().and_then(|id| self.checks.get(id)) else {
-            self.timers.stop(AgentTimer::RelayHold);
+            self.release_hold();
             return;
         };
-        if !best.relayed || !self.checks.direct_is_open() {
+        if !best.relayed {
+            return self.nominate(now);
+        }
+        let for_checks = now + best.round_trip + self.config.relay_hold;
+        let for_candidates = self.candidates_awaited(best).filter(|&until| until > now);
+        if let Some(until) = for_candidates {
+            let known = self.timers.get(AgentTimer::CandidateHold);
+            let at = known.unwrap_or(for_checks).max(until);
+            self.timers.stop(AgentTimer::RelayHold);
+            self.timers.set(AgentTimer::CandidateHold, at);
+            return;
+        }
+        self.timers.stop(AgentTimer::CandidateHold);
+        if !self.checks.direct_is_open() {
             self.nominate(now);
         } else if self.timers.get(AgentTimer::RelayHold).is_none() {
-            let hold = best.round_trip + self.config.relay_hold;
-            self.timers.set(AgentTimer::RelayHold, now + hold);
+            self.timers.set(AgentTimer::RelayHold, for_checks);
         }
+    }
+
+    /// Nothing waits for a better pair.
+    pub(super) fn release_hold(&mut self) {
+        self.timers.stop(AgentTimer::RelayHold);
+        self.timers.stop(AgentTimer::CandidateHold);
+    }
+
+    /// Until when a relayed pair waits for reflexive candidates that would make a direct one, and
+    /// that are late because packets of gathering were lost; `None` if no such candidates are
+    /// missing.
+    ///
+    /// A relay over a stream may work before the first retransmission to a STUN server has been
+    /// answered. Of our own relays we know it; of the peer's we see what it has told so far.
+    fn candidates_awaited(&self, pair: &Pair) -> Option<Instant> {
+        if self.config.policy == Policy::Relay {
+            return None;
+        }
+        let ours = self.gatherer.may_do_without(pair.base);
+        let ours = self.gathering_since.filter(|_| ours);
+        let theirs = self.introduced.filter(|_| self.peer_lacks_reflexive(pair));
+        let since = ours.max(theirs)?;
+        Some(since + self.config.reflexive_hold)
+    }
+
+    /// Whether the peer may yet tell how it is seen from outside: of the family of its relay it has
+    /// told private addresses alone, and not that there are no more. (Under the relay policy it would
+    /// have told none.)
+    fn peer_lacks_reflexive(&self, pair: &Pair) -> bool {
+        let relay = &self.remotes[pair.remote].candidate;
+        if self.remote_end || !self.is_relayed(relay) {
+            return false;
+        }
+        let mut direct = (self.remotes.iter())
+            .map(|remote| &remote.candidate)
+            .filter(|other| other.address.is_ipv4() == relay.address.is_ipv4())
+            .filter(|other| !self.is_relayed(other))
+            .peekable();
+        direct.peek().is_some()
+            && direct.all(|it| it.kind == CandidateKind::Host && is_private(it.address.ip()))
     }
 
     /// Nominates the best valid pair.
@@ -40,7 +94,7 @@ impl Agent {
         if self.role != Role::Controlling || self.nomination.is_some() || self.selected.is_some() {
             return;
         }
-        self.timers.stop(AgentTimer::RelayHold);
+        self.release_hold();
         let Some(pair) = self.checks.best_valid() else {
             return;
         };
@@ -137,10 +191,10 @@ impl Agent {
         // Other pairs are needed no more; checks over them are still answered.
         self.transactions.retain(|check| check.pair == id);
         self.checks.retire();
-        self.timers.stop(AgentTimer::RelayHold);
+        self.release_hold();
         self.timers.stop(AgentTimer::Pac);
         // No candidate is announced after nomination (RFC 8838 §13).
-        for _ in self.gatherer.cut_off(now) {}
+        self.gatherer.cut_off(now);
         self.gatherer.stop_bindings();
         if through_relay {
             if let Some(relay) = self.gatherer.relay(base) {

@@ -1,13 +1,14 @@
-//! Two agents, NATs of the simplest kind, a STUN and a TURN server, and a network between them.
+//! Two agents, NATs of the simplest kind, a STUN and a TURN server that speaks TCP too, and a network
+//! between them.
 #![allow(dead_code)] // each test file uses a part
 
 use core::net::SocketAddr;
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
-use floe_ice::{Agent, Config, Event, RemoteParameters, State, TurnServer};
+use floe_ice::{Agent, Config, Event, RemoteParameters, State, StreamId, TurnServer};
 use floe_sansio::{
-    Datagram, Entropy, FiveTuple, HEADROOM, Input, Instant, Machine, TAILROOM, Transmit,
+    Datagram, Entropy, FiveTuple, HEADROOM, Input, Instant, Machine, TAILROOM, Transmit, Transport,
 };
 use floe_stun::{Class, Credentials, Message, Method, Protocol, UseCandidate};
 
@@ -24,10 +25,27 @@ pub(crate) fn turn_server() -> SocketAddr {
 }
 
 pub(crate) fn turn_user(password: &str) -> TurnServer {
-    TurnServer {
-        address: turn_server(),
-        credentials: Credentials::new("alice", password),
-    }
+    TurnServer::new(turn_server(), Credentials::new("alice", password))
+}
+
+/// What happens to streams that are wanted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Streams {
+    /// They are open after one round trip.
+    Open,
+    /// They are refused after one round trip.
+    Refused,
+    /// Nothing is heard of them.
+    Silent,
+}
+
+/// What is under way.
+enum Flying {
+    Packet(FiveTuple, Vec<u8>),
+    /// The answer to a SYN.
+    Opening(usize, StreamId),
+    /// A FIN of a host.
+    Closing(FiveTuple),
 }
 
 pub(crate) struct Net {
@@ -40,6 +58,13 @@ pub(crate) struct Net {
     pub(crate) blocked: BTreeSet<(SocketAddr, SocketAddr)>,
     /// Addresses that nothing comes from.
     pub(crate) dead: BTreeSet<SocketAddr>,
+    /// Hosts behind a firewall that lets no UDP pass.
+    pub(crate) udp_blocked: BTreeSet<SocketAddr>,
+    pub(crate) streams: Streams,
+    /// The paths of the streams that each side has open, by name.
+    pub(crate) open: [BTreeMap<StreamId, FiveTuple>; 2],
+    wanted: [BTreeMap<StreamId, FiveTuple>; 2],
+    ports: u16,
     stun: floe_stun::Server,
     pub(crate) turn: floe_turn::Server,
     /// In per mille, on all paths but those of the STUN server.
@@ -54,7 +79,7 @@ pub(crate) struct Net {
     pub(crate) to_servers: [Vec<Instant>; 2],
     announced: [usize; 2],
     entropy: Entropy,
-    queue: BTreeMap<(Instant, u64), (FiveTuple, Vec<u8>)>,
+    queue: BTreeMap<(Instant, u64), Flying>,
     packets: u64,
 }
 
@@ -76,6 +101,11 @@ impl Net {
             outside: BTreeMap::new(),
             blocked: BTreeSet::new(),
             dead: BTreeSet::new(),
+            udp_blocked: BTreeSet::new(),
+            streams: Streams::Open,
+            open: Default::default(),
+            wanted: Default::default(),
+            ports: 50000,
             stun: floe_stun::Server::new(entropy.seed(), now),
             turn: floe_turn::Server::new(turn, entropy.seed(), now),
             loss: 0,
@@ -188,8 +218,11 @@ impl Net {
                 if entry.key().0 > self.now {
                     break;
                 }
-                let (path, bytes) = entry.remove();
-                self.arrive(path, &bytes);
+                match entry.remove() {
+                    Flying::Packet(path, bytes) => self.arrive(path, &bytes),
+                    Flying::Opening(side, id) => self.answer_opening(side, id),
+                    Flying::Closing(path) => self.turn.client_closed(self.now, path.mirrored()),
+                }
             }
         }
         self.now = end;
@@ -197,7 +230,11 @@ impl Net {
 
     pub(crate) fn drain(&mut self, side: usize) {
         while let Some(Transmit { path, payload }) = self.agents[side].poll_transmit() {
-            assert!(self.hosts[side].contains(&path.local), "from {path:?}");
+            let is_own = match path.transport {
+                Transport::Udp => self.hosts[side].contains(&path.local),
+                _ => self.open[side].values().any(|&open| open == path),
+            };
+            assert!(is_own, "from {path:?}");
             let servers = [stun_server(), turn_server()];
             let request = Message::parse(&payload)
                 .ok()
@@ -213,18 +250,87 @@ impl Net {
             self.post(path, payload.to_vec());
         }
         while let Some(event) = self.agents[side].poll_event() {
+            self.drive_streams(side, &event);
             self.events[side].push((self.now, event));
         }
     }
 
+    fn drive_streams(&mut self, side: usize, event: &Event) {
+        match *event {
+            Event::StreamWanted {
+                id,
+                transport,
+                local,
+                remote,
+            } => {
+                assert_eq!(remote, turn_server());
+                self.ports += 1;
+                let local = SocketAddr::new(local, self.ports);
+                let path = FiveTuple {
+                    transport,
+                    local,
+                    remote,
+                };
+                assert_eq!(self.wanted[side].insert(id, path), None);
+                if self.streams != Streams::Silent {
+                    self.fly(20, Flying::Opening(side, id));
+                }
+            }
+            Event::StreamUnwanted(id) => {
+                let wanted = self.wanted[side].remove(&id);
+                assert!(wanted.is_some(), "twice, or never wanted: {id:?}");
+                if let Some(path) = self.open[side].remove(&id) {
+                    self.fly(10, Flying::Closing(path));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn answer_opening(&mut self, side: usize, id: StreamId) {
+        // Perhaps it is not wanted any more.
+        let Some(&path) = self.wanted[side].get(&id) else {
+            return;
+        };
+        let agent = &mut self.agents[side];
+        if self.streams == Streams::Open {
+            agent.stream_opened(self.now, id, path.local).unwrap();
+            self.open[side].insert(id, path);
+        } else {
+            agent.stream_failed(self.now, id);
+            self.wanted[side].remove(&id);
+        }
+        self.drain(side);
+    }
+
+    /// The connection is reset at both ends.
+    pub(crate) fn reset_streams(&mut self, side: usize) {
+        for (id, path) in std::mem::take(&mut self.open[side]) {
+            self.wanted[side].remove(&id);
+            self.turn.client_closed(self.now, path.mirrored());
+            self.agents[side].stream_failed(self.now, id);
+            self.drain(side);
+        }
+    }
+
+    /// Streams that are open or being opened.
+    pub(crate) fn streams_in_use(&self, side: usize) -> usize {
+        self.wanted[side].len()
+    }
+
+    fn fly(&mut self, millis: u64, what: Flying) {
+        self.packets += 1;
+        let at = self.now + Duration::from_millis(millis);
+        self.queue.insert((at, self.packets), what);
+    }
+
     fn post(&mut self, path: FiveTuple, bytes: Vec<u8>) {
         let server = [path.local, path.remote].contains(&stun_server());
-        if !server && self.entropy.below(1000) < self.loss {
+        let is_datagram = path.transport == Transport::Udp;
+        if is_datagram && !server && self.entropy.below(1000) < self.loss {
             return;
         }
-        self.packets += 1;
-        let at = self.now + Duration::from_millis(10);
-        self.queue.insert((at, self.packets), (path, bytes));
+        self.fly(10, Flying::Packet(path, bytes));
     }
 
     /// A packet leaves `path.local` for `path.remote`.
@@ -236,24 +342,41 @@ impl Net {
         let (from, to) = (path.local, inside(path.remote));
         let hidden = to == path.remote && self.outside.contains_key(&to);
         let blocked = self.blocked.contains(&(from, to)) || self.blocked.contains(&(to, from));
+        let is_datagram = path.transport == Transport::Udp;
+        let has_no_udp = |address: &SocketAddr| self.udp_blocked.contains(address);
+        if is_datagram && (has_no_udp(&from) || has_no_udp(&to)) {
+            return;
+        }
         if hidden || blocked || self.dead.contains(&from) || self.dead.contains(&to) {
             return;
         }
         let source = self.outside.get(&from).copied().unwrap_or(from);
-        if let Some(side) = (0..2).find(|&side| self.hosts[side].contains(&to)) {
-            let (input, buffer) = feed(&mut self.agents[side], self.now, to, source, bytes);
+        let path = FiveTuple {
+            transport: path.transport,
+            local: to,
+            remote: source,
+        };
+        let is_at = |side: &usize| {
+            let mut open = self.open[*side].values();
+            match path.transport {
+                Transport::Udp => self.hosts[*side].contains(&to),
+                _ => open.any(|&open| open == path),
+            }
+        };
+        if let Some(side) = (0..2).find(is_at) {
+            let (input, buffer) = feed(&mut self.agents[side], self.now, path, bytes);
             if let Input::Data(route) = input {
                 self.data[side].push(buffer[route.range()].to_vec());
             }
             self.drain(side);
         } else if to == stun_server() {
-            let _ = feed(&mut self.stun, self.now, to, source, bytes);
+            let _ = feed(&mut self.stun, self.now, path, bytes);
             while let Some(Transmit { path, payload }) = self.stun.poll_transmit() {
                 self.post(path, payload.to_vec());
             }
         } else if to.ip() == turn_server().ip() {
             self.note(to, bytes);
-            let (input, buffer) = feed(&mut self.turn, self.now, to, source, bytes);
+            let (input, buffer) = feed(&mut self.turn, self.now, path, bytes);
             if let Input::Forward(route) = input {
                 self.post(route.path, buffer[route.range()].to_vec());
             }
@@ -308,14 +431,13 @@ impl Net {
 fn feed<M: Machine>(
     machine: &mut M,
     now: Instant,
-    to: SocketAddr,
-    from: SocketAddr,
+    path: FiveTuple,
     bytes: &[u8],
 ) -> (Input, Vec<u8>) {
     let mut buffer = vec![0; HEADROOM + bytes.len() + TAILROOM];
     let range = HEADROOM..HEADROOM + bytes.len();
     buffer[range.clone()].copy_from_slice(bytes);
-    let datagram = Datagram::new(FiveTuple::udp(to, from), &mut buffer, range);
+    let datagram = Datagram::new(path, &mut buffer, range);
     let input = machine.handle_input(now, datagram);
     (input, buffer)
 }

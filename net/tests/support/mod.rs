@@ -100,10 +100,7 @@ pub fn agent_config(role: Role, ip: &str) -> Config {
 pub fn relay_config(role: Role, ip: &str, server: SocketAddr, password: &str) -> Config {
     let mut config = agent_config(role, ip);
     config.policy = Policy::Relay;
-    config.turn_servers = vec![TurnServer {
-        address: server,
-        credentials: Credentials::new(USER, password),
-    }];
+    config.turn_servers = vec![TurnServer::new(server, Credentials::new(USER, password))];
     config
 }
 
