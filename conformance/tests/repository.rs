@@ -35,6 +35,20 @@ fn the_report_is_fresh() {
     );
 }
 
+/// `docs/attacks.md` names tests, as `path.rs::name`.
+#[test]
+fn the_tests_of_the_attacks_are_there() {
+    let table = files().get("docs/attacks.md").unwrap_or_default();
+    let named: Vec<_> = (table.split('`'))
+        .filter_map(|word| word.split_once(".rs::"))
+        .collect();
+    assert!(named.len() > 60, "{}", named.len());
+    for (path, name) in named {
+        let text = files().get(&format!("{path}.rs")).unwrap_or_default();
+        assert!(text.contains(&format!("fn {name}(")), "{path}.rs::{name}");
+    }
+}
+
 /// Else the other tests would check nothing.
 #[test]
 fn everything_is_read() {

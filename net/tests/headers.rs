@@ -4,13 +4,13 @@
 
 mod support;
 
-use std::io::IoSliceMut;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::io::{IoSliceMut, Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
 use std::os::fd::AsRawFd;
 
-use floe_sansio::{Datagram, FiveTuple, HEADROOM, Input, Instant, TAILROOM};
-use floe_stun::{AddressFamily, Credentials};
-use floe_turn::{Client, ClientConfig};
+use floe_sansio::{Datagram, FiveTuple, HEADROOM, Input, Instant, TAILROOM, Transport};
+use floe_stun::{AddressFamily, Credentials, Deframer, Framing};
+use floe_turn::{CHANNELS, Client, ClientConfig};
 use nix::sys::socket::{
     ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt,
 };
@@ -202,6 +202,52 @@ async fn a_translated_datagram_has_the_systems_header() {
         let headers = within(10, relayed_headers(client, peer)).await;
         assert_eq!(headers, expected);
     }
+}
+
+/// What comes over TCP leaves as what comes over UDP: one mark of the connection does not spread.
+/// req: TURN-15-1
+#[tokio::test]
+async fn from_tcp_to_udp_too() {
+    let server = Running::start(server_config(V4));
+    let address = server.address;
+    let talk = move || {
+        let peer = marked_socket(PEER);
+        let to = peer.local_addr().unwrap();
+        let mut stream = TcpStream::connect(address).unwrap();
+        let options = SockRef::from(&stream);
+        options.set_ttl_v4(FEW_HOPS.into()).unwrap();
+        // ECN is TCP's own.
+        options.set_tos_v4((MARKED & !0b11).into()).unwrap();
+        let path = FiveTuple {
+            transport: Transport::Tcp,
+            ..FiveTuple::udp(stream.local_addr().unwrap(), address)
+        };
+        let config = ClientConfig::new(path, Credentials::new(USER, PASSWORD));
+        let now = Instant::ZERO;
+        let mut client = Client::new(config, [1; 32], now);
+        client.allocate(now).unwrap();
+        client.create_permission(now, to.ip()).unwrap();
+        let mut deframer = Deframer::new(Framing::Turn { channels: CHANNELS });
+        while !client.has_permission(to.ip()) {
+            while let Some(transmit) = client.poll_transmit() {
+                stream.write_all(&transmit.payload).unwrap();
+            }
+            let mut buffer = [0; 2000];
+            let length = stream.read(&mut buffer).unwrap();
+            let mut bytes = &mut buffer[..length];
+            while let Some(frame) = deframer.next_frame(&mut bytes).unwrap() {
+                let _ = client.handle_input(now, Datagram::whole(path, frame));
+            }
+        }
+        let out = client.wrap(to, b"out").unwrap();
+        stream.write_all(&out.payload).unwrap();
+        let (data, _, header) = receive(&peer);
+        assert_eq!(data, b"out");
+        header
+    };
+    let header = within(10, tokio::task::spawn_blocking(talk)).await.unwrap();
+    assert_eq!(header, default_header(V4));
+    server.stop().await;
 }
 
 /// Best effort, and Not-ECT.

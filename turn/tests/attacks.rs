@@ -1,11 +1,7 @@
 //! What hostile clients and peers try, and what becomes of it.
 //!
-//! The numbers are those of the list of attacks. Here are those that any server meets; tests of the same
-//! numbers lie where the thing attacked is tested: 5 in `policy.rs`; 26 in `server_ports.rs`,
-//! `properties.rs` and `model.rs`; 28 for connections in `server_tcp.rs`; 33 in `server_mobility.rs`; 34,
-//! 35 and 36 in `server_users.rs`; 18, 19 and 40 in `server_options.rs`; 37 beside the index; 39 and 45 in
-//! `relay.rs`. The client's half of 12, and 11 and 23, are `floe-stun`'s. 15 and 17 are benches too. 20
-//! to 22, 24, 42 and 44 are the driver's: the machine writes no log.
+//! The numbers are those of `docs/attacks.md`, which names all tests for each. Here are the attacks that any
+//! server meets; others are tested where the thing attacked is.
 
 mod support;
 
