@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
 
-use floe_net::{Server, seed};
+use floe_net::{Server, StreamLimits, seed};
 use floe_stun::Credentials;
 use floe_turn::{PeerPolicy, Prefix, RFC5766_CHANNELS, ServerConfig};
 
@@ -13,7 +13,7 @@ use crate::run::Verdict;
 /// Where the server listens unless told otherwise.
 const LISTEN: &str = "127.0.0.1:3478";
 
-/// Serves STUN and TURN over UDP until it is interrupted. Prints a line for each allocation that is
+/// Serves STUN and TURN over UDP and TCP until it is interrupted. Prints a line for each allocation that is
 /// made or ended.
 ///
 /// Without options it listens on loopback, relays to loopback, and makes up a user for this run.
@@ -22,6 +22,10 @@ pub(crate) struct ServeArgs {
     /// Listen on this address and port
     #[arg(long, value_name = "IP:PORT", default_value = LISTEN)]
     listen: SocketAddr,
+
+    /// Listen for UDP only; otherwise for TCP too, at the same address and port
+    #[arg(long)]
+    udp_only: bool,
 
     /// Relay from this address [default: the one to listen on]
     #[arg(long, value_name = "IP")]
@@ -102,10 +106,13 @@ async fn serve(args: &ServeArgs, out: &mut impl Write) -> Result<Verdict, Error>
         None
     };
 
-    let mut server = Server::bind(config).map_err(|error| Error::Bind(args.listen, error))?;
+    let tcp = (!args.udp_only).then(StreamLimits::default);
+    let transports = if tcp.is_some() { "UDP and TCP" } else { "UDP" };
+    let mut server =
+        Server::bind_with(config, tcp).map_err(|error| Error::Bind(args.listen, error))?;
     writeln!(
         out,
-        "listening on {} (STUN and TURN over UDP), relaying from {relay_ip}",
+        "listening on {} (STUN and TURN over {transports}), relaying from {relay_ip}",
         server.local_addr(),
     )?;
     if on_loopback {
@@ -133,8 +140,8 @@ async fn serve(args: &ServeArgs, out: &mut impl Write) -> Result<Verdict, Error>
     let counters = server.counters();
     writeln!(
         out,
-        "ended; {} datagrams could not be sent",
-        counters.refused
+        "ended; {} datagrams could not be sent, {} connections were turned away",
+        counters.refused, counters.turned_away
     )?;
     Ok(Verdict::Passed)
 }

@@ -84,25 +84,32 @@ fn forward(reader: impl BufRead, sender: &Sender<String>) {
 /// A server on any port, with one user.
 fn server() -> (Process, String) {
     let server = Process::start(&["serve", "--listen", "127.0.0.1:0", "--user", "alice:secret"]);
-    let line = server.line();
-    let address = line
-        .split(' ')
-        .nth(2)
-        .expect("listening on ADDRESS")
-        .to_owned();
+    let address = address_in(&server.line());
     (server, address)
 }
 
-/// Two sides, wired to each other, until both have their results.
+/// Where a server says that it listens.
+fn address_in(line: &str) -> String {
+    let address = line.split(' ').nth(2);
+    address.expect("listening on ADDRESS").to_owned()
+}
+
+fn side(role: &str, servers: &[String], extra: &[&str]) -> Process {
+    let mut arguments = vec!["connect", "--address", "127.0.0.1", "--role", role];
+    arguments.extend(servers.iter().map(String::as_str));
+    arguments.extend(["--user", "alice", "--pass", "secret", "--linger", "0.5"]);
+    arguments.extend(extra);
+    Process::start(&arguments)
+}
+
+/// Two sides that know this server, wired to each other, until both have their results.
 fn connect(server: &str, extra: &[&str]) -> [Value; 2] {
-    let sides = ["controlling", "controlled"].map(|role| {
-        let mut arguments = vec!["connect", "--address", "127.0.0.1", "--role", role];
-        arguments.extend(["--stun", server, "--turn", server]);
-        arguments.extend(["--user", "alice", "--pass", "secret", "--linger", "0.5"]);
-        arguments.extend(extra);
-        Process::start(&arguments)
-    });
-    let [mut one, mut two] = sides;
+    let servers = ["--stun", server, "--turn", server].map(String::from);
+    join(["controlling", "controlled"].map(|role| side(role, &servers, extra)))
+}
+
+/// Wires two sides to each other, until both have their results.
+fn join([mut one, mut two]: [Process; 2]) -> [Value; 2] {
     let (input_one, input_two) = (one.stdin(), two.stdin());
     let wires = [(one, input_two), (two, input_one)].map(|(side, mut other)| {
         thread::spawn(move || {
@@ -149,6 +156,31 @@ fn two_agents_connect_directly_and_through_the_relay() {
     let (_server, address) = server();
     check(&connect(&address, &[]), "host");
     check(&connect(&address, &["--policy", "relay"]), "relay");
+}
+
+#[test]
+fn a_relay_is_reached_over_tcp_where_that_is_wanted() {
+    let (_server, address) = server();
+    let sides = ["controlling", "controlled"].map(|role| side(role, &over_tcp(&address), &[]));
+    check(&join(sides), "relay");
+
+    // A server without TCP gives no relay then, and says so.
+    let listen = ["serve", "--listen", "127.0.0.1:0", "--udp-only"];
+    let udp = Process::start(&[&listen[..], &["--user", "alice:secret"]].concat());
+    let address = address_in(&udp.line());
+    let agent = side("controlling", &over_tcp(&address), &[]);
+    let result = agent.result();
+    let error = result["error"].as_str().expect("a text");
+    assert!(error.contains("no connection to the server"), "{error}");
+    assert_eq!(agent.end().0, 1);
+}
+
+/// The options for relayed candidates over TCP alone.
+fn over_tcp(address: &str) -> Vec<String> {
+    let turn = format!("turn:{address}?transport=tcp");
+    ["--turn", &turn, "--policy", "relay"]
+        .map(String::from)
+        .into()
 }
 
 #[test]
@@ -262,6 +294,7 @@ fn arguments_that_cannot_be_meant_are_refused() {
     for (arguments, what) in [
         (&["connect", "--policy", "relay"][..], "needs a TURN server"),
         (&["connect", "--turn", "127.0.0.1:1"], "--user"),
+        (&["connect", "--turn", "turns:127.0.0.1"], "only turn:"),
         (&["connect", "--timeout", "-1"], "unexpected argument"),
         (&["connect", "--timeout", "x"], "a number of seconds"),
         (&["connect", "--bogus"], "unexpected argument"),

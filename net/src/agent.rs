@@ -3,6 +3,7 @@ use std::net::SocketAddr;
 
 use crate::addresses::bind_host;
 use crate::driver::Driver;
+use crate::errand::Errands;
 
 /// An ICE agent on real sockets. See [`Driver`] for what it does.
 ///
@@ -36,6 +37,8 @@ pub type Connection = Driver<floe_peer::Connection>;
 
 impl Agent {
     /// An agent with one UDP socket for each address of `config`: best first, port 0 for any port.
+    /// Connections to TURN servers over TCP it opens and closes as the agent wants them; over TLS it
+    /// cannot, and says so to the agent.
     ///
     /// Where it names none, the addresses of the host's interfaces are taken, without loopback
     /// (unless [`floe_ice::Config::loopback`] is set) and link-local addresses. A loopback address
@@ -52,7 +55,8 @@ impl Agent {
     pub fn bind(mut config: floe_ice::Config) -> io::Result<Self> {
         config.loopback |= names_loopback(&config.addresses);
         let (addresses, sockets) = bind_host(&config.addresses, config.loopback)?;
-        Self::start(addresses, sockets, |addresses, seed, now| {
+        let errands = Some(Errands::of_agent());
+        Self::start(addresses, sockets, errands, |addresses, seed, now| {
             config.addresses = addresses.to_vec();
             Ok(floe_ice::Agent::new(config, seed, now))
         })
@@ -73,7 +77,8 @@ impl Connection {
     pub fn bind(mut config: floe_peer::Config) -> io::Result<Self> {
         config.ice.loopback |= names_loopback(&config.addresses);
         let (addresses, sockets) = bind_host(&config.addresses, config.ice.loopback)?;
-        Self::start(addresses, sockets, |addresses, seed, now| {
+        let errands = Some(Errands::of_connection());
+        Self::start(addresses, sockets, errands, |addresses, seed, now| {
             config.addresses = addresses.to_vec();
             floe_peer::Connection::new(config, seed, now)
                 .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))

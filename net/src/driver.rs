@@ -6,13 +6,15 @@ use std::ops::Range;
 use std::time::Duration;
 
 use bytes::Bytes;
-use floe_ice::SendError;
-use floe_sansio::{FiveTuple, HEADROOM, Instant, Machine, Route, TAILROOM};
+use floe_ice::{SendError, StreamId};
+use floe_sansio::{FiveTuple, HEADROOM, Input, Instant, Machine, Route, TAILROOM, Transport};
 
 use crate::clock::Clock;
+use crate::errand::{Errand, Errands};
 use crate::io::{Io, Woken};
 use crate::seed::seed;
 use crate::sockets::{Counters, Sockets};
+use crate::streams::{StreamLimits, Streams};
 
 /// How long [`Driver::close`] waits for relays to confirm that they let go.
 const CLOSE_LIMIT: Duration = Duration::from_millis(500);
@@ -74,6 +76,10 @@ pub struct Driver<M: Machine> {
     /// Outgoing data, with room around it.
     outgoing: Vec<u8>,
     events: VecDeque<M::Event>,
+    /// How the machine asks for connections, if it does.
+    errands: Option<Errands<M>>,
+    /// The places of the connections that it asked for.
+    streams: Vec<(StreamId, usize)>,
 }
 
 impl<M: Machine> Driver<M> {
@@ -95,22 +101,26 @@ impl<M: Machine> Driver<M> {
         let addresses = (addresses.iter())
             .map(|&address| sockets.bind(address))
             .collect::<io::Result<Vec<_>>>()?;
-        Self::start(addresses, sockets, build)
+        Self::start(addresses, sockets, None, build)
     }
 
     pub(crate) fn start(
         addresses: Vec<SocketAddr>,
         sockets: Sockets,
+        errands: Option<Errands<M>>,
         build: impl FnOnce(&[SocketAddr], [u8; 32], Instant) -> io::Result<M>,
     ) -> io::Result<Self> {
         let clock = Clock::start();
+        let streams = Streams::new(floe_turn::CHANNELS, StreamLimits::default());
         let machine = Box::new(build(&addresses, seed()?, clock.now())?);
         let mut driver = Self {
             machine,
-            io: Io::new(clock, sockets),
+            io: Io::new(clock, sockets, streams),
             addresses,
             outgoing: Vec::new(),
             events: VecDeque::new(),
+            errands,
+            streams: Vec::new(),
         };
         driver.drain();
         Ok(driver)
@@ -127,8 +137,8 @@ impl<M: Machine> Driver<M> {
     }
 
     /// What its sockets have done.
-    pub const fn counters(&self) -> Counters {
-        self.io.sockets.counters()
+    pub fn counters(&self) -> Counters {
+        self.io.counters()
     }
 
     /// Gives the machine a command, with the time, and sends what follows from it.
@@ -160,9 +170,25 @@ impl<M: Machine> Driver<M> {
         let now = self.io.clock.now();
         let data = match woken {
             Woken::Datagram(arrived) => {
-                let input = (self.machine).handle_input(now, self.io.datagram(arrived));
-                let data = self.io.carry_out(input);
-                data.map(|(path, bytes)| (path, Bytes::copy_from_slice(bytes)))
+                match (self.machine).handle_input(now, self.io.datagram(arrived)) {
+                    Input::Forward(route) => {
+                        self.io.forward(route);
+                        None
+                    }
+                    Input::Data(route) => {
+                        let payload = Bytes::copy_from_slice(self.io.part(route));
+                        Some((route.path, payload))
+                    }
+                    Input::Handled | Input::Dropped(_) => None,
+                }
+            }
+            &Woken::Opened(at, path) => {
+                self.stream_opened(now, at, path);
+                None
+            }
+            &Woken::Ended(at, _) => {
+                self.stream_ended(now, at);
+                None
             }
             Woken::Timeout => {
                 self.machine.handle_timeout(now);
@@ -174,11 +200,65 @@ impl<M: Machine> Driver<M> {
     }
 
     fn drain(&mut self) {
-        while let Some(transmit) = self.machine.poll_transmit() {
-            self.io.send(&transmit);
+        loop {
+            while let Some(transmit) = self.machine.poll_transmit() {
+                self.io.send(&transmit);
+            }
+            let Some(event) = self.machine.poll_event() else {
+                return;
+            };
+            match self.errands.and_then(|errands| (errands.read)(&event)) {
+                Some(errand) => self.run(errand),
+                None => self.events.push_back(event),
+            }
         }
-        while let Some(event) = self.machine.poll_event() {
-            self.events.push_back(event);
+    }
+
+    /// Opens or closes a connection.
+    fn run(&mut self, errand: Errand) {
+        let now = self.io.clock.now();
+        match errand {
+            Errand::Open {
+                id,
+                transport,
+                local,
+                remote,
+            } => {
+                let is_tcp = transport == Transport::Tcp;
+                let opening = is_tcp.then(|| self.io.streams.connect(now, local, remote));
+                match (opening, self.errands) {
+                    (Some(Ok(at)), _) => self.streams.push((id, at)),
+                    (_, Some(errands)) => (errands.failed)(&mut self.machine, now, id),
+                    _ => {}
+                }
+            }
+            Errand::Close(id) => {
+                let place = self.streams.iter().position(|&(of, _)| of == id);
+                if let Some(place) = place {
+                    let (_, at) = self.streams.swap_remove(place);
+                    self.io.streams.close(now, at);
+                }
+            }
+        }
+    }
+
+    fn stream_opened(&mut self, now: Instant, at: usize, path: FiveTuple) {
+        let id = self.streams.iter().find(|&&(_, of)| of == at);
+        let (Some(&(id, _)), Some(errands)) = (id, self.errands) else {
+            return;
+        };
+        if !(errands.opened)(&mut self.machine, now, id, path.local) {
+            self.streams.retain(|&(_, of)| of != at);
+            self.io.streams.close(now, at);
+            (errands.failed)(&mut self.machine, now, id);
+        }
+    }
+
+    fn stream_ended(&mut self, now: Instant, at: usize) {
+        let place = self.streams.iter().position(|&(_, of)| of == at);
+        if let (Some(place), Some(errands)) = (place, self.errands) {
+            let (id, _) = self.streams.swap_remove(place);
+            (errands.failed)(&mut self.machine, now, id);
         }
     }
 }
@@ -195,7 +275,7 @@ impl<M: Carrier> Driver<M> {
         self.outgoing[range.clone()].copy_from_slice(data);
         let route = self.machine.send(&mut self.outgoing, range)?;
         if let Some(bytes) = self.outgoing.get(route.range()) {
-            self.io.sockets.send(route.path, bytes);
+            self.io.send_data(route.path, bytes);
         }
         self.drain();
         Ok(())

@@ -2,7 +2,7 @@
 //!
 //! | for | see |
 //! |---|---|
-//! | a STUN and TURN server over UDP | [`Server`] |
+//! | a STUN and TURN server over UDP and TCP | [`Server`] |
 //! | an ICE agent: candidates in and out, data over the path it finds | [`Agent`] |
 //! | the same with offer and answer as SDP | [`Connection`] |
 //! | any other machine that keeps the [contract](floe_sansio) | [`Driver::bind_with`] |
@@ -51,7 +51,8 @@
 //!
 //! # Not yet
 //!
-//! TCP, TLS and DTLS; segmentation offload; answers from the address that was asked on a listener
+//! TLS and DTLS; relaying TCP (RFC 6062); ICMP errors (sockets that send to many peers are not told of
+//! them); segmentation offload; answers from the address that was asked on a listener
 //! that is bound to all addresses; a pacer that several agents of one host share (RFC 8445 §14.2);
 //! temporary IPv6 addresses told from permanent ones (RFC 8445 §5.1.1.1).
 
@@ -59,10 +60,13 @@ mod addresses;
 mod agent;
 mod clock;
 mod driver;
+mod errand;
 mod io;
+mod rotation;
 mod seed;
 mod server;
 mod sockets;
+mod streams;
 
 #[doc = include_str!("../../docs/embedding.md")]
 pub mod embedding {}
@@ -73,3 +77,4 @@ pub use driver::{Carrier, Driver, Event};
 pub use seed::seed;
 pub use server::{Server, ServerEvent};
 pub use sockets::Counters;
+pub use streams::StreamLimits;

@@ -7,8 +7,8 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
-use floe_sansio::{FiveTuple, Input, Instant};
-use floe_stun::{MessageType, Method};
+use floe_sansio::{FiveTuple, Input, Instant, Transport};
+use floe_stun::{MessageType, Method, User, UserWanted};
 use floe_turn::{CloseCause, ServerConfig};
 
 use crate::addresses::{bind_named, check_host_address};
@@ -16,8 +16,9 @@ use crate::clock::Clock;
 use crate::io::{Arrived, Io, Woken};
 use crate::seed::seed;
 use crate::sockets::{Counters, Sockets};
+use crate::streams::{StreamLimits, Streams};
 
-/// How many relayed addresses are tried for one request.
+/// How many relayed addresses are tried for one request, and how many ports for a listener on any.
 const BIND_TRIES: usize = 16;
 
 /// What a [`Server`] reports, readable as a line of a log (`Display`). No secret is in it.
@@ -50,6 +51,8 @@ pub enum ServerEvent {
         /// Why.
         error: io::ErrorKind,
     },
+    /// A user whom the user base looks up elsewhere: found, he is told to [`Server::answer_user`].
+    UserWanted(UserWanted),
 }
 
 impl fmt::Display for ServerEvent {
@@ -68,16 +71,24 @@ impl fmt::Display for ServerEvent {
                 let cause = match cause {
                     CloseCause::Released => "released by the client",
                     CloseCause::Expired => "expired",
+                    CloseCause::Disconnected => "the client's connection has ended",
                     _ => "closed by the server",
                 };
                 write!(f, "ended {relayed} of {client}: {cause}")
             }
             Self::NotBound { relayed, error } => write!(f, "cannot bind {relayed}: {error}"),
+            Self::UserWanted(wanted) => match &wanted.name {
+                Ok(name) => write!(f, "a request waits for its user, {name:?}"),
+                Err(_) => f.write_str("a request waits for its user, whose name is hashed"),
+            },
         }
     }
 }
 
-/// A STUN and TURN server over UDP: one loop, no task per client.
+/// A STUN and TURN server over UDP and TCP: one loop, no task per client.
+///
+/// What it relays is UDP. A connection whose client reads too slowly loses data, as a datagram would
+/// be lost, and with it its place if not even the answers to its requests have room.
 ///
 /// Nothing happens in the background: it serves while [`Self::run`] or [`Self::next`] is awaited.
 ///
@@ -104,27 +115,48 @@ pub struct Server {
 }
 
 impl Server {
-    /// A server that listens on the listeners of `config`; port 0 stands for any port.
+    /// A server that listens on the listeners of `config`, for UDP and TCP; port 0 stands for any port.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::bind_with`].
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime with I/O and time enabled.
+    pub fn bind(config: ServerConfig) -> io::Result<Self> {
+        Self::bind_with(config, Some(StreamLimits::default()))
+    }
+
+    /// The same with these bounds on TCP connections, or for UDP only.
     ///
     /// An unspecified address listens on all addresses of its family, and the operating system
     /// chooses the address that answers: on hosts with several, name them one by one.
     ///
     /// # Errors
     ///
-    /// No listener is named, a listener or a relay address cannot be bound, or the operating system
-    /// gives no randomness.
+    /// No listener is named, TCP is to be relayed (`config.tcp`, RFC 6062), a listener or a relay
+    /// address cannot be bound, or the operating system gives no randomness.
     ///
     /// # Panics
     ///
     /// Outside of a tokio runtime with I/O and time enabled.
-    pub fn bind(mut config: ServerConfig) -> io::Result<Self> {
+    pub fn bind_with(mut config: ServerConfig, tcp: Option<StreamLimits>) -> io::Result<Self> {
         if config.listeners.is_empty() {
             let what = "the server has no address to listen on";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
         }
+        if config.tcp {
+            let what = "this server does not relay TCP";
+            return Err(io::Error::new(io::ErrorKind::Unsupported, what));
+        }
         let mut sockets = Sockets::default();
+        let mut streams = Streams::new(config.channels.clone(), tcp.unwrap_or_default());
         for listener in &mut config.listeners {
-            *listener = bind_named(&mut sockets, *listener)?;
+            *listener = match tcp {
+                Some(_) => listen(&mut sockets, &mut streams, *listener)?,
+                None => bind_named(&mut sockets, *listener)?,
+            };
         }
         for &ip in &config.relay_ips {
             check_relay(ip)?;
@@ -140,7 +172,7 @@ impl Server {
             listeners: config.listeners.clone(),
             stun: floe_stun::Server::with_config(stun, seed()?, now).map_err(io::Error::other)?,
             turn: floe_turn::Server::new(config, seed()?, now),
-            io: Io::new(clock, sockets),
+            io: Io::new(clock, sockets, streams),
             events: VecDeque::new(),
         })
     }
@@ -161,11 +193,21 @@ impl Server {
     }
 
     /// What its sockets have done.
-    pub const fn counters(&self) -> Counters {
-        self.io.sockets.counters()
+    pub fn counters(&self) -> Counters {
+        self.io.counters()
     }
 
-    /// Serves until `shutdown` is ready, then ends all allocations.
+    /// The user of [`ServerEvent::UserWanted`] is found, or is nobody. A ticket that is too old does
+    /// nothing.
+    pub fn answer_user(&mut self, ticket: u64, user: Option<User>) {
+        let now = self.io.clock.now();
+        self.turn.answer_user(now, ticket, user);
+        let refused = self.follow_events();
+        self.answer(refused);
+    }
+
+    /// Serves until `shutdown` is ready, then ends all allocations. Users cannot be looked up
+    /// elsewhere meanwhile; that takes a loop around [`Self::next`].
     pub async fn run(
         &mut self,
         shutdown: impl Future<Output = ()>,
@@ -198,6 +240,12 @@ impl Server {
             let now = self.io.clock.now();
             match woken {
                 Woken::Datagram(arrived) => self.receive(now, &arrived),
+                Woken::Ended(_, Some(path)) => {
+                    self.turn.client_closed(now, path);
+                    self.follow_events();
+                }
+                // It opens none.
+                Woken::Opened(..) | Woken::Ended(_, None) => {}
                 Woken::Timeout => {
                     self.turn.handle_timeout(now);
                     let refused = self.follow_events();
@@ -220,7 +268,8 @@ impl Server {
     }
 
     fn receive(&mut self, now: Instant, arrived: &Arrived) {
-        let listens = self.listeners.contains(&arrived.path().local);
+        let path = arrived.path();
+        let listens = path.transport == Transport::Tcp || self.listeners.contains(&path.local);
         // On a relayed address everything is data for the client, whatever it looks like.
         let kind = MessageType::peek(self.io.datagram(arrived).payload());
         if listens && kind.is_some_and(|kind| kind.method == Method::BINDING) {
@@ -234,8 +283,10 @@ impl Server {
         // again: another port is chosen.
         for _ in 0..BIND_TRIES {
             let input = self.turn.handle_input(now, self.io.datagram(arrived));
-            if let Input::Forward(_) = input {
-                self.io.carry_out(input);
+            if let Input::Forward(route) = input {
+                if !self.io.forward(route) {
+                    self.turn.unsent();
+                }
                 return;
             }
             let refused = self.follow_events();
@@ -257,11 +308,14 @@ impl Server {
                     client,
                     username,
                 } => self.events.push_back(match self.io.sockets.bind(relayed) {
-                    Ok(_) => ServerEvent::Allocated {
-                        relayed,
-                        client: client.remote,
-                        username,
-                    },
+                    Ok(_) => {
+                        self.io.streams.hold(client);
+                        ServerEvent::Allocated {
+                            relayed,
+                            client: client.remote,
+                            username,
+                        }
+                    }
                     Err(error) => {
                         self.turn.close(relayed);
                         refused = Some(client);
@@ -275,12 +329,22 @@ impl Server {
                     relayed,
                     client,
                     cause,
-                } if self.io.sockets.close(relayed) => self.events.push_back(ServerEvent::Ended {
-                    relayed,
-                    client: client.remote,
-                    cause,
-                }),
-                // Closed because it could not be bound.
+                } if self.io.sockets.close(relayed) => {
+                    self.io.streams.release(self.io.clock.now(), client);
+                    self.events.push_back(ServerEvent::Ended {
+                        relayed,
+                        client: client.remote,
+                        cause,
+                    });
+                }
+                floe_turn::ServerEvent::ClientMoved { from, to, .. } => {
+                    self.io.streams.release(self.io.clock.now(), from);
+                    self.io.streams.hold(to);
+                }
+                floe_turn::ServerEvent::UserWanted(wanted) => {
+                    self.events.push_back(ServerEvent::UserWanted(wanted));
+                }
+                // Closed because it could not be bound; and what only relaying TCP has.
                 _ => {}
             }
         }
@@ -293,6 +357,29 @@ impl Server {
         while let Some(transmit) = self.turn.poll_transmit() {
             if Some(transmit.path) != refused {
                 self.io.send(&transmit);
+            }
+        }
+    }
+}
+
+/// Listens for datagrams and connections at the same address.
+fn listen(
+    sockets: &mut Sockets,
+    streams: &mut Streams,
+    address: SocketAddr,
+) -> io::Result<SocketAddr> {
+    let mut tries = 0..BIND_TRIES;
+    loop {
+        let local = bind_named(sockets, address)?;
+        match streams.listen(local) {
+            Ok(()) => return Ok(local),
+            // The port that was chosen may be taken for TCP.
+            Err(_) if address.port() == 0 && tries.next().is_some() => {
+                sockets.close(local);
+            }
+            Err(error) => {
+                let what = format!("cannot listen on {local} for TCP: {error}");
+                return Err(io::Error::new(error.kind(), what));
             }
         }
     }

@@ -1,7 +1,5 @@
 //! Many UDP sockets, read as one.
 
-mod rotation;
-
 use std::collections::HashMap;
 use std::io;
 use std::net::{SocketAddr, SocketAddrV6};
@@ -12,21 +10,39 @@ use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 use tokio::io::ReadBuf;
 use tokio::net::UdpSocket;
 
-use rotation::{Place, Rotation};
+use crate::rotation::{Place, Rotation};
 
-/// What a driver's sockets have done since they were bound.
+/// What a driver's sockets and connections have done since they were bound.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counters {
-    /// Datagrams received.
+    /// Datagrams received, and frames of connections.
     pub received: u64,
-    /// Datagrams that the operating system took.
+    /// Datagrams that the operating system took, and frames that were taken for a connection.
     pub sent: u64,
     /// Datagrams that it refused: no route, a full buffer, a firewall, too long. To the machine they
-    /// are lost on the way, as any datagram may be.
+    /// are lost on the way, as any datagram may be. And frames for connections that are gone, or cannot
+    /// keep up.
     pub refused: u64,
-    /// Receive calls that failed, for instance because an earlier datagram was answered by ICMP.
+    /// Receive calls that failed, for instance because an earlier datagram was answered by ICMP; and
+    /// connections that could not be accepted.
     pub failed_receives: u64,
+    /// Connections that were closed at once, as there were too many: see
+    /// [`StreamLimits`](crate::StreamLimits).
+    pub turned_away: u64,
+}
+
+impl Counters {
+    /// Of two sets of sockets.
+    pub(crate) const fn with(self, other: Self) -> Self {
+        Self {
+            received: self.received + other.received,
+            sent: self.sent + other.sent,
+            refused: self.refused + other.refused,
+            failed_receives: self.failed_receives + other.failed_receives,
+            turned_away: self.turned_away + other.turned_away,
+        }
+    }
 }
 
 /// The sockets of one driver, by local address.
@@ -99,8 +115,8 @@ impl Sockets {
         self.counters
     }
 
-    /// Sends one datagram. What the operating system refuses is lost, and counted.
-    pub(crate) fn send(&mut self, path: FiveTuple, payload: &[u8]) {
+    /// Sends one datagram; whether the operating system took it. What it refuses is lost, and counted.
+    pub(crate) fn send(&mut self, path: FiveTuple, payload: &[u8]) -> bool {
         let bound = self.by_address.get(&path.local);
         let sent = bound
             .and_then(|&at| self.bound[at].as_ref())
@@ -117,6 +133,7 @@ impl Sockets {
             &mut self.counters.refused
         };
         *counter += 1;
+        sent
     }
 
     /// The next datagram that arrives on any socket: its path, and its length in `buffer`.

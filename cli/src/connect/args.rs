@@ -1,10 +1,12 @@
 //! The arguments, and what they mean to an agent.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
 use clap::ValueEnum;
 use floe_peer::{Credentials, Policy, Role, TurnServer};
+use floe_sansio::Transport;
+use floe_stun::{Host, Scheme, TransportParameter, Uri};
 
 use crate::error::Error;
 
@@ -38,9 +40,16 @@ pub(crate) struct ConnectArgs {
     #[arg(long, value_name = "IP:PORT")]
     stun: Vec<SocketAddr>,
 
-    /// Relay through this TURN server; can be given several times
-    #[arg(long, value_name = "IP:PORT", requires = "user", requires = "pass")]
-    turn: Vec<SocketAddr>,
+    /// Relay through this TURN server: IP:PORT, or a URI such as turn:example.org:3478?transport=tcp.
+    /// Without a transport over UDP, and over TCP where UDP is blocked; can be given several times
+    #[arg(
+        long,
+        value_name = "SERVER",
+        value_parser = turn_server,
+        requires = "user",
+        requires = "pass"
+    )]
+    turn: Vec<Uri>,
 
     /// The user on the TURN servers
     #[arg(long, value_name = "NAME", value_parser = crate::args::prepared)]
@@ -97,6 +106,35 @@ fn seconds(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "a number of seconds from 0 to 86400".into())
 }
 
+/// A URI, or IP:PORT, which stands for one. Not over TLS, which this program does not speak.
+fn turn_server(text: &str) -> Result<Uri, String> {
+    let uri = if let Ok(address) = text.parse::<SocketAddr>() {
+        format!("turn:{address}").parse()
+    } else {
+        text.parse()
+    };
+    let uri: Uri = uri.map_err(|error| format!("neither IP:PORT nor a URI: {error}"))?;
+    if uri.scheme() != Scheme::Turn {
+        return Err("only turn: is spoken here".into());
+    }
+    match uri.transport() {
+        Some(TransportParameter::Other(_)) => Err("the transport is udp or tcp".into()),
+        _ => Ok(uri),
+    }
+}
+
+/// The addresses of a server. A name is looked up as the system does it, without SRV records.
+fn addresses_of(uri: &Uri) -> Result<Vec<SocketAddr>, Error> {
+    let port = uri.port().unwrap_or(uri.scheme().default_port());
+    match uri.host() {
+        Host::Ip(ip) => Ok(vec![SocketAddr::new(*ip, port)]),
+        Host::Name(name) => (name.as_str(), port)
+            .to_socket_addrs()
+            .map(Iterator::collect)
+            .map_err(|error| Error::Argument(format!("cannot look up {name}: {error}"))),
+    }
+}
+
 impl ConnectArgs {
     pub(crate) fn role(&self) -> Role {
         match self.role {
@@ -117,13 +155,22 @@ impl ConnectArgs {
         self.stun.clone()
     }
 
-    pub(crate) fn turn_servers(&self) -> Vec<TurnServer> {
+    pub(crate) fn turn_servers(&self) -> Result<Vec<TurnServer>, Error> {
         let user = self.user.as_deref().unwrap_or_default();
         let pass = self.pass.as_deref().unwrap_or_default();
-        self.turn
-            .iter()
-            .map(|&address| TurnServer::new(address, Credentials::new(user, pass)))
-            .collect()
+        let mut servers = Vec::new();
+        for uri in &self.turn {
+            for address in addresses_of(uri)? {
+                let server = TurnServer::new(address, Credentials::new(user, pass));
+                if uri.admits(Transport::Tcp) {
+                    servers.push(server.clone().over_tcp());
+                }
+                if uri.admits(Transport::Udp) {
+                    servers.push(server);
+                }
+            }
+        }
+        Ok(servers)
     }
 
     pub(crate) fn policy(&self) -> Policy {
@@ -141,5 +188,35 @@ impl ConnectArgs {
             ));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_turn_server_is_an_address_or_a_uri() {
+        for (text, canonical) in [
+            ("192.0.2.1:3478", "turn:192.0.2.1:3478"),
+            ("[2001:db8::1]:3478", "turn:[2001:db8::1]:3478"),
+            ("turn:relay.example.org", "turn:relay.example.org"),
+            (
+                "TURN:192.0.2.1:80?transport=TCP",
+                "turn:192.0.2.1:80?transport=tcp",
+            ),
+        ] {
+            assert_eq!(turn_server(text).unwrap().to_string(), canonical);
+        }
+        for (text, why) in [
+            ("192.0.2.1", "neither IP:PORT nor a URI"),
+            ("turns:relay.example.org", "only turn:"),
+            ("stun:relay.example.org", "only turn:"),
+            ("turn:relay.example.org?transport=sctp", "udp or tcp"),
+            ("turn:", "host is missing"),
+        ] {
+            let error = turn_server(text).unwrap_err();
+            assert!(error.contains(why), "{text}: {error}");
+        }
     }
 }

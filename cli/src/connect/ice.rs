@@ -20,7 +20,7 @@ impl Ice {
         let mut config = Config::new(args.role());
         config.addresses = args.addresses();
         config.stun_servers = args.stun_servers();
-        config.turn_servers = args.turn_servers();
+        config.turn_servers = args.turn_servers()?;
         config.policy = args.policy();
         let agent = Agent::bind(config).map_err(Error::Sockets)?;
         Ok(Self { agent })

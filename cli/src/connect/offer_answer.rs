@@ -27,7 +27,7 @@ impl OfferAnswer {
         let mut config = Config::data_channel(identity);
         config.addresses = args.addresses();
         config.stun_servers = args.stun_servers();
-        config.turn_servers = args.turn_servers();
+        config.turn_servers = args.turn_servers()?;
         config.policy = args.policy();
         Ok(Self {
             connection: Connection::bind(config).map_err(Error::Sockets)?,

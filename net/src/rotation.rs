@@ -7,7 +7,7 @@ use std::task::{Wake, Waker};
 
 /// The queue of the places that were woken, oldest first, and the task that serves it.
 #[derive(Debug, Default)]
-pub(super) struct Rotation(Arc<Mutex<Queue>>);
+pub(crate) struct Rotation(Arc<Mutex<Queue>>);
 
 #[derive(Debug, Default)]
 struct Queue {
@@ -17,7 +17,7 @@ struct Queue {
 
 impl Rotation {
     /// A place of its own for socket `at`, to be looked at from the start.
-    pub(super) fn join(&self, at: usize) -> Place {
+    pub(crate) fn join(&self, at: usize) -> Place {
         let seat = Arc::new(Seat {
             at,
             queued: AtomicBool::new(false),
@@ -29,7 +29,7 @@ impl Rotation {
     }
 
     /// Begins a round for `task`, which is woken for all that comes later; how many places wait.
-    pub(super) fn begin(&self, task: &Waker) -> usize {
+    pub(crate) fn begin(&self, task: &Waker) -> usize {
         let mut queue = lock(&self.0);
         match &mut queue.task {
             Some(known) => known.clone_from(task),
@@ -39,33 +39,33 @@ impl Rotation {
     }
 
     /// The place whose turn it is.
-    pub(super) fn next(&self) -> Option<usize> {
+    pub(crate) fn next(&self) -> Option<usize> {
         lock(&self.0).woken.pop_front()
     }
 }
 
 /// A socket's place in the rotation.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(crate) struct Place {
     seat: Arc<Seat>,
     waker: Waker,
 }
 
 impl Place {
     /// Its turn has come: from now on it can be woken again.
-    pub(super) fn leave(&self) {
+    pub(crate) fn leave(&self) {
         self.seat.queued.store(false, Ordering::Release);
     }
 
     /// There may be more where that came from: back to the end, without waking the task, which is at
     /// work.
-    pub(super) fn return_to(&self, rotation: &Rotation) {
+    pub(crate) fn return_to(&self, rotation: &Rotation) {
         if !self.seat.queued.swap(true, Ordering::AcqRel) {
             lock(&rotation.0).woken.push_back(self.seat.at);
         }
     }
 
-    pub(super) const fn waker(&self) -> &Waker {
+    pub(crate) const fn waker(&self) -> &Waker {
         &self.waker
     }
 }
