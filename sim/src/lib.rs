@@ -120,6 +120,7 @@ mod queue;
 mod random;
 mod session;
 mod simulation;
+mod slab;
 mod stream;
 mod survey;
 mod tcp;

@@ -1,15 +1,18 @@
 //! The living network: packets on their way, hop by hop.
 
+mod content;
+
 use core::net::{IpAddr, SocketAddr};
 
-use bytes::Bytes;
 use floe_sansio::{FiveTuple, Instant, Transmit, Transport};
 
+use self::content::{Content, Framed};
 use crate::log::{Direction, Happening, Incident, Log, NodeId, PacketId};
 use crate::random::{Purpose, Random, entity, pair};
+use crate::slab::Slab;
 use crate::tcp::Segment as TcpSegment;
 use crate::topology::{Addresses, Layer, RouterId, SegmentId, Subnet, Topology, TopologyError};
-use crate::{DropCause, EventQueue, Firewall, HostId, Link, Nat, TcpHeader, Verdict};
+use crate::{DropCause, EventQueue, Firewall, HostId, Link, Nat, Verdict};
 
 /// A packet in more hops than this runs in circles.
 const HOP_LIMIT: u8 = 32;
@@ -25,38 +28,6 @@ pub(crate) enum Event {
     Deadline(HostId),
     /// A deadline of a host's TCP.
     Tcp(HostId),
-}
-
-/// Things in numbered places that are used again.
-#[derive(Clone, Debug)]
-pub(crate) struct Slab<T> {
-    places: Vec<Option<T>>,
-    free: Vec<u32>,
-}
-
-impl<T> Slab<T> {
-    pub(crate) const fn new() -> Self {
-        Self {
-            places: Vec::new(),
-            free: Vec::new(),
-        }
-    }
-
-    pub(crate) fn insert(&mut self, thing: T) -> u32 {
-        if let Some(place) = self.free.pop() {
-            self.places[place as usize] = Some(thing);
-            place
-        } else {
-            self.places.push(Some(thing));
-            self.places.len() as u32 - 1
-        }
-    }
-
-    pub(crate) fn take(&mut self, place: u32) -> Option<T> {
-        let thing = self.places.get_mut(place as usize)?.take()?;
-        self.free.push(place);
-        Some(thing)
-    }
 }
 
 /// Counts of what a network, or one host, has seen.
@@ -158,59 +129,6 @@ struct Packet {
     source: SocketAddr,
     destination: SocketAddr,
     content: Content,
-}
-
-/// What a packet carries. A segment lies in a box, so that datagrams, of which there are more, stay
-/// small.
-#[derive(Clone, Debug)]
-pub(crate) enum Content {
-    Datagram(Bytes),
-    Segment(Box<Framed>),
-}
-
-/// A TCP segment.
-#[derive(Clone, Debug)]
-pub(crate) struct Framed {
-    header: TcpHeader,
-    payload: Bytes,
-    /// Whether a bit of it was flipped.
-    is_damaged: bool,
-}
-
-impl Content {
-    pub(crate) fn payload(&self) -> &Bytes {
-        match self {
-            Self::Datagram(payload) => payload,
-            Self::Segment(segment) => &segment.payload,
-        }
-    }
-
-    pub(crate) fn header(&self) -> Option<TcpHeader> {
-        match self {
-            Self::Datagram(_) => None,
-            Self::Segment(segment) => Some(segment.header),
-        }
-    }
-
-    /// Flips the bit that `draw` picks below a bound; whether there was one. Which one of a segment
-    /// makes no difference: its checksum tells.
-    fn flip(&mut self, draw: impl FnOnce(u64) -> u64) -> bool {
-        match self {
-            Self::Segment(segment) => segment.is_damaged = true,
-            Self::Datagram(payload) if payload.is_empty() => return false,
-            Self::Datagram(payload) => {
-                let bit = draw(payload.len() as u64 * 8);
-                let mut bytes = payload.to_vec();
-                bytes[(bit / 8) as usize] ^= 1 << (bit % 8);
-                *payload = bytes.into();
-            }
-        }
-        true
-    }
-
-    fn is_damaged(&self) -> bool {
-        matches!(self, Self::Segment(segment) if segment.is_damaged)
-    }
 }
 
 /// A packet that has reached a host.

@@ -7,7 +7,8 @@ use floe_sansio::{Datagram, HEADROOM, Input, Instant, TAILROOM, Transmit, Transp
 
 use crate::endpoint::{Endpoint, Message};
 use crate::log::{Happening, Incident, Log};
-use crate::network::{Arrival, Event, Network, Slab};
+use crate::network::{Arrival, Event, Network};
+use crate::slab::Slab;
 use crate::tcp::Stack;
 use crate::{DropCause, EventQueue, HostId, StreamEvent, TcpConfig, Topology, TopologyError};
 
