@@ -305,10 +305,10 @@ impl<'a> AttributeValue<'a> {
             | Self::SdpLang(text)
             | Self::Control(text) => out.extend_from_slice(text.as_bytes()),
             Self::IcePacing(number) | Self::MaxMessageSize(number) | Self::Quality(number) => {
-                put_number(out, *number)
+                put_number(out, *number);
             }
             Self::Ptime(number) | Self::MaxPtime(number) | Self::Framerate(number) => {
-                number.write(out)
+                number.write(out);
             }
             Self::SctpPort(port) => put_number(out, (*port).into()),
             Self::IcePwd(password) => put(out, &[password.0.as_bytes()]),

@@ -361,14 +361,10 @@ impl<'a> Connection<'a> {
         put(out, &[self.network.as_bytes(), b" "]);
         put(out, &[self.address_type.as_bytes(), b" "]);
         self.address.write(out);
-        for number in [
-            self.ttl.map(u32::from),
-            (self.count != 1).then_some(self.count),
-        ] {
-            if let Some(number) = number {
-                out.push(b'/');
-                put_number(out, number.into());
-            }
+        let count = (self.count != 1).then_some(self.count);
+        for number in self.ttl.map(u32::from).into_iter().chain(count) {
+            out.push(b'/');
+            put_number(out, number.into());
         }
     }
 }
@@ -620,7 +616,7 @@ fn key(input: &[u8]) -> Parsed<'_, ()> {
     }
 }
 
-impl<'a> Field<'a> {
+impl Field<'_> {
     /// The type letter of its line.
     pub fn letter(&self) -> u8 {
         match self {

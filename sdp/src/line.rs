@@ -201,16 +201,15 @@ pub(crate) fn split(text: &[u8], start: usize, lenient: bool) -> Split {
     };
     let entry = match *body {
         [letter, b'=', ..] if letter != b' ' => entry(letter, start + 2),
-        _ => match loose(body).filter(|_| lenient) {
-            Some((letter, value)) => {
+        _ => {
+            if let Some((letter, value)) = loose(body).filter(|_| lenient) {
                 trouble = trouble.or(Some((ErrorKind::StrayBlank, start)));
                 entry(letter, start + value)
-            }
-            None => {
+            } else {
                 trouble = Some((ErrorKind::NotALine, start + body.len().min(1)));
                 entry(0, end)
             }
-        },
+        }
     };
     if trouble.is_none() && entry.letter != 0 && entry.value == entry.end {
         trouble = Some((ErrorKind::EmptyValue, entry.value as usize));

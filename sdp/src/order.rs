@@ -79,7 +79,7 @@ impl Order {
     }
 
     /// Whether there has been no line.
-    pub(crate) fn is_untouched(&self) -> bool {
+    pub(crate) fn is_untouched(self) -> bool {
         self.last == 0
     }
 

@@ -59,7 +59,7 @@ impl ImageRange<'_> {
         match self {
             Self::One(one) => one == number,
             Self::Steps(from, step, to) => {
-                (from..=to).contains(&number) && (number - from).is_multiple_of(step.max(1))
+                (from..=to).contains(&number) && (number - from) % step.max(1) == 0
             }
             Self::OneOf(list) => list.split(',').any(|item| item.parse() == Ok(number)),
         }
