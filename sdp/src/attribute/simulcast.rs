@@ -240,7 +240,9 @@ impl Simulcast<'_> {
         simulcast.set(first, streams);
         let (after, second) = grammar::after(b' ', one)(rest)?;
         match second {
-            Some((direction, _)) if direction == first => return fail(rest),
+            Some((direction, _)) if direction == first => {
+                return fail(rest.get(1..).unwrap_or_default());
+            }
             Some((direction, streams)) => simulcast.set(direction, streams),
             None => {}
         }
