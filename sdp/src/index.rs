@@ -112,6 +112,8 @@ pub(crate) struct Reader {
     keep: bool,
     lines: usize,
     sections: usize,
+    /// Where the last line begins, if it has no end.
+    unended: Option<u32>,
     order: Order,
     level: Level,
 }
@@ -132,6 +134,7 @@ impl Reader {
             keep,
             lines: 0,
             sections: 0,
+            unended: None,
             order: Order::default(),
             level: Level::default(),
         }
@@ -189,6 +192,8 @@ impl Reader {
             self.index.entries.push(entry);
         }
         self.lines += 1;
+        let ended = matches!(line.raw().last(), Some(b'\n' | b'\r'));
+        self.unended = (!ended).then_some(entry.start);
         Ok(())
     }
 
@@ -353,21 +358,25 @@ impl Reader {
 
     /// Behind the last line, at the end of the text.
     pub(crate) fn end(&mut self, offset: usize) -> Result<(), Error> {
-        let end = |kind, line| Error {
+        let lines = self.lines as u32;
+        let (line, column) = match self.unended {
+            Some(start) => (lines, offset as u32 - start + 1),
+            None => (lines + 1, 1),
+        };
+        let end = |kind| Error {
             kind,
             line,
-            column: 1,
+            column,
             offset,
             span: 0,
         };
-        let number = self.lines as u32 + 1;
         if self.order.is_untouched() {
-            return Err(end(ErrorKind::MissingLine('v'), number));
+            return Err(end(ErrorKind::MissingLine('v')));
         }
         // A section without c= stands before the end, where lines may be missing.
         self.require_connection()?;
         let mut order = self.order;
-        order.require_head(0, |kind| self.report(end(kind, number)))?;
+        order.require_head(0, |kind| self.report(end(kind)))?;
         self.index.warnings.sort_by_key(|warning| warning.offset);
         Ok(())
     }

@@ -206,7 +206,12 @@ pub(crate) fn split(text: &[u8], start: usize, lenient: bool) -> Split {
                 trouble = trouble.or(Some((ErrorKind::StrayBlank, start)));
                 entry(letter, start + value)
             } else {
-                trouble = Some((ErrorKind::NotALine, start + body.len().min(1)));
+                let no_line = (ErrorKind::NotALine, start + body.len().min(1));
+                // Where a NUL cuts it short, that counts, unless strict mode stops before it.
+                let cut = trouble.filter(|(kind, at)| {
+                    *kind == ErrorKind::ForbiddenByte && (lenient || *at <= no_line.1)
+                });
+                trouble = cut.or(Some(no_line));
                 entry(0, end)
             }
         }
