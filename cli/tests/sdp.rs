@@ -128,7 +128,7 @@ F: 2 errors, 0 warnings
 fn an_offer_is_explained() {
     let output = printed(&["sdp", "explain", &path("manner/firefox-offer.sdp")]);
     for line in [
-        "session 85 lines, 3 sections",
+        "session 79 lines, 3 sections",
         "  group       BUNDLE 0 1 2",
         "section 0 audio UDP/TLS/RTP/SAVPF",
         "  address     192.0.2.10 port 54609",
