@@ -89,7 +89,7 @@ fn times_bandwidths_and_ports_mean_what_the_rfc_says() {
     );
 }
 
-/// req: SDP-5.6-3
+/// req: SDP-5.6-3, JSEP-5.8-1
 #[test]
 fn names_of_contacts_stand_in_brackets() {
     let with = |line: &str| format!("v=0\no=- 1 1 IN IP4 0.0.0.0\ns=-\n{line}\nt=0 0\n");
