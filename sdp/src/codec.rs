@@ -3,7 +3,7 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use crate::grammar::is_token;
+use crate::grammar::TOKEN;
 
 /// An RTP payload format with the number it is sent under.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,8 +115,7 @@ impl Codec {
         let text =
             |text: &String| !text.is_empty() && !text.bytes().any(|byte| b"\0\r\n".contains(&byte));
         matches!(self.payload_type, 0..=63 | 96..=127)
-            && !self.name.is_empty()
-            && self.name.bytes().all(is_token)
+            && TOKEN.is(self.name.as_bytes())
             && self.clock_rate > 0
             && self.channels != Some(0)
             && self.parameters.as_ref().is_none_or(text)

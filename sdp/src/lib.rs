@@ -8,8 +8,9 @@
 //!
 //! | layer | what it is |
 //! |---|---|
-//! | [`Session`] | a description as an index of borrowed lines; prints back byte for byte |
-//! | [`Attribute`], [`AttributeValue`] | typed views of attributes, read when asked for |
+//! | [`Session`] | a description as an index of borrowed lines, strict or lenient; prints back byte for byte |
+//! | [`Field`], [`AttributeValue`] | typed values of lines and attributes, read when asked for, and written |
+//! | [`SessionBuf`], [`Builder`] | a description of its own: edited line by line, or made |
 //! | [`ice`] | the grammar of ICE candidates and credentials |
 //! | [`Negotiator`] | offer/answer over one bundled transport, as browsers do it |
 //!
@@ -52,15 +53,15 @@
 //!
 //! | RFC | left out |
 //! |---|---|
-//! | 8866 SDP | editing; a lenient mode (unknown line types and an empty `s=` are refused); e-mail addresses are checked only as far as `x@y`; `ptime`, `lang`, `framerate` and the like stay untyped |
+//! | 8866 SDP | e-mail addresses are checked only as far as `x@y`; `cat`, `keywds`, `orient` and `type` stay untyped; text is bytes, whatever `charset` says |
 //! | 3264 offer/answer | multicast; hold and capability descriptions are the owner's business |
 //! | 5888 grouping | groups other than BUNDLE are ignored |
 //! | 9143 BUNDLE | more than one transport: a section outside of the first one's group is refused. `rtcp-mux` is written in every RTP section, since RFC 9429 §5.8.3 and browsers look for it in each |
 //! | 9429 JSEP | policies other than must-bundle; simulcast, `msid`, `rid`, `rtx`, FEC, `rtcp-fb`: unknown formats and attributes are left out of answers |
-//! | 8839 ICE in SDP | `remote-candidates`; separate RTCP components |
+//! | 8839 ICE in SDP | `remote-candidates` is read and not used; separate RTCP components |
 //! | 8840 trickle ICE | the SIP fragment body; candidates are read as browsers signal them |
 //! | 8122, 8842 DTLS | the handshake itself |
-//! | 8841 SCTP over DTLS | the older `sctpmap` |
+//! | 8841 SCTP over DTLS | the older `sctpmap` is read and not negotiated |
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -68,26 +69,36 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
-mod attribute;
+pub mod attribute;
+mod builder;
 mod codec;
 mod direction;
 mod document;
 mod dtls;
+mod edit;
 mod error;
 mod field;
 mod grammar;
 pub mod ice;
+mod index;
 mod limits;
+mod line;
 mod negotiator;
+mod order;
 
 pub use attribute::{Attribute, AttributeValue, Extmap, Fmtp, Group, Password, Rtpmap, Words};
+pub use builder::Builder;
 pub use codec::Codec;
 pub use direction::Direction;
-pub use document::{Line, Media, Session};
-pub use dtls::{DtlsIdentity, DtlsRole, Fingerprint, FingerprintError, Setup};
-pub use error::{Error, ErrorKind};
-pub use field::{Address, Connection, MediaLine, Origin};
+pub use document::{Media, Session};
+pub use dtls::{DtlsIdentity, DtlsRole, Fingerprint, FingerprintError, FingerprintRef, Setup};
+pub use edit::{Level, SessionBuf};
+pub use error::{Error, ErrorKind, Rendered};
+pub use field::{
+    Address, Bandwidth, BandwidthKind, Connection, Field, MediaLine, Origin, Repeat, Time, Zone,
+};
 pub use limits::Limits;
+pub use line::Line;
 pub use negotiator::{
     DataChannel, DescriptionKind, LocalTransport, MediaKind, Misuse, Negotiated, NegotiatedSection,
     NegotiationError, Negotiator, NegotiatorConfig, RemoteDescription, RemoteSection,

@@ -111,6 +111,10 @@ impl<'a> Level<'a> {
                     level.ignored_candidates += 1;
                     continue;
                 }
+                // Whatever it says.
+                Err(_) if matches!(attribute.name(), "crypto" | "key-mgmt") => {
+                    return Err(violation(Violation::ForbiddenKeying, section));
+                }
                 Err(error) => return Err(error.into()),
             };
             match value {
@@ -127,11 +131,11 @@ impl<'a> Level<'a> {
                 Value::IceLite => level.lite = true,
                 Value::IceMismatch => level.mismatch = true,
                 Value::Candidate(candidate) if candidate.component == 1 => {
-                    level.candidates.push(*candidate);
+                    level.candidates.push(candidate.into());
                 }
                 Value::Candidate(_) => level.ignored_candidates += 1,
                 Value::EndOfCandidates => level.end_of_candidates = true,
-                Value::Fingerprint(fingerprint) => level.fingerprints.push(fingerprint),
+                Value::Fingerprint(fingerprint) => level.fingerprints.push(fingerprint.into()),
                 Value::Setup(setup) => once(&mut level.setup, setup, section)?,
                 Value::TlsId(id) => once(&mut level.tls_id, id, section)?,
                 Value::SctpPort(port) => once(&mut level.sctp_port, port, section)?,
@@ -143,10 +147,10 @@ impl<'a> Level<'a> {
                 }
                 Value::RtcpMux => level.rtcp_mux = true,
                 Value::RtcpMuxOnly => level.rtcp_mux_only = true,
-                Value::ForbiddenKeying => {
+                Value::Crypto(_) | Value::KeyMgmt(_) => {
                     return Err(violation(Violation::ForbiddenKeying, section));
                 }
-                Value::Extmap(_) | Value::Other => {}
+                _ => {}
             }
         }
         Ok(level)
@@ -208,6 +212,7 @@ impl Description {
     ) -> Result<Self, NegotiationError> {
         let session = Session::parse_with(text, limits)?;
         let origin = session.origin();
+        let origin = origin.ok_or_else(|| violation(Violation::OriginRange, None))?;
         // RFC 3264 §5: both are 64-bit signed numbers.
         for number in [origin.session_id, origin.session_version] {
             if number.parse::<i64>().is_err() {

@@ -320,12 +320,7 @@ impl Negotiator {
         slots: Vec<Slot>,
     ) -> Result<String, NegotiationError> {
         // An own text is read as one of the other side's would be: what is kept is what it says.
-        let limits = Limits {
-            max_bytes: usize::MAX,
-            max_lines: usize::MAX,
-            max_media: usize::MAX,
-        };
-        let description = Description::read(kind, text.as_bytes(), &limits)?;
+        let description = Description::read(kind, text.as_bytes(), &Limits::NONE)?;
         self.check_local(kind, &description)?;
         self.version += 1;
         self.created = Some(Created {
