@@ -189,8 +189,8 @@ fn roles_follow_from_who_offers() {
         );
         let (one, two) = (one.negotiated().unwrap(), two.negotiated().unwrap());
         assert!(one.local_offered && !two.local_offered);
-        assert_eq!(one.dtls_role, Some(DtlsRole::Server));
-        assert_eq!(two.dtls_role, Some(DtlsRole::Client));
+        assert_eq!(one.dtls_role(), Some(DtlsRole::Server));
+        assert_eq!(two.dtls_role(), Some(DtlsRole::Client));
         assert_eq!(one.sctp.unwrap().remote_port, 5000);
         let none = |event: &Event| matches!(event, Event::RoleChanged(_));
         assert_eq!(count(&pair.events.concat(), none), 0);

@@ -27,24 +27,25 @@
 //! let offer = include_bytes!("../tests/data/data-offer.sdp");
 //! let mut negotiator = Negotiator::new(NegotiatorConfig::new(4711, Vec::new()))?;
 //! let remote = negotiator.set_remote(DescriptionKind::Offer, offer)?;
-//! let transport = remote.transport.unwrap();
-//! assert_eq!(transport.credentials.ufrag(), "4UuL");
+//! let transport = remote.transport().unwrap();
+//! assert_eq!(transport.credentials.as_ref().unwrap().ufrag(), "4UuL");
 //! assert_eq!(transport.candidates.len(), 2);
 //!
 //! let answer = negotiator.create_answer(&LocalTransport {
-//!     credentials: &IceCredentials::new("floe", "0123456789abcdef012345").unwrap(),
+//!     credentials: Some(&IceCredentials::new("floe", "0123456789abcdef012345").unwrap()),
 //!     pacing: None,
 //!     candidates: &[],
 //!     end_of_candidates: false,
-//!     dtls: &DtlsIdentity {
+//!     dtls: Some(&DtlsIdentity {
 //!         fingerprints: vec![Fingerprint::sha256([7; 32])],
 //!         setup: Setup::Actpass,
 //!         tls_id: None,
-//!     },
+//!     }),
 //!     lite: false,
+//!     address: None,
 //! })?;
 //! negotiator.set_local(DescriptionKind::Answer, &answer)?;
-//! assert_eq!(negotiator.negotiated().unwrap().dtls_role, Some(DtlsRole::Client));
+//! assert_eq!(negotiator.negotiated().unwrap().dtls_role(), Some(DtlsRole::Client));
 //! # Ok::<(), floe_sdp::NegotiationError>(())
 //! ```
 //!
@@ -89,7 +90,10 @@ pub use error::{Error, ErrorKind};
 pub use field::{Address, Connection, MediaLine, Origin};
 pub use limits::Limits;
 pub use negotiator::{
-    DataChannel, DescriptionKind, LocalTransport, MediaKind, Misuse, Negotiated, NegotiatedSection,
-    NegotiationError, Negotiator, NegotiatorConfig, RemoteDescription, RemoteSection,
-    RemoteTransport, Rtp, Sctp, SectionConfig, SignalingState, Violation,
+    BundlePolicy, DataChannel, DescriptionKind, Effects, Glare, HeaderExtension, LocalTransport,
+    LocalTransports, MediaKind, Misuse, Negotiated, NegotiatedSection, NegotiatedTransport,
+    NegotiationError, Negotiator, NegotiatorConfig, Profile, RemoteCandidate, RemoteDescription,
+    RemoteSection, RemoteTransport, Rid, Rtp, Sctp, SectionConfig, SectionEffect, SignalingState,
+    Transport, TransportEffect, TransportId, Violation, check_answer, check_exchange,
+    check_reoffer,
 };
