@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use crate::grammar::is_token;
+use crate::grammar::TOKEN;
 
 /// Encoding name of retransmissions, and the parameter that says of what.
 const RTX: &str = "rtx";
@@ -159,8 +159,7 @@ impl Codec {
         let text =
             |text: &String| !text.is_empty() && !text.bytes().any(|byte| b"\0\r\n".contains(&byte));
         matches!(self.payload_type, 0..=63 | 96..=127)
-            && !self.name.is_empty()
-            && self.name.bytes().all(is_token)
+            && TOKEN.is(self.name.as_bytes())
             && self.clock_rate > 0
             && self.channels != Some(0)
             && self.parameters.as_ref().is_none_or(text)

@@ -69,31 +69,41 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
-mod attribute;
+pub mod attribute;
+mod builder;
 mod codec;
 mod direction;
 mod document;
 mod dtls;
+mod edit;
 mod error;
 mod field;
 mod grammar;
 pub mod ice;
+mod index;
 mod limits;
+mod line;
 mod negotiator;
+mod order;
 
 pub use attribute::{Attribute, AttributeValue, Extmap, Fmtp, Group, Password, Rtpmap, Words};
+pub use builder::Builder;
 pub use codec::Codec;
 pub use direction::Direction;
-pub use document::{Line, Media, Session};
-pub use dtls::{DtlsIdentity, DtlsRole, Fingerprint, FingerprintError, Setup};
-pub use error::{Error, ErrorKind};
-pub use field::{Address, Connection, MediaLine, Origin};
+pub use document::{Media, Session};
+pub use dtls::{DtlsIdentity, DtlsRole, Fingerprint, FingerprintError, FingerprintRef, Setup};
+pub use edit::{Level, SessionBuf};
+pub use error::{Error, ErrorKind, Rendered};
+pub use field::{
+    Address, Bandwidth, BandwidthKind, Connection, Field, MediaLine, Origin, Repeat, Time, Zone,
+};
 pub use limits::Limits;
+pub use line::Line;
 pub use negotiator::{
     BundlePolicy, DataChannel, DescriptionKind, Effects, Glare, HeaderExtension, LocalTransport,
     LocalTransports, MediaKind, Misuse, Negotiated, NegotiatedSection, NegotiatedTransport,
     NegotiationError, Negotiator, NegotiatorConfig, Profile, RemoteCandidate, RemoteDescription,
-    RemoteSection, RemoteTransport, Rid, Rtp, Sctp, SectionConfig, SectionEffect, SignalingState,
-    Transport, TransportEffect, TransportId, Violation, check_answer, check_exchange,
+    RemoteSection, RemoteTransport, Rtp, Sctp, SectionConfig, SectionEffect, SignalingState,
+    Stream, Transport, TransportEffect, TransportId, Violation, check_answer, check_exchange,
     check_reoffer,
 };

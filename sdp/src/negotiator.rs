@@ -26,6 +26,6 @@ pub use error::{Misuse, NegotiationError, Violation};
 pub use machine::{DescriptionKind, Negotiator, SignalingState};
 pub use negotiated::{Negotiated, NegotiatedSection, NegotiatedTransport, Sctp};
 pub use remote::{MediaKind, RemoteDescription, RemoteSection};
-pub use rtp::{HeaderExtension, Rid};
+pub use rtp::{HeaderExtension, Stream};
 pub use transport::{LocalTransport, LocalTransports, RemoteTransport, Transport, TransportId};
 pub use trickle::RemoteCandidate;

@@ -239,7 +239,10 @@ fn ids_of_any_length_are_kept() {
     let text =
         "v=0\no=- 1234567890123456789012345 9999999999999999999999999 IN IP4 0.0.0.0\ns=-\nt=0 0\n";
     let session = Session::parse(text.as_bytes()).unwrap();
-    assert_eq!(session.origin().session_id, "1234567890123456789012345");
+    assert_eq!(
+        session.origin().unwrap().session_id,
+        "1234567890123456789012345"
+    );
 }
 
 #[test]
@@ -249,6 +252,7 @@ fn limits_hold_at_their_value_and_not_beyond() {
         max_bytes: text.len(),
         max_lines: 6,
         max_media: 1,
+        ..Limits::DEFAULT
     };
     assert!(Session::parse_with(text.as_bytes(), &exact).is_ok());
     let kind = |limits| {

@@ -296,11 +296,7 @@ fn a_huge_offer_is_read_and_answered_as_any_other() {
             .set_remote(Offer, text.as_bytes())
             .is_err()
     );
-    config.limits = Limits {
-        max_bytes: usize::MAX,
-        max_lines: usize::MAX,
-        max_media: usize::MAX,
-    };
+    config.limits = Limits::NONE;
     let mut owner = Owner::with(config);
     let remote = owner.take(Offer, &text).unwrap();
     assert_eq!(remote.sections.len(), count);

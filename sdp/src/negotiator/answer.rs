@@ -9,7 +9,7 @@ use crate::negotiator::description::{DATA_CHANNEL, Description, Section};
 use crate::negotiator::local::Locals;
 use crate::negotiator::machine::{Exchange, Pending, Slot};
 use crate::negotiator::rtp::{
-    HeaderExtension, Rid, common_codecs, common_extensions, simulcast_streams,
+    HeaderExtension, Stream, common_codecs, common_extensions, simulcast_streams,
 };
 use crate::negotiator::transport::{LocalTransport, RemoteTransport};
 use crate::negotiator::write::{Destination, RtpLines, Writer};
@@ -25,7 +25,7 @@ pub(super) enum Accepted {
         direction: Direction,
         extensions: Vec<HeaderExtension>,
         /// Streams of a simulcast that are sent, and that are received.
-        rids: [Vec<Rid>; 2],
+        rids: [Vec<Stream>; 2],
     },
 }
 
@@ -252,7 +252,7 @@ fn common_streams(
     rtp: &Rtp,
     direction: Direction,
     codecs: &[Codec],
-) -> [Vec<Rid>; 2] {
+) -> [Vec<Stream>; 2] {
     let Some([their_send, their_receive]) = &section.simulcast else {
         return [Vec::new(), Vec::new()];
     };

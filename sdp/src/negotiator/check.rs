@@ -2,7 +2,6 @@
 //! on all that it takes.
 
 use alloc::collections::{BTreeMap, BTreeSet};
-use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::negotiator::description::{Description, Section};
@@ -270,8 +269,8 @@ pub(super) fn fits_offer(
         if !given.live {
             continue;
         }
-        // What has no transport of its own lives in its group or not at all (RFC 9143 §7.3.2).
-        if !asked.live || (given.group.is_none() && !asked.own_transport) {
+        // What is bundle-only lives in its group or not at all (RFC 9143 §7.3.2).
+        if !asked.live || (given.group.is_none() && asked.bundle_only) {
             return Err(fail(Violation::NotOffered));
         }
         if !given.direction.may_answer(asked.direction) {
@@ -285,12 +284,11 @@ pub(super) fn fits_offer(
         if given.rtcp_mux && !muxed {
             return Err(fail(Violation::RtcpMux));
         }
-        let setup = |description: &Description| {
-            let transport = description.transport_of(index)?;
-            Some(transport.dtls.as_ref()?.setup)
-        };
         if given.tag == Some(index) {
-            match (setup(offer), setup(answer)) {
+            // A group has one association; what leaves it has its own.
+            let speaks = asked.tag.and_then(|tag| offer.sections.get(tag));
+            let asked = speaks.filter(|_| given.group.is_some()).unwrap_or(asked);
+            match (asked.setup, given.setup) {
                 (Some(Setup::Active), Some(Setup::Active))
                 | (Some(Setup::Passive), Some(Setup::Passive))
                 | (_, Some(Setup::Actpass)) => return Err(fail(Violation::Setup)),
@@ -342,11 +340,9 @@ fn check_streams(asked: &Section, given: &Section) -> Result<(), Violation> {
     };
     let offered = asked.simulcast.as_ref().ok_or(Violation::Simulcast)?;
     for (given, offered) in simulcast.iter().zip(offered.iter().rev()) {
-        let bare = |id: &String| String::from(id.strip_prefix('~').unwrap_or(id));
-        let known: BTreeSet<_> = offered.iter().flatten().map(bare).collect();
-        if given.len() > offered.len()
-            || !given.iter().flatten().all(|id| known.contains(&bare(id)))
-        {
+        let known: BTreeSet<_> = offered.iter().flatten().collect();
+        let unknown = given.iter().flatten().any(|id| !known.contains(id));
+        if given.len() > offered.len() || unknown {
             return Err(Violation::Simulcast);
         }
     }

@@ -3,7 +3,7 @@
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
-use crate::negotiator::rtp::{HeaderExtension, MAX_STREAMS, MID_EXTENSION, RID_EXTENSION, Rid};
+use crate::negotiator::rtp::{HeaderExtension, MAX_STREAMS, MID_EXTENSION, RID_EXTENSION, Stream};
 use crate::negotiator::{MediaKind, Misuse};
 use crate::{Codec, Direction, Limits};
 
@@ -178,7 +178,7 @@ pub struct Rtp {
     /// Header extensions; that of the mid goes without saying.
     pub extensions: Vec<HeaderExtension>,
     /// The streams of a simulcast that this side would send (RFC 8853), best first; at most 16.
-    pub send_rids: Vec<Rid>,
+    pub send_rids: Vec<Stream>,
     /// How many streams of a simulcast this side receives; 0 is no simulcast.
     pub max_receive_rids: usize,
 }
@@ -198,7 +198,7 @@ impl Rtp {
     /// The same with these streams to send, and the extension that tells them apart under the
     /// first id that is free.
     #[must_use]
-    pub fn with_simulcast(mut self, rids: Vec<Rid>) -> Self {
+    pub fn with_simulcast(mut self, rids: Vec<Stream>) -> Self {
         self.send_rids = rids;
         self.tell_streams_apart()
     }
@@ -243,8 +243,8 @@ impl Rtp {
         }
         let names: BTreeSet<&str> = self.send_rids.iter().map(|rid| rid.id.as_str()).collect();
         let distinct = names.len() == self.send_rids.len() && names.len() <= MAX_STREAMS;
-        if !distinct || !self.send_rids.iter().all(Rid::is_valid) {
-            return Err(Misuse::Rid);
+        if !distinct || !self.send_rids.iter().all(Stream::is_valid) {
+            return Err(Misuse::Stream);
         }
         Ok(())
     }

@@ -10,10 +10,10 @@ use crate::field::Address;
 use crate::ice::{Candidate, CandidateAddress, IceCredentials};
 use crate::negotiator::error::{Place, violation};
 use crate::negotiator::level::Level;
-use crate::negotiator::rtp::{HeaderExtension, Rid, Streams};
+use crate::negotiator::rtp::{HeaderExtension, Stream, Streams};
 use crate::negotiator::transport::{RemoteTransport, TransportId};
 use crate::negotiator::{DescriptionKind, MediaKind, NegotiationError, Violation};
-use crate::{Codec, Direction, DtlsIdentity, Limits, Media, Session};
+use crate::{Codec, Direction, DtlsIdentity, Limits, Media, Session, Setup};
 
 pub(crate) const DATA_CHANNEL: &str = "webrtc-datachannel";
 
@@ -65,8 +65,10 @@ pub(crate) struct Section {
     pub(crate) bundle_only: bool,
     /// The section that speaks for this one's transport; `None` if it is refused.
     pub(crate) tag: Option<usize>,
-    /// Whether it could be without the others of its group.
+    /// Whether it has a transport of its own, if only for the case that it is not bundled.
     pub(crate) own_transport: bool,
+    /// Its own `setup`, or that of the session.
+    pub(crate) setup: Option<Setup>,
     /// What JSEP misses in a section with a transport.
     pub(crate) missing: Option<Violation>,
     /// The BUNDLE group it is in, by its place in [`Description::groups`].
@@ -76,7 +78,7 @@ pub(crate) struct Section {
     pub(crate) codecs: Vec<Codec>,
     pub(crate) extensions: Vec<HeaderExtension>,
     /// Streams that are sent, and streams that are received.
-    pub(crate) rids: [Vec<Rid>; 2],
+    pub(crate) rids: [Vec<Stream>; 2],
     pub(crate) simulcast: Option<[Streams; 2]>,
     /// Whether it is a data section.
     pub(crate) is_data: bool,
@@ -103,6 +105,7 @@ impl Description {
     ) -> Result<Self, NegotiationError> {
         let session = Session::parse_with(text, limits)?;
         let origin = session.origin();
+        let origin = origin.ok_or_else(|| violation(Violation::OriginRange, Place::NONE))?;
         // RFC 3264 §5: both are 64-bit signed numbers.
         let number = |text: &str| {
             let number = text.parse::<i64>();
@@ -132,9 +135,9 @@ impl Description {
         }
         let groups = read_groups(&top, bundle, &mut sections)?;
         for (section, level) in sections.iter_mut().zip(&levels) {
-            // RFC 9143 §6: bundle-only means something in offers and in groups only.
-            section.bundle_only =
-                kind == DescriptionKind::Offer && level.bundle_only && section.group.is_some();
+            // RFC 9143 §6: bundle-only means something in offers, in groups and with port 0 only.
+            let counts = kind == DescriptionKind::Offer && section.group.is_some();
+            section.bundle_only = level.bundle_only && counts && section.port == 0;
             section.live = section.port != 0 || section.bundle_only;
         }
         find_tags(&mut sections, &groups)?;
@@ -341,6 +344,7 @@ impl Section {
             bundle_only: false,
             tag: None,
             own_transport: false,
+            setup: level.setup.or(top.setup),
             missing: None,
             group: None,
             mid: level.mid.map(ToString::to_string),

@@ -118,7 +118,7 @@ pub enum Misuse {
     /// A header extension with an id outside of 1..=14, without a name, or given twice.
     Extension,
     /// A stream whose name or restrictions cannot be written, given twice, or one too many.
-    Rid,
+    Stream,
     /// No section of the owner's has this index.
     NoSuchSection,
     /// Two transports have the same ufrag.
@@ -196,7 +196,7 @@ impl Misuse {
     fn text(self) -> &'static str {
         match self {
             Self::Extension => "header extensions cannot be offered",
-            Self::Rid => "streams cannot be offered",
+            Self::Stream => "streams cannot be offered",
             Self::NoSuchSection => "no such section",
             Self::SharedCredentials => "two transports with the same ufrag",
             Self::UnlikeTransports => "transports differ in pacing or lite",

@@ -1,11 +1,13 @@
 //! The attributes of one level of a description, read once.
 
-use alloc::string::ToString;
+use alloc::format;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use crate::attribute::StreamDirection;
 use crate::ice::Candidate;
 use crate::negotiator::error::{Place, violation};
-use crate::negotiator::rtp::{HeaderExtension, Rid, Streams, read_rid, read_simulcast};
+use crate::negotiator::rtp::{HeaderExtension, Stream, Streams, read_simulcast};
 use crate::negotiator::{NegotiationError, Violation};
 use crate::{Attribute, AttributeValue, Codec, Direction, Fingerprint, Fmtp, Group, Rtpmap, Setup};
 
@@ -36,10 +38,10 @@ pub(super) struct Level<'a> {
     rtpmaps: Vec<Rtpmap<'a>>,
     fmtps: Vec<Fmtp<'a>>,
     /// `rtcp-fb` of one format, or of all.
-    feedback: Vec<(Option<u8>, &'a str)>,
+    feedback: Vec<(Option<u8>, String)>,
     pub(super) extensions: Vec<HeaderExtension>,
     /// Streams that are sent, and streams that are received.
-    pub(super) rids: [Vec<Rid>; 2],
+    pub(super) rids: [Vec<Stream>; 2],
     pub(super) simulcast: Option<[Streams; 2]>,
     /// The line of keying that WebRTC forbids.
     pub(super) forbidden_keying: Option<u32>,
@@ -59,6 +61,13 @@ impl<'a> Level<'a> {
                     level.ignored_candidates += 1;
                     continue;
                 }
+                // What names keys is refused, whatever it says; streams that cannot be read are
+                // none (RFC 8851 §6).
+                Err(_) if matches!(attribute.name(), "crypto" | "key-mgmt") => {
+                    level.note_keying(attribute.line().number());
+                    continue;
+                }
+                Err(_) if matches!(attribute.name(), "rid" | "simulcast") => continue,
                 Err(error) => return Err(error.into()),
             };
             level
@@ -95,11 +104,11 @@ impl<'a> Level<'a> {
             Value::IceLite => self.lite = true,
             Value::IceMismatch => self.mismatch = true,
             Value::Candidate(candidate) if candidate.component == 1 => {
-                self.candidates.push(*candidate);
+                self.candidates.push(candidate.into());
             }
             Value::Candidate(_) => self.ignored_candidates += 1,
             Value::EndOfCandidates => self.end_of_candidates = true,
-            Value::Fingerprint(fingerprint) => self.fingerprints.push(fingerprint),
+            Value::Fingerprint(fingerprint) => self.fingerprints.push(fingerprint.into()),
             Value::Setup(setup) => once(&mut self.setup, setup)?,
             Value::TlsId(id) => once(&mut self.tls_id, id)?,
             Value::SctpPort(port) => once(&mut self.sctp_port, port)?,
@@ -113,34 +122,36 @@ impl<'a> Level<'a> {
             }),
             Value::RtcpMux => self.rtcp_mux = true,
             Value::RtcpMuxOnly => self.rtcp_mux_only = true,
-            Value::ForbiddenKeying => self.forbidden_keying = self.forbidden_keying.or(Some(line)),
-            _ => self.take_other(attribute)?,
+            Value::Crypto(_) | Value::KeyMgmt(_) => self.note_keying(line),
+            Value::RtcpFb(feedback) => {
+                let format = match feedback.format {
+                    "*" => None,
+                    number => Some(number.parse().unwrap_or(u8::MAX)),
+                };
+                let parameters = feedback.parameters.map(String::from_utf8_lossy);
+                let text = match parameters {
+                    Some(parameters) => format!("{} {parameters}", feedback.kind),
+                    None => feedback.kind.to_string(),
+                };
+                self.feedback.push((format, text));
+            }
+            Value::Rid(rid) => {
+                let stream = Stream::read(&rid, attribute.text().unwrap_or_default());
+                let [send, receive] = &mut self.rids;
+                match rid.direction {
+                    StreamDirection::Send => send.push(stream),
+                    StreamDirection::Receive => receive.push(stream),
+                }
+            }
+            // RFC 8853 §5.1: at most one.
+            Value::Simulcast(simulcast) => once(&mut self.simulcast, read_simulcast(&simulcast))?,
+            _ => {}
         }
         Ok(())
     }
 
-    fn take_other(&mut self, attribute: &Attribute<'a>) -> Result<(), Violation> {
-        let text = attribute.text().unwrap_or_default();
-        match attribute.name() {
-            "rtcp-fb" => self.feedback.extend(read_feedback(text)),
-            "rid" => {
-                if let Some((sends, rid)) = read_rid(text) {
-                    let [send, receive] = &mut self.rids;
-                    let rids = if sends { send } else { receive };
-                    rids.push(rid);
-                }
-            }
-            // RFC 8853 §5.1: at most one.
-            "simulcast" => {
-                if let Some(streams) = read_simulcast(text) {
-                    if self.simulcast.replace(streams).is_some() {
-                        return Err(Violation::DuplicateAttribute);
-                    }
-                }
-            }
-            _ => {}
-        }
-        Ok(())
+    fn note_keying(&mut self, line: u32) {
+        self.forbidden_keying = self.forbidden_keying.or(Some(line));
     }
 
     /// How much of this level all sections below would have.
@@ -201,7 +212,7 @@ impl<'a> Level<'a> {
             };
             for codec in codecs.get_mut(range).into_iter().flatten() {
                 if codec.feedback.len() < MAX_FEEDBACK {
-                    codec.feedback.push((*feedback).to_string());
+                    codec.feedback.push(feedback.clone());
                 }
             }
         }
@@ -211,14 +222,3 @@ impl<'a> Level<'a> {
 
 /// Kinds of feedback kept of a format; more are not looked at.
 const MAX_FEEDBACK: usize = 64;
-
-/// `rtcp-fb`: a payload type or `*`, and what is known (RFC 4585 §4.2). A malformed line says
-/// nothing.
-fn read_feedback(text: &[u8]) -> Option<(Option<u8>, &str)> {
-    let (format, feedback) = core::str::from_utf8(text).ok()?.split_once(' ')?;
-    let format = match format {
-        "*" => None,
-        number => Some(number.parse().ok()?),
-    };
-    Some((format, feedback.trim_end()))
-}

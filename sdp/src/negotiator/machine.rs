@@ -8,10 +8,11 @@ use core::fmt;
 use crate::negotiator::check::fits_offer;
 use crate::negotiator::config::{Glare, Profile};
 use crate::negotiator::description::{Description, Section};
+use crate::negotiator::error::violation;
 use crate::negotiator::transport::TransportId;
 use crate::negotiator::{
     Effects, LocalTransports, Misuse, NegotiationError, NegotiatorConfig, RemoteDescription,
-    RemoteSection, SectionConfig,
+    RemoteSection, SectionConfig, Violation,
 };
 use crate::{Direction, DtlsRole, Limits, Setup};
 
@@ -165,15 +166,37 @@ impl Pending {
     }
 
     /// The transport that the section `tag` of the answer speaks for: its own, else that of its
-    /// group in the offer.
-    pub(super) fn id_at(&self, tag: usize) -> Option<TransportId> {
+    /// group in the offer if it is in a group still.
+    fn id_at(&self, answer: &Description, tag: usize) -> Option<TransportId> {
         let at = |index: usize| self.ids.get(index).copied().flatten();
-        at(tag).or_else(|| at(self.offer.sections.get(tag)?.tag?))
+        let of_group = || {
+            answer.sections.get(tag)?.group?;
+            at(self.offer.sections.get(tag)?.tag?)
+        };
+        at(tag).or_else(of_group)
+    }
+
+    /// For every section of an answer the transport that it speaks for. Each speaks for one that
+    /// was offered, and no two for the same.
+    fn answered(&self, answer: &Description) -> Result<Vec<Option<TransportId>>, NegotiationError> {
+        let mut known = BTreeSet::new();
+        let mut ids = Vec::with_capacity(answer.sections.len());
+        for (index, section) in answer.sections.iter().enumerate() {
+            let mut id = None;
+            if section.tag == Some(index) {
+                id = self.id_at(answer, index);
+                if !id.is_some_and(|id| known.insert(id)) {
+                    return Err(violation(Violation::NotOffered, section.place));
+                }
+            }
+            ids.push(id);
+        }
+        Ok(ids)
     }
 
     /// What it comes to with this answer.
     pub(super) fn finished(&self, answer: Description) -> Exchange {
-        let id = |section: &Section| section.tag.and_then(|tag| self.id_at(tag));
+        let id = |section: &Section| section.tag.and_then(|tag| self.id_at(&answer, tag));
         let ids: Vec<Option<TransportId>> = answer.sections.iter().map(id).collect();
         let in_use = ids.iter().flatten().copied().collect();
         let (local, remote) = if self.local_offered {
@@ -442,12 +465,7 @@ impl Negotiator {
         used: u32,
     ) -> Result<String, NegotiationError> {
         // An own text is read as one of the other side's would be: what is kept is what it says.
-        let limits = Limits {
-            max_bytes: usize::MAX,
-            max_lines: usize::MAX,
-            max_media: usize::MAX,
-        };
-        let mut description = self.read(kind, text.as_bytes(), &limits)?;
+        let mut description = self.read(kind, text.as_bytes(), &Limits::NONE)?;
         description.number(|index| ids.get(index).copied().flatten());
         self.check_local(kind, &description)?;
         self.version += 1;
@@ -592,16 +610,12 @@ impl Negotiator {
                 return Err(NegotiationError::State(self.state));
             };
             fits_offer(&pending.offer, &description)?;
-            let tags: Vec<Option<usize>> = description
-                .sections
-                .iter()
-                .map(|section| section.tag)
-                .collect();
-            let speaks = |index: usize| tags.get(index) == Some(&Some(index));
-            description.number(|index| pending.id_at(index).filter(|_| speaks(index)));
-            let speaks = |index: u16| tags.get(usize::from(index)) == Some(&Some(index.into()));
+            let ids = pending.answered(&description)?;
+            description.number(|index| ids.get(index).copied().flatten());
+            let speaks = |index: u16| ids.get(usize::from(index)).is_some_and(Option::is_some);
             self.check_remote_transports(kind, &mut description, &speaks)?;
-            let accepted: Vec<bool> = tags.iter().map(Option::is_some).collect();
+            let sections = description.sections.iter();
+            let accepted: Vec<bool> = sections.map(|section| section.tag.is_some()).collect();
             let remote = summary(&description, &accepted, &speaks);
             if let Some(pending) = &mut self.pending {
                 pending.answer = Some(description);

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use crate::negotiator::description::{Description, Section};
 use crate::negotiator::machine::Exchange;
-use crate::negotiator::rtp::{HeaderExtension, Rid, simulcast_streams};
+use crate::negotiator::rtp::{HeaderExtension, Stream, simulcast_streams};
 use crate::negotiator::transport::TransportId;
 use crate::negotiator::{MediaKind, Negotiator};
 use crate::{Codec, Direction, DtlsRole};
@@ -80,9 +80,9 @@ pub struct NegotiatedSection {
     /// Header extensions in both descriptions, and who sends them, as this side sees it.
     pub extensions: Vec<HeaderExtension>,
     /// The streams of a simulcast that this side sends; none is no simulcast.
-    pub send_rids: Vec<Rid>,
+    pub send_rids: Vec<Stream>,
     /// The streams of a simulcast that this side receives.
-    pub receive_rids: Vec<Rid>,
+    pub receive_rids: Vec<Stream>,
     /// Whether RTP and RTCP share a port.
     pub rtcp_mux: bool,
 }
@@ -224,7 +224,7 @@ fn in_both(side: &[Codec], other: &[Codec]) -> Vec<Codec> {
 }
 
 /// Those streams that the others name too.
-fn named_by(mut rids: Vec<Rid>, others: &[Rid]) -> Vec<Rid> {
+fn named_by(mut rids: Vec<Stream>, others: &[Stream]) -> Vec<Stream> {
     rids.retain(|rid| others.iter().any(|other| other.id == rid.id));
     rids
 }

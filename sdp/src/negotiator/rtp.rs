@@ -4,7 +4,7 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use crate::grammar::is_token;
+use crate::attribute::{AttributeValue, Rid, Simulcast, SimulcastStreams, StreamDirection};
 use crate::{Codec, Direction};
 
 /// The RTP header extension that says which section a packet belongs to (RFC 9143 §15).
@@ -51,14 +51,14 @@ impl HeaderExtension {
 
 /// One stream of a section (RFC 8851).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rid {
+pub struct Stream {
     /// Letters, digits, `-` and `_`.
     pub id: String,
     /// What bounds the stream, such as `max-width=1280`.
     pub restrictions: Option<String>,
 }
 
-impl Rid {
+impl Stream {
     /// A stream without bounds.
     pub fn new(id: &str) -> Self {
         Self {
@@ -67,89 +67,61 @@ impl Rid {
         }
     }
 
+    /// As `rid` says it of a stream that is sent or received.
+    pub(crate) fn line(&self, direction: StreamDirection) -> String {
+        let mut line = alloc::format!("{} {}", self.id, direction.name());
+        if let Some(restrictions) = &self.restrictions {
+            line.push(' ');
+            line.push_str(restrictions);
+        }
+        line
+    }
+
     pub(crate) fn is_valid(&self) -> bool {
-        let text = |text: &String| {
-            text.bytes()
-                .all(|byte| byte == b' ' || is_token(byte) || b"=;,/:".contains(&byte))
-        };
-        is_rid(&self.id)
-            && self
-                .restrictions
-                .as_ref()
-                .is_none_or(|all| !all.is_empty() && text(all))
+        let line = self.line(StreamDirection::Send);
+        let read = AttributeValue::read("rid", Some(line.as_bytes()));
+        matches!(read, Ok(AttributeValue::Rid(rid)) if rid.id == self.id)
+    }
+
+    /// What a `rid` line says.
+    pub(crate) fn read(rid: &Rid<'_>, text: &[u8]) -> Self {
+        let text = core::str::from_utf8(text).unwrap_or_default();
+        Self {
+            id: rid.id.to_string(),
+            restrictions: text.splitn(3, ' ').nth(2).map(ToString::to_string),
+        }
     }
 
     /// The formats that the stream is bound to.
     fn formats(&self) -> impl Iterator<Item = &str> {
         let all = self.restrictions.as_deref().unwrap_or_default();
-        all.split(';')
-            .filter_map(|one| one.trim().strip_prefix("pt="))
-            .flat_map(|list| list.split(','))
+        let formats = all.strip_prefix("pt=").unwrap_or_default();
+        let formats = formats.split(';').next().unwrap_or_default();
+        formats.split(',').filter(|format| !format.is_empty())
     }
 }
 
-fn is_rid(id: &str) -> bool {
-    let good = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
-    (1..=255).contains(&id.len()) && id.bytes().all(good)
-}
-
-/// `rid`: a stream, and whether who wrote it sends it. A malformed line says nothing (RFC 8851
-/// §6).
-pub(crate) fn read_rid(text: &[u8]) -> Option<(bool, Rid)> {
-    let mut words = core::str::from_utf8(text).ok()?.splitn(3, ' ');
-    let (id, direction) = (words.next()?, words.next()?);
-    let rid = Rid {
-        id: id.to_string(),
-        restrictions: words.next().map(ToString::to_string),
-    };
-    let sends = match direction {
-        "send" => true,
-        "recv" => false,
-        _ => return None,
-    };
-    rid.is_valid().then_some((sends, rid))
-}
-
-/// The streams of one direction of `simulcast`, each with its alternatives, `~` for one that is
-/// paused.
+/// The streams of one direction of `simulcast`, each with its alternatives.
 pub(crate) type Streams = Vec<Vec<String>>;
 
-/// `simulcast`: what is sent and what is received. A malformed line says nothing.
-pub(crate) fn read_simulcast(text: &[u8]) -> Option<[Streams; 2]> {
-    let mut words = core::str::from_utf8(text).ok()?.split(' ');
-    let mut found: [Option<Streams>; 2] = [None, None];
-    while let Some(direction) = words.next() {
-        let slot = match direction {
-            "send" => &mut found[0],
-            "recv" => &mut found[1],
-            _ => return None,
-        };
-        let mut streams = Streams::new();
-        for stream in words.next()?.split(';') {
-            let ids: Vec<String> = stream.split(',').map(ToString::to_string).collect();
-            if !ids
-                .iter()
-                .all(|id| is_rid(id.strip_prefix('~').unwrap_or(id)))
-            {
-                return None;
-            }
-            streams.push(ids);
-        }
-        if slot.replace(streams).is_some() {
-            return None;
-        }
-    }
-    let [send, receive] = found;
-    if send.is_none() && receive.is_none() {
-        return None;
-    }
-    Some([send.unwrap_or_default(), receive.unwrap_or_default()])
+/// What a `simulcast` line says is sent, and is received.
+pub(crate) fn read_simulcast(simulcast: &Simulcast<'_>) -> [Streams; 2] {
+    let read = |streams: Option<SimulcastStreams<'_>>| {
+        let streams = streams.into_iter().flat_map(SimulcastStreams::iter);
+        let streams = streams.map(|stream| stream.map(|one| one.rid.to_string()).collect());
+        streams.collect()
+    };
+    [read(simulcast.send), read(simulcast.receive)]
 }
 
 /// The streams of a simulcast that a `rid` line defines and whose formats are in use: the first
 /// alternative of each, within bounds.
-pub(crate) fn simulcast_streams(streams: &Streams, rids: &[Rid], codecs: &[Codec]) -> Vec<Rid> {
-    let usable = |rid: &&Rid| {
+pub(crate) fn simulcast_streams(
+    streams: &Streams,
+    rids: &[Stream],
+    codecs: &[Codec],
+) -> Vec<Stream> {
+    let usable = |rid: &&Stream| {
         let mut formats = rid.formats().peekable();
         let known = |format: &str| {
             let number = format.parse::<u8>().ok();
@@ -159,11 +131,8 @@ pub(crate) fn simulcast_streams(streams: &Streams, rids: &[Rid], codecs: &[Codec
         };
         formats.peek().is_none() || formats.any(known)
     };
-    let find = |id: &String| {
-        let id = id.strip_prefix('~').unwrap_or(id);
-        rids.iter().find(|rid| rid.id == id).filter(usable)
-    };
-    let mut found: Vec<Rid> = Vec::new();
+    let find = |id: &String| rids.iter().find(|rid| rid.id == *id).filter(usable);
+    let mut found: Vec<Stream> = Vec::new();
     for stream in streams.iter().take(MAX_STREAMS) {
         if let Some(rid) = stream.iter().take(MAX_STREAMS).find_map(find) {
             if !found.contains(rid) {

@@ -5,9 +5,10 @@ use alloc::vec::Vec;
 use core::fmt::{self, Write};
 use core::net::{IpAddr, Ipv4Addr};
 
+use crate::attribute::StreamDirection;
 use crate::ice::{CandidateAddress, CandidateTransport, CandidateType};
 use crate::negotiator::local::Locals;
-use crate::negotiator::rtp::{HeaderExtension, Rid};
+use crate::negotiator::rtp::{HeaderExtension, Stream};
 use crate::negotiator::{DataChannel, LocalTransport};
 use crate::{Codec, Direction, Setup};
 
@@ -25,7 +26,7 @@ pub(crate) struct RtpLines<'a> {
     pub(crate) mux: bool,
     pub(crate) mux_only: bool,
     /// Streams of a simulcast that are sent, and that are received.
-    pub(crate) rids: [&'a [Rid]; 2],
+    pub(crate) rids: [&'a [Stream]; 2],
 }
 
 /// Where media is wanted: port and address for `m=` and `c=`.
@@ -238,14 +239,13 @@ impl Writer {
     }
 
     /// `rid` for every stream and one `simulcast`, if there is any.
-    fn streams(&mut self, rids: [&[Rid]; 2]) {
+    fn streams(&mut self, rids: [&[Stream]; 2]) {
         let mut simulcast = String::new();
-        for (name, rids) in ["send", "recv"].into_iter().zip(rids) {
-            for (index, Rid { id, restrictions }) in rids.iter().enumerate() {
-                match restrictions {
-                    Some(bounds) => self.line(format_args!("a=rid:{id} {name} {bounds}")),
-                    None => self.line(format_args!("a=rid:{id} {name}")),
-                }
+        let directions = [StreamDirection::Send, StreamDirection::Receive];
+        for (direction, rids) in directions.into_iter().zip(rids) {
+            let name = direction.name();
+            for (index, stream) in rids.iter().enumerate() {
+                self.line(format_args!("a=rid:{}", stream.line(direction)));
                 if index > 0 {
                     simulcast.push(';');
                 } else {
@@ -253,7 +253,7 @@ impl Writer {
                     simulcast.push_str(name);
                     simulcast.push(' ');
                 }
-                simulcast.push_str(id);
+                simulcast.push_str(&stream.id);
             }
         }
         if !simulcast.is_empty() {
