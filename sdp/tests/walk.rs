@@ -1,5 +1,5 @@
-//! Two negotiators, and every order of what their owners may do: to depth 8, with messages on the way
-//! that cross each other.
+//! Two negotiators, and every order of what their owners may do, with messages on the way that cross
+//! each other: to depth 8 on one transport, to depth 7 on several.
 
 mod common;
 
@@ -11,10 +11,11 @@ use floe_sdp::ice::IceCredentials;
 use floe_sdp::{
     BundlePolicy, DescriptionKind, Direction, DtlsIdentity, Effects, Fingerprint, Glare,
     LocalTransport, LocalTransports, Misuse, Negotiated, NegotiationError, Negotiator,
-    NegotiatorConfig, SectionConfig, SectionEffect, Setup, SignalingState, TransportEffect,
-    TransportId, check_answer, check_exchange, check_reoffer,
+    NegotiatorConfig, Profile, SectionConfig, SectionEffect, Setup, SignalingState,
+    TransportEffect, TransportId, check_answer, check_exchange, check_reoffer,
 };
 
+/// Acts, from the start and again from behind a first exchange.
 const DEPTH: usize = 8;
 
 /// What an owner may do.
@@ -221,9 +222,17 @@ impl Side {
             };
             assert!(fits, "{effect:?} of {:?}", self.sections);
         }
-        let known: BTreeSet<_> = self.negotiator.transports().iter().map(|it| it.id).collect();
+        let known: BTreeSet<_> = self
+            .negotiator
+            .transports()
+            .iter()
+            .map(|it| it.id)
+            .collect();
         assert_eq!(known, self.transports);
-        let result = self.negotiator.provisional().or_else(|| self.negotiator.negotiated());
+        let result = self
+            .negotiator
+            .provisional()
+            .or_else(|| self.negotiator.negotiated());
         let sections = result.map(|result| result.sections).unwrap_or_default();
         let active = sections.iter().filter(|section| section.active);
         let active: BTreeSet<_> = active.map(|section| section.mline_index).collect();
@@ -251,7 +260,10 @@ impl Walk<'_> {
         let identity = self.identities[me];
         let counts = &mut self.counts;
         let unchanged = |side: &Side| {
-            assert!(side.negotiator == world.sides[me].negotiator, "{act:?} refused");
+            assert!(
+                side.negotiator == world.sides[me].negotiator,
+                "{act:?} refused"
+            );
         };
         match act {
             Act::Add | Act::Stop | Act::Restart => {
@@ -281,10 +293,15 @@ impl Walk<'_> {
                     }
                     count(counts, "checked reoffers");
                 }
-                let effects = side.negotiator.set_local(DescriptionKind::Offer, &text).unwrap();
+                let effects = side
+                    .negotiator
+                    .set_local(DescriptionKind::Offer, &text)
+                    .unwrap();
                 side.apply(&effects, counts);
                 side.offer = Some(text.clone());
-                other.inbox.push_back(Message::Offer(text, side.finished.clone()));
+                other
+                    .inbox
+                    .push_back(Message::Offer(text, side.finished.clone()));
             }
             Act::Pranswer | Act::Answer => {
                 let text = loop {
@@ -313,10 +330,16 @@ impl Walk<'_> {
                 }
                 count(counts, "checked answers");
                 let (kind, message) = if act == Act::Answer {
-                    (DescriptionKind::Answer, Message::Answer(text.clone(), offer))
+                    (
+                        DescriptionKind::Answer,
+                        Message::Answer(text.clone(), offer),
+                    )
                 } else {
                     count(counts, "provisional");
-                    (DescriptionKind::Pranswer, Message::Pranswer(text.clone(), offer))
+                    (
+                        DescriptionKind::Pranswer,
+                        Message::Pranswer(text.clone(), offer),
+                    )
                 };
                 let effects = side.negotiator.set_local(kind, &text).unwrap();
                 if act == Act::Answer {
@@ -363,7 +386,10 @@ impl Walk<'_> {
                 count(counts, "out of step");
             }
             Message::Offer(text, _) => {
-                match side.negotiator.set_remote(DescriptionKind::Offer, text.as_bytes()) {
+                match side
+                    .negotiator
+                    .set_remote(DescriptionKind::Offer, text.as_bytes())
+                {
                     Ok(remote) => {
                         if remote.effects.rolled_back {
                             count(counts, "glare resolved");
@@ -375,7 +401,10 @@ impl Walk<'_> {
                         if error == NegotiationError::Glare {
                             count(counts, "glare refused");
                         } else {
-                            assert!(matches!(error, NegotiationError::State(_)), "{error}\n{text}");
+                            assert!(
+                                matches!(error, NegotiationError::State(_)),
+                                "{error}\n{text}"
+                            );
                         }
                         assert!(side.negotiator == before);
                     }
@@ -449,7 +478,10 @@ fn mirrors(one: &Negotiated, two: &Negotiated) {
     assert_ne!(one.local_offered, two.local_offered);
     assert_eq!(one.sections.len(), two.sections.len());
     for (one, two) in one.sections.iter().zip(&two.sections) {
-        assert_eq!((&one.mid, one.media, one.active), (&two.mid, two.media, two.active));
+        assert_eq!(
+            (&one.mid, one.media, one.active),
+            (&two.mid, two.media, two.active)
+        );
         assert_eq!(one.direction, two.direction.reversed());
         let numbers = |codecs: &[floe_sdp::Codec]| -> BTreeSet<u8> {
             codecs.iter().map(|codec| codec.payload_type).collect()
@@ -473,7 +505,8 @@ fn mirrors(one: &Negotiated, two: &Negotiated) {
     }
 }
 
-fn walk(policies: [BundlePolicy; 2]) -> Counts {
+/// The policy of one side, and the profile and policy of the other.
+fn walk(policies: [BundlePolicy; 2], profile: Profile, depth: usize) -> Counts {
     let identities = [Identity::new(0), Identity::new(1)];
     let config = |side: usize, sections, glare| NegotiatorConfig {
         bundle: policies[side],
@@ -482,12 +515,19 @@ fn walk(policies: [BundlePolicy; 2]) -> Counts {
     };
     let impolite = config(
         0,
-        vec![audio(Direction::SendRecv), video(Direction::SendRecv), data()],
+        vec![
+            audio(Direction::SendRecv),
+            video(Direction::SendRecv),
+            data(),
+        ],
         Glare::Impolite,
     );
     // Refuses video.
     let mut polite = config(1, vec![audio(Direction::RecvOnly)], Glare::Polite);
-    polite.accept.retain(|section| !matches!(section, SectionConfig::Video(_)));
+    polite.profile = profile;
+    polite
+        .accept
+        .retain(|section| !matches!(section, SectionConfig::Video(_)));
     let world = World {
         sides: [Side::new(impolite), Side::new(polite)],
     };
@@ -497,12 +537,23 @@ fn walk(policies: [BundlePolicy; 2]) -> Counts {
         seen: HashMap::new(),
         counts: Counts::new(),
     };
-    walk.explore(&world, DEPTH);
+    walk.explore(&world, depth);
     // And once more from where an exchange is behind, with a place that is free.
-    let steps = [(0, Act::Offer), (1, Act::Receive), (1, Act::Answer), (0, Act::Receive)];
-    let world = steps.iter().fold(world, |world, (me, act)| walk.act(&world, *me, *act).unwrap());
-    walk.explore(&world, DEPTH);
-    println!("{policies:?}: {} worlds, {:?}", walk.seen.len(), walk.counts);
+    let steps = [
+        (0, Act::Offer),
+        (1, Act::Receive),
+        (1, Act::Answer),
+        (0, Act::Receive),
+    ];
+    let world = steps.iter().fold(world, |world, (me, act)| {
+        walk.act(&world, *me, *act).unwrap()
+    });
+    walk.explore(&world, depth);
+    println!(
+        "{policies:?} {profile:?}: {} worlds, {:?}",
+        walk.seen.len(),
+        walk.counts
+    );
     walk.counts
 }
 
@@ -530,11 +581,24 @@ const ALL: [&str; 12] = [
 /// req: JSEP-3.2-1, JSEP-5.9-1, JSEP-5.7-1, JSEP-5.2.2-2, OA-4-4, BUNDLE-7.5-1
 #[test]
 fn every_order_of_acts_on_one_transport() {
-    proves(&walk([BundlePolicy::MustBundle; 2]), &ALL);
+    proves(
+        &walk([BundlePolicy::MustBundle; 2], Profile::Jsep, DEPTH),
+        &ALL,
+    );
 }
 
 /// req: JSEP-4.1.1-4, JSEP-5.11-3, BUNDLE-7.4-1, JSEP-5.2.2-7, OA-8-5, JSEP-3.2-2
 #[test]
 fn every_order_of_acts_on_several_transports() {
-    proves(&walk([BundlePolicy::MaxCompat, BundlePolicy::Balanced]), &ALL);
+    let policies = [BundlePolicy::MaxCompat, BundlePolicy::Balanced];
+    proves(&walk(policies, Profile::Jsep, DEPTH - 1), &ALL);
+}
+
+/// The other side knows no bundles.
+///
+/// req: BUNDLE-7.4-2, GROUP-9.2-3, OA-8-6, OA-8.1-1
+#[test]
+fn every_order_of_acts_with_one_side_that_bundles_nothing() {
+    let policies = [BundlePolicy::MaxCompat, BundlePolicy::Balanced];
+    proves(&walk(policies, Profile::Rfc3264, DEPTH - 1), &ALL);
 }

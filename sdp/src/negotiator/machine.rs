@@ -2,6 +2,7 @@
 
 use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -101,8 +102,8 @@ pub(crate) enum Slot {
 /// A finished exchange.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Exchange {
-    pub(crate) local: Description,
-    pub(crate) remote: Description,
+    pub(crate) local: Arc<Description>,
+    pub(crate) remote: Arc<Description>,
     pub(crate) local_offered: bool,
     pub(crate) slots: Vec<Slot>,
     /// The transport of each section; `None` if it is refused.
@@ -144,9 +145,9 @@ impl Exchange {
 /// An exchange that is under way.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Pending {
-    pub(crate) offer: Description,
+    pub(crate) offer: Arc<Description>,
     /// The provisional answer.
-    pub(crate) answer: Option<Description>,
+    pub(crate) answer: Option<Arc<Description>>,
     pub(crate) local_offered: bool,
     pub(crate) slots: Vec<Slot>,
     /// The transports, each in the place of the section that speaks for it in the offer.
@@ -161,7 +162,7 @@ impl Pending {
         if local == self.local_offered {
             Some(&self.offer)
         } else {
-            self.answer.as_ref()
+            self.answer.as_deref()
         }
     }
 
@@ -195,7 +196,7 @@ impl Pending {
     }
 
     /// What it comes to with this answer.
-    pub(super) fn finished(&self, answer: Description) -> Exchange {
+    pub(super) fn finished(&self, answer: Arc<Description>) -> Exchange {
         let id = |section: &Section| section.tag.and_then(|tag| self.id_at(&answer, tag));
         let ids: Vec<Option<TransportId>> = answer.sections.iter().map(id).collect();
         let in_use = ids.iter().flatten().copied().collect();
@@ -219,7 +220,7 @@ impl Pending {
 /// What `create_offer` or `create_answer` made last.
 #[derive(Clone, PartialEq, Eq)]
 struct Created {
-    description: Description,
+    description: Arc<Description>,
     slots: Vec<Slot>,
     ids: Vec<Option<TransportId>>,
     used: u32,
@@ -270,7 +271,7 @@ struct Created {
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Negotiator {
-    pub(super) config: NegotiatorConfig,
+    pub(super) config: Arc<NegotiatorConfig>,
     pub(super) state: SignalingState,
     /// `sess-version` of the text created last.
     version: u64,
@@ -297,7 +298,7 @@ impl Negotiator {
     pub fn new(config: NegotiatorConfig) -> Result<Self, NegotiationError> {
         config.check()?;
         Ok(Self {
-            config,
+            config: Arc::new(config),
             state: SignalingState::Stable,
             version: 0,
             stopped: Vec::new(),
@@ -317,10 +318,10 @@ impl Negotiator {
     /// Returns the index of the section among the owner's.
     pub fn add_section(&mut self, section: SectionConfig) -> Result<usize, NegotiationError> {
         self.check_open()?;
-        let mut config = self.config.clone();
+        let mut config = NegotiatorConfig::clone(&self.config);
         config.sections.push(section);
         config.check()?;
-        self.config = config;
+        self.config = Arc::new(config);
         Ok(self.config.sections.len() - 1)
     }
 
@@ -345,7 +346,7 @@ impl Negotiator {
         direction: Direction,
     ) -> Result<(), NegotiationError> {
         self.check_open()?;
-        let section = self.config.sections.get_mut(index);
+        let section = Arc::make_mut(&mut self.config).sections.get_mut(index);
         let rtp = section.and_then(SectionConfig::rtp_mut);
         rtp.ok_or(Misuse::NoSuchSection)?.direction = direction;
         Ok(())
@@ -470,7 +471,7 @@ impl Negotiator {
         self.check_local(kind, &description)?;
         self.version += 1;
         self.created = Some(Created {
-            description,
+            description: Arc::new(description),
             slots,
             ids,
             used,
@@ -510,7 +511,7 @@ impl Negotiator {
                 ids,
                 used,
             } = created.ok_or(Misuse::NotAsCreated)?;
-            description.kind = kind;
+            Arc::make_mut(&mut description).kind = kind;
             match &mut this.pending {
                 Some(pending) if !is_offer => pending.answer = Some(description),
                 _ => {
@@ -597,7 +598,7 @@ impl Negotiator {
             self.check_remote_transports(kind, &mut description, &used_here)?;
             let remote = summary(&description, &accepted, &used_here);
             self.pending = Some(Pending {
-                offer: description,
+                offer: Arc::new(description),
                 answer: None,
                 local_offered: false,
                 slots,
@@ -618,7 +619,7 @@ impl Negotiator {
             let accepted: Vec<bool> = sections.map(|section| section.tag.is_some()).collect();
             let remote = summary(&description, &accepted, &speaks);
             if let Some(pending) = &mut self.pending {
-                pending.answer = Some(description);
+                pending.answer = Some(Arc::new(description));
             }
             remote
         };
