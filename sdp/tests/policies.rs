@@ -439,6 +439,20 @@ fn a_stopped_section_leaves_its_place_and_another_one_speaks_for_the_transport()
     assert!(!alice.offer().0.contains("m=audio"));
 }
 
+/// A direction says nothing of data channels (RFC 8841 §9.2).
+#[test]
+fn a_data_section_has_no_direction() {
+    let mut alice = Owner::new(1, BundlePolicy::Balanced, vec![data()]);
+    let mut bob = Owner::new(2, BundlePolicy::Balanced, vec![]);
+    let (offer, _) = alice.offer();
+    let offer = offer.replace("a=sctp-port", "a=sendonly\r\na=sctp-port");
+    bob.take(Offer, &offer);
+    let (answer, _) = bob.answer();
+    check_answer(offer.as_bytes(), answer.as_bytes()).unwrap();
+    let sections = bob.negotiator.negotiated().unwrap().sections;
+    assert_eq!(sections[0].direction, SENDRECV);
+}
+
 /// req: OA-8.4-1, OA-5.1-1, OA-8.4-2
 #[test]
 fn hold_is_a_direction_and_its_effect() {

@@ -348,7 +348,12 @@ impl Section {
             missing: None,
             group: None,
             mid: level.mid.map(ToString::to_string),
-            direction: level.direction.or(top.direction).unwrap_or_default(),
+            // RFC 8841 §9.2: it says nothing of an association.
+            direction: level
+                .direction
+                .or(top.direction)
+                .filter(|_| !is_data)
+                .unwrap_or_default(),
             codecs: if rtp {
                 level.codecs(line.formats())
             } else {
