@@ -12,6 +12,7 @@ use crate::conditions::Conditions;
 use crate::connect::ConnectArgs;
 use crate::discover::DiscoverArgs;
 use crate::quantity::{self, Seeds};
+use crate::sdp::SdpCommand;
 use crate::serve::ServeArgs;
 use crate::stun::StunCommand;
 
@@ -35,6 +36,7 @@ Examples:
   floe nat list                          what there is
   floe serve                             a STUN and TURN server on loopback
   floe connect --help                    one ICE agent, signalling on stdio
+  floe sdp answer --help                 what is answered to an offer
   floe stun decode --help                a STUN message, byte by byte
 
 Exit status: 0 if all is as it must be, 1 if a verdict is not (see `floe matrix --help`),
@@ -66,6 +68,9 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Find a path to a real peer
     Connect(ConnectArgs),
+    /// What is said about a session, in SDP
+    #[command(subcommand)]
+    Sdp(SdpCommand),
     /// What is in a STUN message
     #[command(subcommand)]
     Stun(StunCommand),

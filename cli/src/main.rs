@@ -12,6 +12,7 @@ mod nat;
 mod pair;
 mod quantity;
 mod run;
+mod sdp;
 mod serve;
 mod stun;
 mod style;
@@ -24,6 +25,7 @@ use clap::{CommandFactory, Parser};
 use crate::args::{Args, Command, NatCommand};
 use crate::error::Error;
 use crate::run::Verdict;
+use crate::sdp::SdpCommand;
 use crate::stun::StunCommand;
 
 fn main() -> ExitCode {
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
         Some(Command::Nat(NatCommand::List(args))) => nat::list(args.format, &mut out),
         Some(Command::Serve(args)) => serve::run(&args, &mut out),
         Some(Command::Connect(args)) => connect::run(&args, &mut out),
+        Some(Command::Sdp(SdpCommand::Answer(args))) => sdp::answer(&args, &mut out),
         Some(Command::Stun(StunCommand::Decode(args))) => stun::decode(&args, &mut out),
         None => help(&mut out),
     };
