@@ -198,10 +198,7 @@ fn what_is_bundled_by_the_answer_shares_one_transport_from_then_on() {
         assert_eq!(own(&next), (vec![0], vec![]));
         assert_eq!(effects, Effects::default(), "nothing new");
         assert_eq!(
-            check_reoffer(
-                [&offer, &answer].map(|text| text.as_bytes()),
-                next.as_bytes()
-            ),
+            check_reoffer([&offer, &answer].map(String::as_bytes), next.as_bytes()),
             Ok(())
         );
     }
@@ -652,7 +649,7 @@ fn telephone() -> Vec<SectionConfig> {
     vec![SectionConfig::Audio(Rtp::new(codecs, SENDRECV))]
 }
 
-/// req: OA-5-1, OA-5.1-2, OA-6.1-5, OA-6-1, OA-8-2, OA-6-4
+/// req: OA-5-1, OA-5.1-2, OA-6.1-5, OA-6-1, OA-8.4-4, OA-6-4
 #[test]
 fn telephones_agree_without_ice_dtls_and_bundles() {
     let mut alice = Owner::plain(1, telephone());
@@ -722,4 +719,92 @@ fn transports_that_cannot_be_told_apart_are_refused() {
     assert_eq!(alice.create_offer(), Err(Misuse::SharedCredentials.into()));
     alice.credentials.truncate(1);
     assert_eq!(alice.create_offer(), Err(Misuse::Credentials.into()));
+}
+
+/// Two groups are two transports, where the policy allows both.
+///
+/// req: GROUP-6-4, JSEP-3.5.1-3, JSEP-5.3.1-7, BUNDLE-7.3-1
+#[test]
+fn two_groups_have_a_transport_each() {
+    let mut alice = Owner::new(1, BundlePolicy::MaxCompat, sections());
+    let (offer, _) = alice.offer();
+    let offer = offer.replace("BUNDLE 0 1 2 3", "BUNDLE 0 1\r\na=group:BUNDLE 2 3");
+    let mut bob = Owner::new(2, BundlePolicy::Balanced, sections());
+    let effects = bob.take(Offer, &offer);
+    let added = effects.transports.iter().map(|effect| match effect {
+        TransportEffect::Added(transport) => transport.mline_index,
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(added.collect::<Vec<_>>(), [0, 2], "only tags gather");
+    let (answer, _) = bob.answer();
+    let groups = ["a=group:BUNDLE 0 1", "a=group:BUNDLE 2 3"];
+    assert!(groups.iter().all(|group| head(&answer).contains(group)));
+    assert_eq!(own(&answer).0, [0, 2]);
+    check_answer(offer.as_bytes(), answer.as_bytes()).unwrap();
+    // And both go on in what is offered next; new sections join the first.
+    bob.negotiator.add_section(audio(SENDRECV)).unwrap();
+    let (next, _) = bob.offer();
+    assert!(head(&next).contains(&"a=group:BUNDLE 0 1 4") && head(&next).contains(&groups[1]));
+    assert_eq!(own(&next).0, [0, 2]);
+}
+
+/// req: JSEP-5.9-2, JSEP-3.5.1-1, JSEP-3.5.1-2, JSEP-5.10-1
+#[test]
+fn new_credentials_are_the_effect_that_gathers_anew() {
+    let mut alice = Owner::new(1, BundlePolicy::Balanced, vec![audio(SENDRECV), data()]);
+    let mut bob = Owner::new(2, BundlePolicy::Balanced, vec![]);
+    exchange(&mut alice, &mut bob);
+    let id = alice.negotiator.transports()[0].id;
+    alice.credentials[0] = IceCredentials::new("newa", "543210fedcba9876543210").unwrap();
+    let (offer, effects) = alice.offer();
+    assert_eq!(effects.transports, [TransportEffect::LocalRestart(id)]);
+    let effects = bob.take(Offer, &offer);
+    assert!(matches!(
+        effects.transports[..],
+        [TransportEffect::RemoteRestart(_)]
+    ));
+    bob.credentials[0] = IceCredentials::new("newb", "543210fedcba9876543210").unwrap();
+    let (answer, effects) = bob.answer();
+    assert!(matches!(
+        effects.transports[..],
+        [TransportEffect::LocalRestart(_)]
+    ));
+    let effects = alice.take(Answer, &answer);
+    assert_eq!(effects.transports, [TransportEffect::RemoteRestart(id)]);
+    // What was answered is in force: the next offer restarts nothing.
+    assert_eq!(alice.offer().1, Effects::default());
+    // A rollback of a restart is a restart back.
+    alice.negotiator.rollback().unwrap();
+    alice.credentials[0] = IceCredentials::new("newc", "abcdef0123456789543210").unwrap();
+    alice.offer();
+    let undone = alice.negotiator.rollback().unwrap();
+    assert_eq!(undone.transports, [TransportEffect::LocalRestart(id)]);
+}
+
+/// req: JSEP-5.2.1-7
+#[test]
+fn all_transports_have_the_same_certificates() {
+    let owner = Owner::new(1, BundlePolicy::MaxCompat, vec![audio(SENDRECV), data()]);
+    let (offer, _) = owner.clone().offer();
+    let line = offer
+        .lines()
+        .find(|line| line.starts_with("a=fingerprint"))
+        .unwrap();
+    assert_eq!(offer.matches(line).count(), 2);
+    let other = DtlsIdentity {
+        fingerprints: vec![Fingerprint::sha256([99; 32])],
+        ..owner.dtls.clone()
+    };
+    let refused = owner
+        .negotiator
+        .clone()
+        .create_offer(&|id: TransportId| LocalTransport {
+            dtls: Some(if id.number() == 1 {
+                &other
+            } else {
+                &owner.dtls
+            }),
+            ..(&owner).transport(id)
+        });
+    assert_eq!(refused, Err(Misuse::UnlikeTransports.into()));
 }

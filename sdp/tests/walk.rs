@@ -241,7 +241,7 @@ impl Side {
 
     fn previous(&self) -> Option<[&[u8]; 2]> {
         let texts = self.finished.as_ref()?;
-        Some(texts.each_ref().map(|text| text.as_bytes()))
+        Some(texts.each_ref().map(String::as_bytes))
     }
 
     fn finish(&mut self, answer: &str) {

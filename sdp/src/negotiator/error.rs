@@ -123,7 +123,8 @@ pub enum Misuse {
     NoSuchSection,
     /// Two transports have the same ufrag.
     SharedCredentials,
-    /// The transports differ in what is said once: pacing and lite.
+    /// The transports differ in what one side has once: pacing, lite, certificates (RFC 9429
+    /// §5.2.1).
     UnlikeTransports,
     /// No codecs, a codec that cannot be written, or one payload type with two meanings.
     Codec,
@@ -199,7 +200,7 @@ impl Misuse {
             Self::Stream => "streams cannot be offered",
             Self::NoSuchSection => "no such section",
             Self::SharedCredentials => "two transports with the same ufrag",
-            Self::UnlikeTransports => "transports differ in pacing or lite",
+            Self::UnlikeTransports => "transports differ in pacing, lite or certificates",
             Self::SessionId => "session id is out of range",
             Self::Codec => "codecs cannot be offered",
             Self::Credentials => "no ICE credentials that can be sent",

@@ -29,9 +29,14 @@ impl<'a> Locals<'a> {
             if ufrag.is_some_and(|ufrag| !ufrags.insert(ufrag)) {
                 return Err(Misuse::SharedCredentials);
             }
-            let alike = |other: LocalTransport<'_>| {
-                (other.pacing, other.lite) == (transport.pacing, transport.lite)
+            let shared = |one: LocalTransport<'a>| {
+                (
+                    one.pacing,
+                    one.lite,
+                    one.dtls.map(|dtls| &dtls.fingerprints),
+                )
             };
+            let alike = |other: LocalTransport<'a>| shared(other) == shared(*transport);
             if !first.is_none_or(alike) {
                 return Err(Misuse::UnlikeTransports);
             }

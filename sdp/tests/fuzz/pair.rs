@@ -148,12 +148,9 @@ impl Side {
         };
         let text = match text {
             Ok(text) => text,
-            Err(NegotiationError::State(_)) => {
-                assert!(self.negotiator == before);
-                return;
-            }
-            // So many transports that their names repeat, or roles that go back behind a restart.
-            Err(NegotiationError::Local(_)) => {
+            // Not now; or so many transports that their names repeat, or the roles of a side that
+            // went back behind a restart.
+            Err(NegotiationError::State(_) | NegotiationError::Local(_)) => {
                 assert!(self.negotiator == before);
                 return;
             }
