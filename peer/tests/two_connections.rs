@@ -21,7 +21,7 @@ fn count(events: &[Event], wanted: fn(&Event) -> bool) -> usize {
 
 /// Candidates come after the descriptions, with the names that JSEP gives them, the empty one last.
 ///
-/// req: JSEP-3.5.1-1, TRICKLE-13-1, TRICKLE-13-2, TRICKLESDP-4.1.1-1
+/// req: JSEP-3.5.1-1, JSEP-4.1.20-1, TRICKLE-13-1, TRICKLE-13-2, TRICKLESDP-4.1.1-1
 #[test]
 fn trickled_candidates_connect_two_peers_and_data_goes_both_ways() {
     let mut pair = Pair::new(vec![data()], vec![]);

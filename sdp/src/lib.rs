@@ -11,7 +11,8 @@
 //! | [`Session`] | a description as an index of borrowed lines; prints back byte for byte |
 //! | [`Attribute`], [`AttributeValue`] | typed views of attributes, read when asked for |
 //! | [`ice`] | the grammar of ICE candidates and credentials |
-//! | [`Negotiator`] | offer/answer over one bundled transport, as browsers do it |
+//! | [`Negotiator`] | offer/answer, as browsers do it or as telephones do |
+//! | [`check_answer`], [`check_reoffer`], [`check_exchange`] | whether descriptions fit each other, whoever made them |
 //!
 //! # Example
 //!
@@ -54,10 +55,12 @@
 //! | RFC | left out |
 //! |---|---|
 //! | 8866 SDP | editing; a lenient mode (unknown line types and an empty `s=` are refused); e-mail addresses are checked only as far as `x@y`; `ptime`, `lang`, `framerate` and the like stay untyped |
-//! | 3264 offer/answer | multicast; hold and capability descriptions are the owner's business |
-//! | 5888 grouping | groups other than BUNDLE are ignored |
-//! | 9143 BUNDLE | more than one transport: a section outside of the first one's group is refused. `rtcp-mux` is written in every RTP section, since RFC 9429 §5.8.3 and browsers look for it in each |
-//! | 9429 JSEP | policies other than must-bundle; simulcast, `msid`, `rid`, `rtx`, FEC, `rtcp-fb`: unknown formats and attributes are left out of answers |
+//! | 3264 offer/answer | multicast and capability descriptions; `ptime` and bandwidth are not negotiated |
+//! | 5888 grouping | groups other than BUNDLE are left out of answers |
+//! | 9143 BUNDLE | moving a section out of a group. `rtcp-mux` is written in every RTP section, since RFC 9429 §5.8.3 and browsers look for it in each |
+//! | 9429 JSEP | rolling back a provisional answer, as in browsers; `msid`, `imageattr`, `rtcp-rsize`, lip-sync groups, RED and FEC: unknown formats and attributes are left out of answers |
+//! | 8285 header extensions | ids above 255 and `extmap-allow-mixed` |
+//! | 8853 simulcast | pausing; of alternatives the first that can be used is taken |
 //! | 8839 ICE in SDP | `remote-candidates`; separate RTCP components |
 //! | 8840 trickle ICE | the SIP fragment body; candidates are read as browsers signal them |
 //! | 8122, 8842 DTLS | the handshake itself |

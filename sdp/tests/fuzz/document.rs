@@ -1,6 +1,8 @@
 //! One description, read strictly and leniently, and built again from what it says.
 
-use floe_sdp::{AttributeValue, Builder, Error, ErrorKind, Field, Limits, Line, Session, SessionBuf};
+use floe_sdp::{
+    AttributeValue, Builder, Error, ErrorKind, Field, Limits, Line, Session, SessionBuf,
+};
 
 /// What must hold of a description.
 pub(crate) fn run(text: &[u8]) {

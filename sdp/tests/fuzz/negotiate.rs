@@ -21,11 +21,7 @@ pub(crate) fn run(text: &[u8]) {
     }
 }
 
-fn negotiator(
-    sections: Vec<SectionConfig>,
-    profile: Profile,
-    bundle: BundlePolicy,
-) -> Negotiator {
+fn negotiator(sections: Vec<SectionConfig>, profile: Profile, bundle: BundlePolicy) -> Negotiator {
     Negotiator::new(NegotiatorConfig {
         profile,
         bundle,
@@ -34,7 +30,8 @@ fn negotiator(
     .expect("good sections")
 }
 
-type Create = fn(&mut Negotiator, &[IceCredentials], &DtlsIdentity) -> Result<String, NegotiationError>;
+type Create =
+    fn(&mut Negotiator, &[IceCredentials], &DtlsIdentity) -> Result<String, NegotiationError>;
 
 fn transport<'a>(
     known: &'a [IceCredentials],

@@ -35,7 +35,9 @@ struct Local<'a> {
 impl<'a> LocalTransports<'a> for Local<'a> {
     fn transport(&self, id: TransportId) -> LocalTransport<'a> {
         LocalTransport {
-            credentials: self.credentials.get(id.number() as usize % self.credentials.len()),
+            credentials: self
+                .credentials
+                .get(id.number() as usize % self.credentials.len()),
             pacing: None,
             candidates: &[],
             end_of_candidates: false,
@@ -217,7 +219,11 @@ impl Side {
             self.sections = negotiated.sections.len();
             for section in &negotiated.sections {
                 assert_eq!(section.active, section.transport.is_some());
-                assert!(section.transport.is_none_or(|id| self.transports.contains(&id)));
+                assert!(
+                    section
+                        .transport
+                        .is_none_or(|id| self.transports.contains(&id))
+                );
             }
         }
     }
@@ -241,7 +247,10 @@ fn is_of_the_other(error: NegotiationError, plain: bool) -> bool {
     use Violation::{ExtensionId, Group, PayloadType, RefusedInGroup, TwoGroups};
     match error {
         NegotiationError::Remote { rule, .. } if plain => {
-            matches!(rule, RefusedInGroup | TwoGroups | Group | PayloadType | ExtensionId)
+            matches!(
+                rule,
+                RefusedInGroup | TwoGroups | Group | PayloadType | ExtensionId
+            )
         }
         NegotiationError::Remote { rule, .. } => rule == RefusedInGroup,
         _ => false,
@@ -249,15 +258,48 @@ fn is_of_the_other(error: NegotiationError, plain: bool) -> bool {
 }
 
 const WORDS: [&str; 24] = [
-    "0", "1", "2", "9", "96", "97", "111", "active", "passive", "actpass", "holdconn", "sendrecv",
-    "sendonly", "recvonly", "inactive", "BUNDLE", "BUNDLE 0 1", "BUNDLE 1", "UDP/TLS/RTP/SAVPF",
-    "RTP/AVP", "video", "audio", "application", "send",
+    "0",
+    "1",
+    "2",
+    "9",
+    "96",
+    "97",
+    "111",
+    "active",
+    "passive",
+    "actpass",
+    "holdconn",
+    "sendrecv",
+    "sendonly",
+    "recvonly",
+    "inactive",
+    "BUNDLE",
+    "BUNDLE 0 1",
+    "BUNDLE 1",
+    "UDP/TLS/RTP/SAVPF",
+    "RTP/AVP",
+    "video",
+    "audio",
+    "application",
+    "send",
 ];
 
 const LINES: [&str; 16] = [
-    "a=bundle-only", "a=rtcp-mux", "a=inactive", "a=ice-lite", "a=group:BUNDLE 0 1 2", "a=mid:0",
-    "a=mid:3", "a=setup:active", "a=setup:passive", "a=ice-ufrag:other", "a=extmap:1 urn:x",
-    "a=rtpmap:96 opus/48000/2", "a=simulcast:send hi", "a=rid:hi recv", "a=crypto:1 x y",
+    "a=bundle-only",
+    "a=rtcp-mux",
+    "a=inactive",
+    "a=ice-lite",
+    "a=group:BUNDLE 0 1 2",
+    "a=mid:0",
+    "a=mid:3",
+    "a=setup:active",
+    "a=setup:passive",
+    "a=ice-ufrag:other",
+    "a=extmap:1 urn:x",
+    "a=rtpmap:96 opus/48000/2",
+    "a=simulcast:send hi",
+    "a=rid:hi recv",
+    "a=crypto:1 x y",
     "a=tls-id:abcdefghijklmnopqrstuvwxyz",
 ];
 
@@ -277,7 +319,9 @@ fn mutate(text: &str, script: &mut Script<'_>) -> String {
             // A section is lost, or stands twice.
             4 | 5 => {
                 let is_section = |line: &&String| line.starts_with("m=");
-                let starts: Vec<usize> = (0..lines.len()).filter(|at| is_section(&&lines[*at])).collect();
+                let starts: Vec<usize> = (0..lines.len())
+                    .filter(|at| is_section(&&lines[*at]))
+                    .collect();
                 let which = script.choose(starts.len());
                 if let Some(start) = starts.get(which) {
                     let end = starts.get(which + 1).copied().unwrap_or(lines.len());
@@ -290,10 +334,14 @@ fn mutate(text: &str, script: &mut Script<'_>) -> String {
                 }
             }
             _ => {
-                let mut words: Vec<&str> = lines[at].split_inclusive([' ', ':', '/', '=']).collect();
+                let mut words: Vec<&str> =
+                    lines[at].split_inclusive([' ', ':', '/', '=']).collect();
                 let which = script.choose(words.len());
                 let word = WORDS[script.choose(WORDS.len())];
-                let end = words[which].chars().last().filter(|end| !end.is_alphanumeric());
+                let end = words[which]
+                    .chars()
+                    .last()
+                    .filter(|end| !end.is_alphanumeric());
                 let word = format!("{word}{}", end.map(String::from).unwrap_or_default());
                 words[which] = &word;
                 lines[at] = words.concat();
