@@ -38,6 +38,7 @@ Examples:
   floe connect --help                    one ICE agent, signalling on stdio
   floe stun decode --help                a STUN message, byte by byte
   floe sdp check offer.sdp               what is wrong with a description, and where
+  floe sdp answer --help                 what is answered to an offer
 
 Exit status: 0 if all is as it must be, 1 if a verdict is not (see `floe matrix --help`),
 2 if an argument is wrong or a file cannot be written.

@@ -1,5 +1,6 @@
-//! `floe sdp`: descriptions checked, printed, explained.
+//! `floe sdp`: descriptions checked, printed, explained, answered.
 
+mod answer;
 mod args;
 mod check;
 mod explain;
@@ -18,5 +19,6 @@ pub(crate) fn run(command: &SdpCommand, out: &mut impl Write) -> Result<Verdict,
         SdpCommand::Check(args) => check::run(args, out),
         SdpCommand::Print(args) => print::run(args, out),
         SdpCommand::Explain(args) => explain::run(args, out),
+        SdpCommand::Answer(args) => answer::run(args, out),
     }
 }

@@ -21,4 +21,4 @@ fn corpus(target: &str) -> Vec<Vec<u8>> {
     paths.iter().map(|path| fs::read(path).unwrap()).collect()
 }
 
-floe_sansio::fuzz_targets!(3_000, corpus; document, edit, negotiate);
+floe_sansio::fuzz_targets!(3_000, corpus; document, edit, negotiate, pair);
