@@ -38,6 +38,7 @@ Examples:
   floe connect --help                    one ICE agent, signalling on stdio
   floe sdp answer --help                 what is answered to an offer
   floe stun decode --help                a STUN message, byte by byte
+  floe sdp check offer.sdp               what is wrong with a description, and where
 
 Exit status: 0 if all is as it must be, 1 if a verdict is not (see `floe matrix --help`),
 2 if an argument is wrong or a file cannot be written.
@@ -68,12 +69,12 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Find a path to a real peer
     Connect(ConnectArgs),
-    /// What is said about a session, in SDP
-    #[command(subcommand)]
-    Sdp(SdpCommand),
     /// What is in a STUN message
     #[command(subcommand)]
     Stun(StunCommand),
+    /// What is in a session description, and what is wrong with it
+    #[command(subcommand)]
+    Sdp(SdpCommand),
 }
 
 /// Rows are the offering side, columns the answering side. A cell says how the two were connected,

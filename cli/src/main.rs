@@ -25,7 +25,6 @@ use clap::{CommandFactory, Parser};
 use crate::args::{Args, Command, NatCommand};
 use crate::error::Error;
 use crate::run::Verdict;
-use crate::sdp::SdpCommand;
 use crate::stun::StunCommand;
 
 fn main() -> ExitCode {
@@ -38,8 +37,8 @@ fn main() -> ExitCode {
         Some(Command::Nat(NatCommand::List(args))) => nat::list(args.format, &mut out),
         Some(Command::Serve(args)) => serve::run(&args, &mut out),
         Some(Command::Connect(args)) => connect::run(&args, &mut out),
-        Some(Command::Sdp(SdpCommand::Answer(args))) => sdp::answer(&args, &mut out),
         Some(Command::Stun(StunCommand::Decode(args))) => stun::decode(&args, &mut out),
+        Some(Command::Sdp(command)) => sdp::run(&command, &mut out),
         None => help(&mut out),
     };
     let result = result.and_then(|verdict| {

@@ -570,7 +570,7 @@ fn a_flood_of_candidates_is_bounded() {
     peer.set_local_description(NOW, Answer, &answer).unwrap();
     assert!(flood(&mut peer) >= 9_900);
     assert!(peer.retained() <= 400, "{}", peer.retained());
-    // A description full of them is no way around it.
+    // A description full of them is no way around it; one with more than `Limits` has is refused.
     let mut peer = connection(HERE, 1, vec![data()]);
     let mut offer = sample("data-offer-trickle.sdp");
     for port in 1..1000 {

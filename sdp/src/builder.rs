@@ -78,10 +78,12 @@ impl Builder {
     /// always refused (RFC 8866 §5.12).
     pub fn push<'f>(&mut self, field: impl Into<Field<'f>>) -> Result<&mut Self, Error> {
         let start = self.text.len();
+        let state = self.reader.state();
         let field = field.into();
         field.write(&mut self.text);
         if let Err(error) = self.check(start, &field) {
             self.text.truncate(start);
+            self.reader.restore(state);
             return Err(error);
         }
         Ok(self)

@@ -255,6 +255,9 @@ impl SessionBuf {
             offset: at + column,
             span: 0,
         };
+        if matches!(field, Field::Key) {
+            return Err(error(ErrorKind::Key, 0));
+        }
         let found = split(&new, 0, false);
         if let Some((kind, column)) = found.trouble {
             return Err(error(kind, column));
@@ -274,7 +277,6 @@ impl SessionBuf {
                 let found = line.attribute();
                 found.is_some_and(|found| found.name() == name && found.text() == text)
             }
-            Field::Key => return Err(error(ErrorKind::Key, 0)),
             _ => line.field().map_err(moved)? == field,
         };
         if !same {

@@ -94,7 +94,7 @@ fn too_long(text: &[u8], max_bytes: usize) -> Error {
 }
 
 /// What has been seen of the level that is being read.
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Level {
     attributes: usize,
     candidates: usize,
@@ -114,6 +114,15 @@ pub(crate) struct Reader {
     sections: usize,
     /// Where the last line begins, if it has no end.
     unended: Option<u32>,
+    order: Order,
+    level: Level,
+}
+
+/// See [`Reader::state`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct State {
+    connection: u32,
+    sections: usize,
     order: Order,
     level: Level,
 }
@@ -146,6 +155,24 @@ impl Reader {
             return Ok(());
         }
         Err(error)
+    }
+
+    /// What a line that is refused must not change, if reading goes on without it.
+    pub(crate) fn state(&self) -> State {
+        State {
+            connection: self.index.connection,
+            sections: self.sections,
+            order: self.order,
+            level: self.level,
+        }
+    }
+
+    /// Forgets the lines since [`Reader::state`].
+    pub(crate) fn restore(&mut self, state: State) {
+        self.index.connection = state.connection;
+        self.sections = state.sections;
+        self.order = state.order;
+        self.level = state.level;
     }
 
     /// An error at a byte of the text, in the next line, which begins at `start`.
@@ -219,7 +246,7 @@ impl Reader {
         match letter {
             b'a' => return self.attribute(text, entry, line),
             b's' | b'i' => {} // free text
-            _ if line.value().is_empty() => {}
+            _ if line.value().is_empty() && letter != b'm' => {}
             _ => self.field(text, entry, line)?,
         }
         self.note(letter, &line)

@@ -8,8 +8,9 @@
 //!
 //! | layer | what it is |
 //! |---|---|
-//! | [`Session`] | a description as an index of borrowed lines; prints back byte for byte |
-//! | [`Attribute`], [`AttributeValue`] | typed views of attributes, read when asked for |
+//! | [`Session`] | a description as an index of borrowed lines, strict or lenient; prints back byte for byte |
+//! | [`Field`], [`AttributeValue`] | typed values of lines and attributes, read when asked for, and written |
+//! | [`SessionBuf`], [`Builder`] | a description of its own: edited line by line, or made |
 //! | [`ice`] | the grammar of ICE candidates and credentials |
 //! | [`Negotiator`] | offer/answer, as browsers do it or as telephones do |
 //! | [`check_answer`], [`check_reoffer`], [`check_exchange`] | whether descriptions fit each other, whoever made them |
@@ -54,17 +55,17 @@
 //!
 //! | RFC | left out |
 //! |---|---|
-//! | 8866 SDP | editing; a lenient mode (unknown line types and an empty `s=` are refused); e-mail addresses are checked only as far as `x@y`; `ptime`, `lang`, `framerate` and the like stay untyped |
+//! | 8866 SDP | e-mail addresses are checked only as far as `x@y`; `cat`, `keywds`, `orient` and `type` stay untyped; text is bytes, whatever `charset` says |
 //! | 3264 offer/answer | multicast and capability descriptions; `ptime` and bandwidth are not negotiated |
 //! | 5888 grouping | groups other than BUNDLE are left out of answers |
 //! | 9143 BUNDLE | moving a section out of a group. `rtcp-mux` is written in every RTP section, since RFC 9429 §5.8.3 and browsers look for it in each |
 //! | 9429 JSEP | rolling back a provisional answer, as in browsers; `msid`, `imageattr`, `rtcp-rsize`, lip-sync groups, RED and FEC: unknown formats and attributes are left out of answers |
 //! | 8285 header extensions | ids above 255 and `extmap-allow-mixed` |
 //! | 8853 simulcast | pausing; of alternatives the first that can be used is taken |
-//! | 8839 ICE in SDP | `remote-candidates`; separate RTCP components |
+//! | 8839 ICE in SDP | `remote-candidates` is read and not used; separate RTCP components |
 //! | 8840 trickle ICE | the SIP fragment body; candidates are read as browsers signal them |
 //! | 8122, 8842 DTLS | the handshake itself |
-//! | 8841 SCTP over DTLS | the older `sctpmap` |
+//! | 8841 SCTP over DTLS | the older `sctpmap` is read and not negotiated |
 #![no_std]
 #![forbid(unsafe_code)]
 

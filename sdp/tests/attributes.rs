@@ -283,7 +283,7 @@ fn keys_and_passwords_do_not_print() {
     }
 }
 
-/// req: JSEP-5.8.2-1
+/// req: JSEP-5.8.2-1, SDP-5.14-2
 #[test]
 fn views_of_values_say_what_stands_there() {
     let read = |name, text: &'static str| AttributeValue::read(name, Some(text.as_bytes()));
@@ -291,6 +291,12 @@ fn views_of_values_say_what_stands_there() {
         panic!()
     };
     assert_eq!(group.ids().collect::<Vec<_>>(), [1, u32::MAX]);
+    let Ok(AttributeValue::Rtcp(rtcp)) = read("rtcp", "53020 IN IP4 192.0.2.7") else {
+        panic!()
+    };
+    let address = rtcp.address.unwrap().address;
+    let expected = floe_sdp::Address::Ip("192.0.2.7".parse().unwrap());
+    assert_eq!((rtcp.port, address), (53020, expected));
     let Ok(AttributeValue::RemoteCandidates(remote)) =
         read("remote-candidates", "1 192.0.2.3 45664 2 host.example 9")
     else {

@@ -26,7 +26,7 @@ fn accepted(text: &str) {
 
 /// All kinds of lines in their order, with both line ends and unknown attributes.
 ///
-/// req: SDP-5-3, SDP-5-4, SDP-5.8-1, SDP-5.13-2, SDP-5.9-1
+/// req: SDP-5-3, SDP-5-4, SDP-5.8-1, SDP-5.13-2, SDP-5.9-1, SDP-5.14-5
 #[test]
 fn every_line_type_in_order_is_read_and_printed_as_it_was() {
     let text = "v=0\no=jd\u{e9} 2890844526 2890842807 IN IP4 host.example\r\ns= \ni=info\nu=http://a.example/x?y\n\

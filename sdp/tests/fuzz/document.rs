@@ -24,7 +24,9 @@ pub(crate) fn run(text: &[u8]) {
         Ok(session) => {
             read(text, session);
             let warnings = session.warnings();
-            warnings.iter().for_each(|warning| place(text, warning));
+            for warning in warnings {
+                place(text, warning);
+            }
             assert!(warnings.is_sorted_by_key(|warning| warning.offset));
             assert_eq!(strict.is_err(), !warnings.is_empty());
             // The first error is the first warning, but where the same place is seen otherwise.

@@ -70,7 +70,7 @@ fn edit(document: &mut SessionBuf, verb: u8, at: u8, text: &[u8]) {
         return;
     };
     let after = raw_lines(document);
-    assert_eq!(after.len() as isize, lines.len() as isize + grown);
+    assert_eq!(Some(after.len()), lines.len().checked_add_signed(grown));
     assert_eq!(after.concat(), document.as_bytes());
     // What was not asked to change has not changed; a missing end of the last line may be added.
     let ended = |line: &Vec<u8>| line.trim_ascii_end().to_vec();
