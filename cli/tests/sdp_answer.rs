@@ -96,12 +96,15 @@ fn a_bad_offer_is_shown_where_it_is_bad() {
     let head = "v=0\no=- 1 1 IN IP4 0.0.0.0\ns=-\nt=0 0\n";
     let (code, out, error) = from_stdin(&head.replace("t=0 0", "t=0"), &[]);
     assert_eq!((code, out.as_str()), (Some(1), ""));
-    assert!(error.starts_with("error: <stdin>: line 4, column 4: "), "{error}");
+    assert!(error.starts_with("<stdin>:4:4: error: "), "{error}");
     assert!(error.contains("4 | t=0"), "{error}");
     let section = "m=audio 9 UDP/TLS/RTP/SAVPF 0\nc=IN IP4 0.0.0.0\na=mid:0\n";
     let (code, _, error) = from_stdin(&format!("{head}{section}{section}"), &[]);
     assert_eq!(code, Some(1));
-    assert!(error.contains("mid given twice"), "{error}");
+    assert!(
+        error.contains("<stdin>:8: error: section 1: mid given twice"),
+        "{error}"
+    );
     assert!(error.contains("8 | m=audio 9"), "{error}");
     let missing = refused(&["sdp", "answer", "no-such-offer.sdp"]);
     assert!(

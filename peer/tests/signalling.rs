@@ -570,10 +570,10 @@ fn a_flood_of_candidates_is_bounded() {
     peer.set_local_description(NOW, Answer, &answer).unwrap();
     assert!(flood(&mut peer) >= 9_900);
     assert!(peer.retained() <= 400, "{}", peer.retained());
-    // A description full of them is no way around it.
+    // A description full of them is no way around it; one with more than `Limits` has is refused.
     let mut peer = connection(HERE, 1, vec![data()]);
     let mut offer = sample("data-offer-trickle.sdp");
-    for port in 1..3000 {
+    for port in 1..1000 {
         offer.push_str("a=");
         offer.push_str(&GOOD.replace("9000", &port.to_string()));
         offer.push_str("\r\n");

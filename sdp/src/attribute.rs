@@ -143,6 +143,10 @@ impl<'a> AttributeValue<'a> {
     /// assert_eq!(AttributeValue::read("rtpmap", Some(b"111 opus")), Err(8));
     /// ```
     pub fn read(name: &str, text: Option<&'a [u8]>) -> Result<Self, usize> {
+        Self::read_bytes(name.as_bytes(), text)
+    }
+
+    fn read_bytes(name: &[u8], text: Option<&'a [u8]>) -> Result<Self, usize> {
         use AttributeValue as Value;
         if let Some(property) = Self::property(name) {
             return if text.is_some() { Err(0) } else { Ok(property) };
@@ -150,77 +154,81 @@ impl<'a> AttributeValue<'a> {
         // Without a value: nothing to read, which only an attribute without a meaning allows.
         let text = text.unwrap_or_default();
         Ok(match name {
-            "group" => Value::Group(grammar::whole(text, Group::read)?),
-            "mid" => Value::Mid(grammar::whole(text, grammar::token)?),
-            "ice-ufrag" => Value::IceUfrag(grammar::whole(
+            b"group" => Value::Group(grammar::whole(text, Group::read)?),
+            b"mid" => Value::Mid(grammar::whole(text, grammar::token)?),
+            b"ice-ufrag" => Value::IceUfrag(grammar::whole(
                 text,
                 grammar::text_of(grammar::ICE, ice::UFRAG.0, ice::UFRAG.1),
             )?),
-            "ice-pwd" => {
+            b"ice-pwd" => {
                 let read = grammar::text_of(grammar::ICE, ice::PWD.0, ice::PWD.1);
                 Value::IcePwd(Password(grammar::whole(text, read)?))
             }
-            "ice-options" => Value::IceOptions(grammar::whole(text, words::tokens)?),
-            "ice-pacing" => {
+            b"ice-options" => Value::IceOptions(grammar::whole(text, words::tokens)?),
+            b"ice-pacing" => {
                 Value::IcePacing(grammar::whole(text, grammar::number(0, 9_999_999_999))?)
             }
-            "candidate" => Value::Candidate(grammar::whole(text, CandidateRef::read)?),
-            "remote-candidates" => {
+            b"candidate" => Value::Candidate(grammar::whole(text, CandidateRef::read)?),
+            b"remote-candidates" => {
                 Value::RemoteCandidates(grammar::whole(text, RemoteCandidates::read)?)
             }
-            "fingerprint" => Value::Fingerprint(grammar::whole(text, FingerprintRef::read)?),
-            "setup" => Value::Setup(grammar::whole(text, Setup::read)?),
-            "tls-id" => Value::TlsId(grammar::whole(
+            b"fingerprint" => Value::Fingerprint(grammar::whole(text, FingerprintRef::read)?),
+            b"setup" => Value::Setup(grammar::whole(text, Setup::read)?),
+            b"tls-id" => Value::TlsId(grammar::whole(
                 text,
                 grammar::text_of(grammar::TLS_ID, 20, 255),
             )?),
-            "identity" => Value::Identity(grammar::whole(text, Identity::read)?),
-            "sctp-port" => {
+            b"identity" => Value::Identity(grammar::whole(text, Identity::read)?),
+            b"sctp-port" => {
                 Value::SctpPort(grammar::whole(text, grammar::plain_number(0, 65_535))? as u16)
             }
-            "max-message-size" => {
+            b"max-message-size" => {
                 Value::MaxMessageSize(grammar::whole(text, grammar::plain_number(0, u64::MAX))?)
             }
-            "sctpmap" => Value::Sctpmap(grammar::whole(text, Sctpmap::read)?),
-            "rtpmap" => Value::Rtpmap(grammar::whole(text, Rtpmap::read)?),
-            "fmtp" => Value::Fmtp(grammar::whole(text, Fmtp::read)?),
-            "rtcp-fb" => Value::RtcpFb(grammar::whole(text, RtcpFb::read)?),
-            "extmap" => Value::Extmap(grammar::whole(text, Extmap::read)?),
-            "rtcp" => Value::Rtcp(grammar::whole(text, Rtcp::read)?),
-            "msid" => Value::Msid(grammar::whole(text, Msid::read)?),
-            "ssrc" => Value::Ssrc(grammar::whole(text, Ssrc::read)?),
-            "ssrc-group" => Value::SsrcGroup(grammar::whole(text, SsrcGroup::read)?),
-            "rid" => Value::Rid(grammar::whole(text, Rid::read)?),
-            "simulcast" => Value::Simulcast(grammar::whole(text, Simulcast::read)?),
-            "imageattr" => Value::ImageAttr(grammar::whole(text, ImageAttr::read)?),
-            "crypto" => Value::Crypto(grammar::whole(text, Crypto::read)?),
-            "key-mgmt" => Value::KeyMgmt(grammar::whole(text, KeyMgmt::read)?),
-            "ptime" => Value::Ptime(grammar::whole(text, Decimal::read)?),
-            "maxptime" => Value::MaxPtime(grammar::whole(text, Decimal::read)?),
-            "framerate" => Value::Framerate(grammar::whole(text, Decimal::read)?),
-            "quality" => Value::Quality(grammar::whole(text, grammar::plain_number(0, u64::MAX))?),
-            "tool" => Value::Tool(grammar::whole(text, grammar::remainder)?),
-            "charset" => Value::Charset(grammar::whole(text, grammar::token)?),
-            "lang" => Value::Lang(grammar::whole(text, grammar::visible)?),
-            "sdplang" => Value::SdpLang(grammar::whole(text, grammar::visible)?),
-            "control" => Value::Control(grammar::whole(text, grammar::visible)?),
-            "range" => Value::Range(grammar::whole(text, Range::read)?),
+            b"sctpmap" => Value::Sctpmap(grammar::whole(text, Sctpmap::read)?),
+            b"rtpmap" => Value::Rtpmap(grammar::whole(text, Rtpmap::read)?),
+            b"fmtp" => Value::Fmtp(grammar::whole(text, Fmtp::read)?),
+            b"rtcp-fb" => Value::RtcpFb(grammar::whole(text, RtcpFb::read)?),
+            b"extmap" => Value::Extmap(grammar::whole(text, Extmap::read)?),
+            b"rtcp" => Value::Rtcp(grammar::whole(text, Rtcp::read)?),
+            b"msid" => Value::Msid(grammar::whole(text, Msid::read)?),
+            b"ssrc" => Value::Ssrc(grammar::whole(text, Ssrc::read)?),
+            b"ssrc-group" => Value::SsrcGroup(grammar::whole(text, SsrcGroup::read)?),
+            b"rid" => Value::Rid(grammar::whole(text, Rid::read)?),
+            b"simulcast" => Value::Simulcast(grammar::whole(text, Simulcast::read)?),
+            b"imageattr" => Value::ImageAttr(grammar::whole(text, ImageAttr::read)?),
+            b"crypto" => Value::Crypto(grammar::whole(text, Crypto::read)?),
+            b"key-mgmt" => Value::KeyMgmt(grammar::whole(text, KeyMgmt::read)?),
+            b"ptime" => Value::Ptime(grammar::whole(text, Decimal::read)?),
+            b"maxptime" => Value::MaxPtime(grammar::whole(text, Decimal::read)?),
+            b"framerate" => Value::Framerate(grammar::whole(text, Decimal::read)?),
+            b"quality" => Value::Quality(grammar::whole(text, grammar::plain_number(0, u64::MAX))?),
+            b"tool" => Value::Tool(grammar::whole(text, grammar::remainder)?),
+            b"charset" => Value::Charset(grammar::whole(text, grammar::token)?),
+            b"lang" => Value::Lang(grammar::whole(text, grammar::visible)?),
+            b"sdplang" => Value::SdpLang(grammar::whole(text, grammar::visible)?),
+            b"control" => Value::Control(grammar::whole(text, grammar::visible)?),
+            b"range" => Value::Range(grammar::whole(text, Range::read)?),
             _ => Value::Other,
         })
     }
 
     /// What has a meaning by its name alone.
-    fn property(name: &str) -> Option<Self> {
+    fn property(name: &[u8]) -> Option<Self> {
         Some(match name {
-            "bundle-only" => Self::BundleOnly,
-            "ice-lite" => Self::IceLite,
-            "ice-mismatch" => Self::IceMismatch,
-            "end-of-candidates" => Self::EndOfCandidates,
-            "extmap-allow-mixed" => Self::ExtmapAllowMixed,
-            "rtcp-mux" => Self::RtcpMux,
-            "rtcp-mux-only" => Self::RtcpMuxOnly,
-            "rtcp-rsize" => Self::RtcpRsize,
-            _ => Self::Direction(Direction::from_name(name)?),
+            b"bundle-only" => Self::BundleOnly,
+            b"ice-lite" => Self::IceLite,
+            b"ice-mismatch" => Self::IceMismatch,
+            b"end-of-candidates" => Self::EndOfCandidates,
+            b"extmap-allow-mixed" => Self::ExtmapAllowMixed,
+            b"rtcp-mux" => Self::RtcpMux,
+            b"rtcp-mux-only" => Self::RtcpMuxOnly,
+            b"rtcp-rsize" => Self::RtcpRsize,
+            b"sendrecv" => Self::Direction(Direction::SendRecv),
+            b"sendonly" => Self::Direction(Direction::SendOnly),
+            b"recvonly" => Self::Direction(Direction::RecvOnly),
+            b"inactive" => Self::Direction(Direction::Inactive),
+            _ => return None,
         })
     }
 
@@ -360,24 +368,25 @@ impl<'a> AttributeValue<'a> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Attribute<'a> {
     line: Line<'a>,
-    name: &'a str,
+    /// A token, so ASCII.
+    name: &'a [u8],
     text: Option<&'a [u8]>,
 }
 
 impl fmt::Debug for Attribute<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Attribute({} {})", self.line.number(), self.name)
+        write!(f, "Attribute({} {})", self.line.number(), self.name())
     }
 }
 
 impl<'a> Attribute<'a> {
-    pub(crate) fn new(line: Line<'a>, name: &'a str, text: Option<&'a [u8]>) -> Self {
+    pub(crate) fn new(line: Line<'a>, name: &'a [u8], text: Option<&'a [u8]>) -> Self {
         Self { line, name, text }
     }
 
     /// What stands before the colon; compared with regard to case.
     pub fn name(&self) -> &'a str {
-        self.name
+        core::str::from_utf8(self.name).unwrap_or_default()
     }
 
     /// What stands behind the colon; `None` for a property attribute.
@@ -402,7 +411,7 @@ impl<'a> Attribute<'a> {
     /// # Ok::<(), floe_sdp::Error>(())
     /// ```
     pub fn value(&self) -> Result<AttributeValue<'a>, Error> {
-        match AttributeValue::read(self.name, self.text) {
+        match AttributeValue::read_bytes(self.name, self.text) {
             Ok(value) => Ok(value),
             Err(at) => self.value_without_blanks().ok_or_else(|| {
                 let colon = usize::from(self.text.is_some());
@@ -415,6 +424,6 @@ impl<'a> Attribute<'a> {
     /// Lenient reading forgives blanks around a value that has no meaning with them.
     fn value_without_blanks(&self) -> Option<AttributeValue<'a>> {
         let text = self.text.filter(|_| self.line.lenient)?.trim_ascii();
-        AttributeValue::read(self.name, Some(text).filter(|text| !text.is_empty())).ok()
+        AttributeValue::read_bytes(self.name, Some(text).filter(|text| !text.is_empty())).ok()
     }
 }

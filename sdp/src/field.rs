@@ -214,8 +214,7 @@ impl<'a> MediaLine<'a> {
 
 impl<'a> Address<'a> {
     fn of(value: &'a [u8]) -> Self {
-        let ip = core::str::from_utf8(value).ok();
-        let ip = ip.and_then(|text| text.parse().ok());
+        let ip = core::str::from_utf8(value).ok().and_then(grammar::ip);
         ip.map_or(Self::Name(value), Self::Ip)
     }
 

@@ -1,10 +1,10 @@
 //! The words of the grammars of SDP, as `nom` parsers over bytes.
 //!
-//! Each is a plain function on purpose: what is read millions of times is read by one loop over one table.
+//! Each is a plain function on purpose: what is read millions of times is read by one loop over one table,
+//! and what `nom` says of a result is all that is needed of it.
 
-use nom::combinator::all_consuming;
+use nom::IResult;
 use nom::error::ErrorKind;
-use nom::{IResult, Parser};
 
 pub(crate) type Parsed<'a, T> = IResult<&'a [u8], T>;
 pub(crate) type Failure<'a> = nom::error::Error<&'a [u8]>;
@@ -306,16 +306,28 @@ pub(crate) fn after<'a, T>(
 }
 
 /// Runs a parser over a whole value; the error is the position where it stopped.
+#[inline]
 pub(crate) fn whole<'a, T>(
     value: &'a [u8],
-    parser: impl Parser<&'a [u8], Output = T, Error = Failure<'a>>,
+    parser: impl Fn(&'a [u8]) -> Parsed<'a, T>,
 ) -> Result<T, usize> {
-    match all_consuming(parser).parse(value) {
-        Ok((_, parsed)) => Ok(parsed),
+    match parser(value) {
+        Ok(([], parsed)) => Ok(parsed),
+        Ok((rest, _)) => Err(value.len() - rest.len()),
         Err(nom::Err::Error(failure) | nom::Err::Failure(failure)) => {
             Err(value.len() - failure.input.len())
         }
         Err(nom::Err::Incomplete(_)) => Err(value.len()),
+    }
+}
+
+/// The IP address that a text is.
+///
+/// Most texts that are none are names of hosts, and end with what no address ends with: then nobody tries.
+pub(crate) fn ip(text: &str) -> Option<core::net::IpAddr> {
+    match text.as_bytes().last() {
+        Some(last) if last.is_ascii_hexdigit() || *last == b':' => text.parse().ok(),
+        _ => None,
     }
 }
 

@@ -2,11 +2,9 @@
 
 use core::fmt;
 
-use memchr::memchr3;
-use nom::Parser;
-
-use crate::grammar::{Failure, TOKEN, whole};
+use crate::grammar::{Parsed, TOKEN, whole};
 use crate::{Attribute, Error, ErrorKind};
+use memchr::memchr3;
 
 /// One line of a description.
 ///
@@ -92,7 +90,6 @@ impl<'a> Line<'a> {
             return None;
         }
         let (name, rest) = self.value.split_at_checked(self.name_end as usize)?;
-        let name = core::str::from_utf8(name).ok()?;
         Some(Attribute::new(*self, name, rest.get(1..)))
     }
 
@@ -129,7 +126,7 @@ impl<'a> Line<'a> {
     pub(crate) fn read<T>(
         &self,
         kind: ErrorKind,
-        parser: impl Parser<&'a [u8], Output = T, Error = Failure<'a>>,
+        parser: impl Fn(&'a [u8]) -> Parsed<'a, T>,
     ) -> Result<T, Error> {
         whole(self.value, parser).map_err(|at| self.error(kind, at))
     }

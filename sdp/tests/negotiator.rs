@@ -661,6 +661,12 @@ fn a_section_outside_of_the_first_ones_group_is_refused() {
         live(&whole.replace("a=mid:2\r\n", "")),
         [true, false, false]
     );
+    // Not even of those that have one.
+    let nameless = whole.replace("BUNDLE 0 1 2", "BUNDLE 0 1");
+    assert_eq!(
+        live(&nameless.replace("a=mid:2\r\n", "")),
+        [true, false, false]
+    );
 }
 
 /// req: BUNDLE-7.3.1-1

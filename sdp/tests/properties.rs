@@ -3,7 +3,11 @@
 mod common;
 
 use common::*;
-use floe_sdp::{Direction, Limits, Misuse, NegotiationError, Negotiator, Session, SignalingState};
+use floe_sdp::ice::IceCredentials;
+use floe_sdp::{
+    BundlePolicy, Direction, DtlsIdentity, Fingerprint, Limits, LocalTransport, Misuse,
+    NegotiationError, Negotiator, NegotiatorConfig, Session, Setup, SignalingState, TransportId,
+};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -311,4 +315,60 @@ fn a_huge_offer_is_read_and_answered_as_any_other() {
             .iter()
             .all(|section| section.active)
     );
+}
+
+/// The same where every section has a transport of its own, which no default limit would let through.
+#[test]
+fn a_huge_offer_of_as_many_transports_is_answered_too() {
+    let count = 20_000;
+    let pwd = "0123456789abcdef012345";
+    let known: Vec<IceCredentials> = (0..count)
+        .map(|number| IceCredentials::new(&format!("uf{number:05}"), pwd).unwrap())
+        .collect();
+    let dtls = DtlsIdentity {
+        fingerprints: vec![Fingerprint::sha256([7; 32])],
+        setup: Setup::Actpass,
+        tls_id: None,
+    };
+    let transport = |id: TransportId| LocalTransport {
+        credentials: known.get(id.number() as usize),
+        pacing: None,
+        candidates: &[],
+        end_of_candidates: false,
+        dtls: Some(&dtls),
+        lite: false,
+        address: None,
+    };
+    let negotiator = |id, sections| {
+        Negotiator::new(NegotiatorConfig {
+            bundle: BundlePolicy::MaxCompat,
+            limits: Limits::NONE,
+            ..NegotiatorConfig::new(id, sections)
+        })
+        .unwrap()
+    };
+    let mut alice = negotiator(1, vec![data(); count]);
+    let mut bob = negotiator(2, vec![]);
+    let offer = alice.create_offer(&transport).unwrap();
+    let added = alice.set_local(Offer, &offer).unwrap();
+    assert_eq!(added.transports.len(), count);
+    // Once in one bundle, and once as if there were none.
+    let apart: String = offer
+        .split_inclusive('\n')
+        .filter(|line| !line.contains("BUNDLE"))
+        .collect();
+    for (text, transports) in [(&offer, 1), (&apart, count)] {
+        let mut bob = bob.clone();
+        let remote = bob.set_remote(Offer, text.as_bytes()).unwrap();
+        assert_eq!(remote.transports.len(), transports);
+        let answer = bob.create_answer(&transport).unwrap();
+        bob.set_local(Answer, &answer).unwrap();
+        let mut alice = alice.clone();
+        let remote = alice.set_remote(Answer, answer.as_bytes()).unwrap();
+        assert_eq!(remote.effects.sections.len(), count);
+        assert_eq!(alice.transports().len(), transports);
+        alice.create_offer(&transport).unwrap();
+    }
+    let refused = bob.set_remote(Answer, offer.as_bytes());
+    assert!(refused.is_err());
 }

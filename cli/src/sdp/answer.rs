@@ -1,6 +1,6 @@
 //! `floe sdp answer`: an offer in, an answer out.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::net::SocketAddr;
 
 use floe_sansio::Entropy;
@@ -11,13 +11,13 @@ use floe_sdp::{
 };
 
 use super::args::{AnswerArgs, BundleArg, ProfileArg};
+use super::check::{self, Level};
 use super::input;
 use crate::error::Error;
 use crate::run::Verdict;
-use crate::style;
+use crate::style::{self, paint};
 
-pub(crate) fn run(args: &AnswerArgs, out: &mut impl Write) -> Result<Verdict, Error> {
-    let name = input::name(&args.offer);
+pub(super) fn run(args: &AnswerArgs, out: &mut impl Write) -> Result<Verdict, Error> {
     let offer = input::read(&args.offer)?;
     match answer(args, &offer) {
         Ok(text) => {
@@ -25,8 +25,8 @@ pub(crate) fn run(args: &AnswerArgs, out: &mut impl Write) -> Result<Verdict, Er
             Ok(Verdict::Passed)
         }
         Err(error) => {
-            let error = rendered(error, &offer);
-            anstream::eprintln!("{}error:{:#} {name}: {error}", style::ERROR, style::ERROR);
+            let mut err = anstream::AutoStream::auto(io::stderr().lock());
+            show_refusal(&input::name(&args.offer), &offer, error, &mut err)?;
             Ok(Verdict::Failed)
         }
     }
@@ -84,20 +84,31 @@ fn credentials(entropy: &mut Entropy) -> IceCredentials {
     IceCredentials::new(&ufrag, &pwd).expect("hexadecimal digits are ice-chars")
 }
 
-/// An error with the line that it is about.
-fn rendered(error: NegotiationError, offer: &[u8]) -> String {
+/// Why an offer is refused, with the line that it is about.
+fn show_refusal(
+    name: &str,
+    offer: &[u8],
+    error: NegotiationError,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let level = paint(style::ERROR, "error:");
     match error {
-        NegotiationError::Syntax(error) => error.render(offer).to_string(),
-        NegotiationError::Remote { line, .. } => {
-            let lines = offer.split(|byte| *byte == b'\n');
-            let mut lines = lines.skip(line.saturating_sub(1) as usize);
-            let text = lines.next();
+        NegotiationError::Syntax(error) => check::show(name, offer, &error, Level::Error, out),
+        NegotiationError::Remote {
+            rule,
+            section,
+            line,
+        } => {
+            let section = section.map_or(String::new(), |index| format!("section {index}: "));
+            writeln!(out, "{name}:{line}: {level} {section}{rule}")?;
+            let mut lines = offer.split(|byte| *byte == b'\n');
+            let text = lines.nth(line.saturating_sub(1) as usize);
             let text = String::from_utf8_lossy(text.unwrap_or_default());
-            let number = line.to_string();
-            let margin = " ".repeat(number.len());
-            let text = text.trim_end().escape_debug();
-            format!("{error}\n{margin} |\n{number} | {text}")
+            // No commands to a terminal.
+            let text = text.trim_end().replace(char::is_control, "\u{FFFD}");
+            let margin = " ".repeat(line.to_string().len());
+            writeln!(out, "{margin} |\n{line} | {text}")
         }
-        other => other.to_string(),
+        other => writeln!(out, "{name}: {level} {other}"),
     }
 }

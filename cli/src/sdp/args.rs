@@ -95,7 +95,7 @@ Exit status:
 #[derive(Debug, clap::Args)]
 #[command(after_help = ANSWER_HELP)]
 pub(crate) struct AnswerArgs {
-    /// A file with the offer, `-` for standard input
+    /// A file with the offer; `-` is standard input
     #[arg(value_name = "OFFER")]
     pub(super) offer: PathBuf,
 

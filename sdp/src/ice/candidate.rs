@@ -305,7 +305,7 @@ impl<'a> CandidateRef<'a> {
         let (rest, ()) = grammar::space(rest)?;
         let (rest, component) = grammar::number16(1, 256)(rest)?;
         let (rest, ()) = grammar::space(rest)?;
-        let (rest, transport) = grammar::token(rest)?;
+        let (rest, transport) = CandidateTransport::read(rest)?;
         let (rest, ()) = grammar::space(rest)?;
         let (rest, priority) = grammar::number32(1, i32::MAX as u32)(rest)?;
         let (rest, ()) = grammar::space(rest)?;
@@ -313,15 +313,15 @@ impl<'a> CandidateRef<'a> {
         let (rest, ()) = grammar::space(rest)?;
         let (rest, port) = grammar::port(rest)?;
         let (rest, ()) = grammar::keyword(b" typ ")(rest)?;
-        let (rest, kind) = grammar::token(rest)?;
+        let (rest, kind) = CandidateType::read(rest)?;
         let mut candidate = Self {
             foundation,
             component,
-            transport: CandidateTransport::of(transport),
+            transport,
             priority,
             address,
             port,
-            kind: CandidateType::of(kind),
+            kind,
             related_address: None,
             related_port: None,
             tcp_type: None,
@@ -428,7 +428,7 @@ fn address(input: &[u8]) -> Parsed<'_, CandidateAddress<&str>> {
 
 impl<'a> CandidateAddress<&'a str> {
     fn of(text: &'a str) -> Self {
-        text.parse().map_or(Self::Name(text), Self::Ip)
+        grammar::ip(text).map_or(Self::Name(text), Self::Ip)
     }
 
     fn write(&self, out: &mut Vec<u8>) {
@@ -440,24 +440,26 @@ impl<'a> CandidateAddress<&'a str> {
 }
 
 impl<'a> CandidateTransport<&'a str> {
-    fn of(name: &'a str) -> Self {
-        match name {
-            _ if name.eq_ignore_ascii_case("udp") => Self::Udp,
-            _ if name.eq_ignore_ascii_case("tcp") => Self::Tcp,
-            _ => Self::Other(name),
-        }
+    fn read(input: &'a [u8]) -> Parsed<'a, Self> {
+        let (rest, name) = grammar::run_of(grammar::TOKEN, 1, usize::MAX)(input)?;
+        Ok(match name {
+            _ if name.eq_ignore_ascii_case(b"udp") => (rest, Self::Udp),
+            _ if name.eq_ignore_ascii_case(b"tcp") => (rest, Self::Tcp),
+            _ => grammar::token(input).map(|(rest, name)| (rest, Self::Other(name)))?,
+        })
     }
 }
 
 impl<'a> CandidateType<&'a str> {
-    fn of(name: &'a str) -> Self {
-        match name {
-            _ if name.eq_ignore_ascii_case("host") => Self::Host,
-            _ if name.eq_ignore_ascii_case("srflx") => Self::ServerReflexive,
-            _ if name.eq_ignore_ascii_case("prflx") => Self::PeerReflexive,
-            _ if name.eq_ignore_ascii_case("relay") => Self::Relayed,
-            _ => Self::Other(name),
-        }
+    fn read(input: &'a [u8]) -> Parsed<'a, Self> {
+        let (rest, name) = grammar::run_of(grammar::TOKEN, 1, usize::MAX)(input)?;
+        Ok(match name {
+            _ if name.eq_ignore_ascii_case(b"host") => (rest, Self::Host),
+            _ if name.eq_ignore_ascii_case(b"srflx") => (rest, Self::ServerReflexive),
+            _ if name.eq_ignore_ascii_case(b"prflx") => (rest, Self::PeerReflexive),
+            _ if name.eq_ignore_ascii_case(b"relay") => (rest, Self::Relayed),
+            _ => grammar::token(input).map(|(rest, name)| (rest, Self::Other(name)))?,
+        })
     }
 }
 
