@@ -27,6 +27,12 @@ def write(message):
     print(json.dumps(message), flush=True)
 
 
+def turn_server(text):
+    """IP:PORT or turn:IP:PORT?transport=tcp: the address and the transport."""
+    text, _, transport = text.removeprefix("turn:").partition("?transport=")
+    return address(text), transport or "udp"
+
+
 def address(text):
     host, port = text.rsplit(":", 1)
     return host.strip("[]"), int(port)
@@ -38,7 +44,7 @@ def arguments():
     parser.add_argument("--address", action="append", help="gather on this local address only; repeatable")
     parser.add_argument("--role", choices=["controlling", "controlled"], default="controlling")
     parser.add_argument("--stun", type=address, metavar="IP:PORT")
-    parser.add_argument("--turn", type=address, metavar="IP:PORT")
+    parser.add_argument("--turn", type=turn_server, default=(None, "udp"), metavar="SERVER")
     parser.add_argument("--user")
     parser.add_argument("--pass", dest="password")
     parser.add_argument("--policy", choices=["all", "relay"], default="all")
@@ -69,7 +75,8 @@ class Agent:
         self.connection = aioice.Connection(
             ice_controlling=options.role == "controlling",
             stun_server=options.stun,
-            turn_server=options.turn,
+            turn_server=options.turn[0],
+            turn_transport=options.turn[1],
             turn_username=options.user,
             turn_password=options.password,
             transport_policy=policy,

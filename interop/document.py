@@ -40,9 +40,8 @@ def connections(rows):
     lines = ["| Controlling | Controlled | Signalling | Server | Paths | Result |", "|---|---|---|---|---|---|"]
     for case, result in rows:
         signalling = "offer, answer" if case.sdp else "candidates"
-        server = {"floe": "floe serve", None: "none"}.get(case.server, case.server)
         lines.append(
-            f"| {case.controlling} | {case.controlled} | {signalling} | {server} | {case.paths_text} | {result} |"
+            f"| {case.controlling} | {case.controlled} | {signalling} | {case.server_text} | {case.paths_text} | {result} |"
         )
     return "\n".join(lines)
 

@@ -24,6 +24,8 @@ PATHS = {
     "blocked": "all paths, the direct one blocked",
     "relay": "relay only",
     "ipv6": "IPv6 only",
+    "a": "all paths, UDP blocked on the controlling side",
+    "b": "all paths, UDP blocked on the controlled side",
 }
 TEST_SECONDS = 60
 CONNECT_SECONDS = 15  # an agent's own limit
@@ -39,6 +41,12 @@ class Connect:
     server: str | None
     paths: str
     sdp: bool = False
+    tcp: bool = False
+
+    @property
+    def server_text(self):
+        names = {"floe": "floe serve", None: "none"}
+        return names.get(self.server, self.server) + (", over TCP" if self.tcp else "")
 
     @property
     def paths_text(self):
@@ -47,7 +55,8 @@ class Connect:
     @property
     def name(self):
         agents = f"{self.controlling} to {self.controlled}{' by SDP' if self.sdp else ''}"
-        return f"{agents}, {self.paths_text}, {f'through {self.server}' if self.server else 'no server'}"
+        return f"{agents}, {self.paths_text}, {f'through {self.server}' if self.server else 'no server'}\
+{' over TCP' if self.tcp else ''}"
 
 
 def connects():
@@ -56,6 +65,15 @@ def connects():
             for paths in ("all", "blocked", "relay"):
                 yield Connect(controlling, controlled, server, paths)
         yield Connect(controlling, controlled, None, "ipv6")
+    for controlling, controlled in (("floe", "floe"), ("floe", "aioice"), ("aioice", "floe")):
+        for server in SERVERS:
+            yield Connect(controlling, controlled, server, "relay", tcp=True)
+    # The one whose UDP is blocked knows the server for UDP and TCP, and has to find out.
+    for server in SERVERS:
+        for host in HOSTS:
+            yield Connect("floe", "floe", server, host)
+    yield Connect("floe", "aioice", "floe", "a")
+    yield Connect("aioice", "floe", "floe", "b")
     yield Connect("floe", "floe", "floe", "all", sdp=True)
     yield Connect("floe", "floe", "floe", "relay", sdp=True)
 
@@ -89,7 +107,7 @@ class Tests:
         if self.coturn:
             ip, port = COTURN
             work = self.options.work
-            argv = ["turnserver", "-n", "--no-cli", "--no-tls", "--no-dtls", "--no-tcp", "--no-tcp-relay"]
+            argv = ["turnserver", "-n", "--no-cli", "--no-tls", "--no-dtls", "--no-tcp-relay"]
             argv += ["--no-rfc5780", "--log-file", "stdout"]
             argv += ["--pidfile", f"{work}/coturn.pid", "-b", f"{work}/coturn.db"]
             argv += ["-L", ip, "-E", ip, "-p", str(port), "-a", "-u", user, "-r", REALM, "-m", "1"]
@@ -103,13 +121,14 @@ class Tests:
             return [self.options.floe, "connect", "--signal", "stdio", *more]
         return [self.options.python, str(HERE / "aioice_agent.py"), *more]
 
-    async def agent(self, kind, host, role, server="floe", policy="all", password=PASSWORD, **more):
+    async def agent(self, kind, host, role, server="floe", policy="all", password=PASSWORD, tcp=False, **more):
         """Starts an agent that lingers until it is told bye."""
         more = {"pings": PINGS, "timeout": CONNECT_SECONDS, "linger": 30, **more}
         argv = self.agent_argv(kind, "--role", role, "--policy", policy)
         if server:
             address = "%s:%d" % SERVERS[server]
-            argv += ["--stun", address, "--turn", address, "--user", USER, "--pass", password]
+            turn = f"turn:{address}?transport=tcp" if tcp else address
+            argv += ["--stun", address, "--turn", turn, "--user", USER, "--pass", password]
         for option, value in more.items():
             argv += [f"--{option}"] if value is True else [f"--{option}", str(value)]
         return await Agent.start(f"{kind}, {role}", argv, host)
@@ -176,9 +195,11 @@ class Tests:
         self.need(case.controlling, case.controlled, case.server or "floe")
         policy = "relay" if case.paths == "relay" else "all"
         expected = "direct" if case.paths in ("all", "ipv6") else "relayed"
-        more = {"sdp": True} if case.sdp else {}
+        more = {"tcp": case.tcp, **({"sdp": True} if case.sdp else {})}
         addresses = [{}, {}]
         lab.block_direct_path(case.paths == "blocked")
+        if case.paths in HOSTS:
+            lab.block_udp(case.paths, True)
         if case.paths == "ipv6":
             lab.ipv6(True)
             addresses = [{"address": address} for address in lab.HOSTS_IPV6.values()]
@@ -188,6 +209,8 @@ class Tests:
             await self.connected(a, b, case.server, expected)
         finally:
             lab.block_direct_path(False)
+            if case.paths in HOSTS:
+                lab.block_udp(case.paths, False)
             if case.paths == "ipv6":
                 lab.ipv6(False)
         return f"{expected}, {PINGS} of {PINGS} pings each way"
@@ -408,6 +431,8 @@ class Tests:
         yield "turn", "turnutils_uclient, channels", lambda: self.turn_client(1, 20), 10, self.check_channels
         yield "turn", "turnutils_uclient, Send indications", lambda: self.turn_client(3, 20, "-s"), 60
         yield "turn", "turnutils_uclient, from relay to relay", lambda: self.turn_client(2, 20, "-s", "-y"), 40
+        yield "turn", "turnutils_uclient over TCP, channels", lambda: self.turn_client(1, 20, "-t"), 10, self.check_channels
+        yield "turn", "turnutils_uclient over TCP, Send indications", lambda: self.turn_client(3, 20, "-t", "-s"), 60
         for case in connects():
             yield "connect", case, lambda case=case: self.connect(case), 16 if case.server else 4
         for test in (self.wrong_password_direct, self.wrong_password_relay, self.malformed_lines, self.end_of_input):

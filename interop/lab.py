@@ -83,6 +83,11 @@ def block_direct_path(blocked):
         ip("link", "set", f"to-{host}", "type", "bridge_slave", "isolated", "on" if blocked else "off")
 
 
+def block_udp(host, blocked):
+    """Whether nothing but TCP leaves this host."""
+    ip("-n", host, "rule", "add" if blocked else "del", "ipproto", "udp", "blackhole", "priority", "10")
+
+
 def ipv6(wanted):
     """Whether the two hosts have IPv6 addresses too."""
     for host, address in HOSTS_IPV6.items():
@@ -268,12 +273,12 @@ class Capture:
         await self.program.interrupt(10)
 
     FIELDS = (
-        "frame.number frame.protocols ip.src ip.dst ipv6.src ipv6.dst udp.payload stun.type stun.att.crc32.status "
-        "_ws.expert.message _ws.expert.severity"
+        "frame.number frame.protocols ip.src ip.dst ipv6.src ipv6.dst udp.payload tcp.payload stun.type "
+        "stun.att.crc32.status _ws.expert.message _ws.expert.severity"
     ).split()
 
     async def read(self):
-        """Collects the STUN messages. Fails at one that tshark finds malformed, and at a datagram to another
+        """Collects the STUN messages. Fails at one that tshark finds malformed, and at a packet to another
         network."""
         argv = ["tshark", "-n", "-r", self.path, "-T", "fields", "-E", "separator=|", "-E", "occurrence=a"]
         for field in self.FIELDS:
@@ -283,7 +288,8 @@ class Capture:
         check(status == 0, f"tshark: {tshark.log[-300:]}")
         for line in tshark.lines:
             fields = line.split("|")[: len(self.FIELDS)]
-            number, layers, source, target, source6, target6, payload, kind, crc, expert, severity = fields
+            number, layers, source, target, source6, target6, payload, segment, kind, crc, expert, severity = fields
+            payload = payload or segment
             if "icmp" in layers or not payload:
                 continue
             source, target = source or source6, target or target6
@@ -293,13 +299,26 @@ class Capture:
             looks = payload[8:16] == "2112a442" and payload[0] in "0123"
             if not (looks or kind):
                 continue
-            self.messages.append(bytes.fromhex(payload))
+            self.messages += [bytes.fromhex(payload)] if not segment else stun_messages(bytes.fromhex(segment))
             check(kind or not looks, f"frame {number} is not taken for STUN: {payload[:80]}")
             # Warnings and errors; a note says that a request was repeated.
             bad = any(int(level or "0", 0) >= 0x600000 for level in severity.split(","))
             check(not bad, f"frame {number}: {expert}: {payload[:400]}")
-            check(crc in ("", "1", "Good"), f"frame {number} has a wrong FINGERPRINT: {payload[:400]}")
+            check(set(crc.split(",")) <= {"", "1", "Good"}, f"frame {number} has a wrong FINGERPRINT: {payload[:400]}")
             check("_ws.malformed" not in layers, f"frame {number} is malformed: {payload[:400]}")
+
+
+def stun_messages(segment):
+    """The STUN messages in a segment of a TCP connection that begins with a frame; ChannelData is passed over."""
+    messages = []
+    while len(segment) >= 4:
+        length = int.from_bytes(segment[2:4])
+        is_stun = segment[0] >> 6 == 0
+        end = 20 + length if is_stun else 4 + (length + 3) // 4 * 4
+        if is_stun:
+            messages.append(segment[:end])
+        segment = segment[end:]
+    return messages
 
 
 def channel_binds(messages):
@@ -326,6 +345,7 @@ def binding_request():
 async def answers_binding(server, seconds=5.0):
     """Whether the server answers a Binding request within this time."""
     loop = asyncio.get_running_loop()
+    asked = set()  # an answer may come late, when another request is under way
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.setblocking(False)
         sock.bind(("127.0.0.1" if server[0].startswith("127.") else OTHER, 0))
@@ -333,13 +353,14 @@ async def answers_binding(server, seconds=5.0):
             async with asyncio.timeout(seconds):
                 while True:
                     request = binding_request()
+                    asked.add(request[8:])
                     sock.sendto(request, server)
                     try:
                         answer = await asyncio.wait_for(loop.sock_recv(sock, 1500), 0.1)
                     except (TimeoutError, OSError):
                         await asyncio.sleep(0.02)
                         continue
-                    if answer[:2] == b"\x01\x01" and answer[8:20] == request[8:]:
+                    if answer[:2] == b"\x01\x01" and answer[8:20] in asked:
                         return True
         except TimeoutError:
             return False

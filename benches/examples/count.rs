@@ -12,25 +12,15 @@ use std::hint::black_box;
 use std::process::ExitCode;
 
 use floe_benches::negotiation::{self, Case};
-use floe_benches::sdp;
+use floe_benches::sdp::{self, Floe, Reader, scale};
 use floe_benches::stun::{self, Codec, ForEach, Operation, Repeat, hostile};
 use floe_benches::turn::{self, Guess, HOT, Relay, Server, Strangers, Way};
 
-const OPERATIONS: &str = "sdp-structural sdp-typed sdp-print cone-without-relay cone symmetric \
-                          matrix, and those of `count list`";
+const OPERATIONS: &str = "cone-without-relay cone symmetric matrix, and those of `count list`";
 
 fn repeat<T>(count: u64, mut operation: impl FnMut(u64) -> T) {
     for number in 0..count {
         black_box(operation(number));
-    }
-}
-
-/// So often.
-struct Times(u64);
-
-impl Repeat for Times {
-    fn repeat<T>(&mut self, mut operation: impl FnMut() -> T) {
-        repeat(self.0, |_| operation());
     }
 }
 
@@ -123,19 +113,95 @@ fn list_relay<S: Server>() {
     }
 }
 
+/// So many times.
+struct Times {
+    count: u64,
+    done: bool,
+}
+
+impl Repeat for Times {
+    fn repeat<T>(&mut self, mut operation: impl FnMut() -> T) {
+        repeat(self.count, |_| operation());
+        self.done = true;
+    }
+}
+
+/// One operation of one reader of SDP.
+struct Sdp<'a, R> {
+    name: &'a str,
+    repeat: R,
+}
+
+impl<R: Repeat> Sdp<'_, R> {
+    fn all(&mut self) {
+        sdp::for_each(self);
+        if self.name == "sdp/build/floe" {
+            let offer = sdp::large_offer();
+            let document = Floe::parse(&offer);
+            let fields = sdp::fields(&document);
+            self.repeat.repeat(|| sdp::built(&fields, offer.len()));
+        }
+    }
+}
+
+impl<T: Repeat> sdp::ForEach for Sdp<'_, T> {
+    fn reader<R: Reader>(&mut self) {
+        let offer = sdp::large_offer();
+        for operation in sdp::Operation::ALL {
+            if sdp_name::<R>(operation) == self.name {
+                sdp::run::<R>(operation, &offer, &mut self.repeat);
+            }
+        }
+        for (kind, count) in scale::CASES {
+            if scale_name::<R>(kind, count) == self.name {
+                let text = scale::description(kind, count);
+                sdp::run::<R>(sdp::Operation::Parse, &text, &mut self.repeat);
+            }
+        }
+    }
+}
+
+fn sdp_name<R: Reader>(operation: sdp::Operation) -> String {
+    format!("sdp/{}/{}", operation.name(), R::NAME)
+}
+
+fn scale_name<R: Reader>(kind: scale::Kind, count: usize) -> String {
+    format!("sdp/{}-{count}/{}", kind.name(), R::NAME)
+}
+
+/// The names of all operations of all readers of SDP.
+fn sdp_names() -> Vec<String> {
+    struct Names(Vec<String>);
+    impl sdp::ForEach for Names {
+        fn reader<R: Reader>(&mut self) {
+            let offer = sdp::large_offer();
+            for operation in sdp::Operation::ALL {
+                let mut once = Times {
+                    count: 1,
+                    done: false,
+                };
+                if sdp::run::<R>(operation, &offer, &mut once) {
+                    self.0.push(sdp_name::<R>(operation));
+                }
+            }
+            for (kind, count) in scale::CASES {
+                self.0.push(scale_name::<R>(kind, count));
+            }
+        }
+    }
+    let mut names = Names(Vec::new());
+    sdp::for_each(&mut names);
+    names.0.push("sdp/build/floe".into());
+    names.0
+}
+
 fn run(operation: &str, count: u64) -> Option<()> {
-    let session = sdp::structural(sdp::OFFER);
     match operation {
-        "sdp-structural" => repeat(count, |_| {
-            black_box(sdp::structural(black_box(sdp::OFFER)));
-        }),
-        "sdp-typed" => repeat(count, |_| sdp::typed(black_box(sdp::OFFER))),
-        "sdp-print" => repeat(count, |_| sdp::print(black_box(&session))),
         "matrix" => repeat(count, |number| negotiation::matrix(number + 1)),
         name if name.starts_with("turn/") => {
             let mut parts = name.split('/').skip(1);
             let (operation, server) = (parts.next()?, parts.next()?);
-            let times = &mut Times(count);
+            let times = &mut Times { count, done: false };
             match server {
                 turn::Floe::NAME => relay::<turn::Floe>(operation, times)?,
                 #[cfg(feature = "peers")]
@@ -151,6 +217,14 @@ fn run(operation: &str, count: u64) -> Option<()> {
             };
             stun::for_each(&mut stun);
             return stun.done.then_some(());
+        }
+        name if name.starts_with("sdp/") => {
+            let mut sdp = Sdp {
+                name,
+                repeat: Times { count, done: false },
+            };
+            sdp.all();
+            return sdp.repeat.done.then_some(());
         }
         name if name.starts_with("hostile/") => {
             let mut parts = name.split('/').skip(1);
@@ -184,6 +258,14 @@ fn main() -> ExitCode {
             list_relay::<turn::Floe>();
             #[cfg(feature = "peers")]
             list_relay::<turn::TurnServerProto>();
+            for name in sdp_names() {
+                let mut sdp = Sdp {
+                    name: &name,
+                    repeat: Allocations(0),
+                };
+                sdp.all();
+                println!("{name}\t{}", sdp.repeat.0);
+            }
             for size in hostile::SIZES {
                 println!(
                     "hostile/parse/{size}\t0\nhostile/get/{size}\t0\nhostile/unknown/{size}\t0"

@@ -12,6 +12,7 @@ use crate::conditions::Conditions;
 use crate::connect::ConnectArgs;
 use crate::discover::DiscoverArgs;
 use crate::quantity::{self, Seeds};
+use crate::sdp::SdpCommand;
 use crate::serve::ServeArgs;
 use crate::stun::StunCommand;
 
@@ -36,6 +37,8 @@ Examples:
   floe serve                             a STUN and TURN server on loopback
   floe connect --help                    one ICE agent, signalling on stdio
   floe stun decode --help                a STUN message, byte by byte
+  floe sdp check offer.sdp               what is wrong with a description, and where
+  floe sdp answer --help                 what is answered to an offer
 
 Exit status: 0 if all is as it must be, 1 if a verdict is not (see `floe matrix --help`),
 2 if an argument is wrong or a file cannot be written.
@@ -69,6 +72,9 @@ pub(crate) enum Command {
     /// What is in a STUN message
     #[command(subcommand)]
     Stun(StunCommand),
+    /// What is in a session description, and what is wrong with it
+    #[command(subcommand)]
+    Sdp(SdpCommand),
 }
 
 /// Rows are the offering side, columns the answering side. A cell says how the two were connected,

@@ -12,6 +12,7 @@ mod nat;
 mod pair;
 mod quantity;
 mod run;
+mod sdp;
 mod serve;
 mod stun;
 mod style;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         Some(Command::Serve(args)) => serve::run(&args, &mut out),
         Some(Command::Connect(args)) => connect::run(&args, &mut out),
         Some(Command::Stun(StunCommand::Decode(args))) => stun::decode(&args, &mut out),
+        Some(Command::Sdp(command)) => sdp::run(&command, &mut out),
         None => help(&mut out),
     };
     let result = result.and_then(|verdict| {

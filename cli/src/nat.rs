@@ -39,6 +39,8 @@ enum KindLayer {
         refresh: &'static str,
         timer_new_s: u64,
         timer_established_s: u64,
+        tcp_timer_new_s: u64,
+        tcp_timer_established_s: u64,
     },
     Firewall {
         blocks: &'static str,
@@ -69,6 +71,8 @@ impl KindLayer {
                 refresh: config.refresh.name(),
                 timer_new_s: config.timers.new.as_secs(),
                 timer_established_s: config.timers.established.as_secs(),
+                tcp_timer_new_s: config.tcp_timers.new.as_secs(),
+                tcp_timer_established_s: config.tcp_timers.established.as_secs(),
             },
             Layer::Firewall(firewall) => Self::Firewall {
                 blocks: firewall.name().trim_start_matches("block-"),
@@ -102,6 +106,7 @@ fn table(out: &mut impl Write) -> io::Result<()> {
         "hairpin",
         "refresh",
         "timers",
+        "of TCP",
     ];
     table.set_header(head.map(|name| paint(style::HEADING, name)));
     for nat in Preset::ALL {
@@ -127,8 +132,8 @@ fn table(out: &mut impl Write) -> io::Result<()> {
     writeln!(
         out,
         "\nMapping and filtering: on what of the other side they depend (RFC 4787 §4.1, §5). Layers: \
-         the nearest to the\nhost first. Timers: until something has come back / from then on. \
-         Refresh: by packets of which direction."
+         the nearest to the\nhost first. Timers, of UDP and of TCP: until something has come back / \
+         from then on. Refresh: by packets of\nwhich direction."
     )
 }
 
@@ -149,6 +154,8 @@ fn cells(layer: &KindLayer) -> Vec<String> {
             refresh,
             timer_new_s,
             timer_established_s,
+            tcp_timer_new_s,
+            tcp_timer_established_s,
         } => vec![
             "NAT".to_owned(),
             short(mapping),
@@ -157,6 +164,7 @@ fn cells(layer: &KindLayer) -> Vec<String> {
             (*hairpin).to_owned(),
             (*refresh).to_owned(),
             format!("{timer_new_s} s / {timer_established_s} s"),
+            format!("{tcp_timer_new_s} s / {tcp_timer_established_s} s"),
         ],
         KindLayer::Firewall { blocks } => {
             vec![

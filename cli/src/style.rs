@@ -9,6 +9,7 @@ pub(crate) const PLAIN: Style = Style::new();
 pub(crate) const HEADING: Style = Style::new().bold();
 pub(crate) const DETAIL: Style = Style::new().dimmed();
 pub(crate) const ERROR: Style = AnsiColor::Red.on_default().bold();
+pub(crate) const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
 pub(crate) const DROPPED: Style = AnsiColor::Red.on_default();
 pub(crate) const SIGNAL: Style = AnsiColor::Magenta.on_default();

@@ -5,7 +5,7 @@ mod common;
 use common::{floe, printed, refused, stdout};
 use serde_json::Value;
 
-/// Three kinds that come to all three outcomes.
+/// Three kinds that come to both outcomes.
 const FEW: &str = "full-cone,symmetric,udp-blocked";
 
 fn runs(args: &[&str]) -> Vec<Value> {
@@ -23,13 +23,16 @@ fn the_table_has_a_row_and_a_column_for_every_kind_and_a_summary() {
         assert_eq!(rows.count(), 1, "{first}");
         assert!(table.contains(second));
     }
-    for outcome in ["direct ", "relay ", "none"] {
+    for outcome in ["direct ", "relay "] {
         assert!(table.contains(outcome), "{outcome}");
     }
+    // Where UDP is blocked there is a relay over TCP.
+    assert!(!table.contains(" none  "), "{table}");
     let widest = table.lines().map(|line| line.chars().count()).max();
     assert!(widest <= Some(120), "{widest:?}");
     let summary = table.lines().last().unwrap();
     assert!(summary.starts_with("100 runs: "), "{summary}");
+    assert!(summary.contains(" 0 none."), "{summary}");
     assert!(summary.ends_with("Oracle: 100 agreed."), "{summary}");
     assert!(!table.contains('\x1b'), "colours without a terminal");
 }
@@ -61,14 +64,12 @@ fn json_has_every_field_of_every_cell() {
         assert_eq!(run["seed"], 1);
         assert_eq!(run["oracle"], "agreed");
         assert!(run["stun_messages"].is_u64() && run["gathering_messages"].is_u64());
-        let connected = run["outcome"] != "none";
+        assert_ne!(run["outcome"], "none");
         for name in ["local", "remote"] {
-            assert_eq!(run[name].is_string(), connected, "{run:?}");
-            assert_eq!(run[name].is_null(), !connected, "{run:?}");
+            assert!(run[name].is_string(), "{run:?}");
         }
         for name in ["valid_ms", "selected_ms"] {
-            assert_eq!(run[name].is_number(), connected, "{run:?}");
-            assert_eq!(run[name].is_null(), !connected, "{run:?}");
+            assert!(run[name].is_number(), "{run:?}");
         }
     }
     let outcome = |a: &str, b: &str| {
@@ -77,7 +78,36 @@ fn json_has_every_field_of_every_cell() {
     };
     assert_eq!(outcome("full-cone", "symmetric"), "direct");
     assert_eq!(outcome("symmetric", "symmetric"), "relayed");
-    assert_eq!(outcome("udp-blocked", "full-cone"), "none");
+    assert_eq!(outcome("udp-blocked", "full-cone"), "relayed");
+}
+
+#[test]
+fn a_run_without_a_path_has_no_pair_and_no_times() {
+    let args = |format| {
+        [
+            "matrix",
+            "--nat",
+            "udp-blocked",
+            "--no-relay",
+            "--format",
+            format,
+        ]
+    };
+    let output = floe(&args("json"));
+    assert_eq!(output.status.code(), Some(1), "a path was missed");
+    let runs: Value = serde_json::from_str(stdout(&output)).unwrap();
+    let run = &runs[0];
+    assert_eq!(run["outcome"], "none");
+    assert_eq!(run["oracle"], "agent-missed-a-path");
+    for name in ["local", "remote", "valid_ms", "selected_ms"] {
+        assert!(run[name].is_null(), "{run:?}");
+    }
+    let output = floe(&args("csv"));
+    let line = stdout(&output).lines().nth(1).unwrap();
+    assert!(
+        line.starts_with("udp-blocked,udp-blocked,1,none,,,,,"),
+        "{line}"
+    );
 }
 
 #[test]
@@ -114,7 +144,7 @@ fn csv_has_a_header_and_a_line_for_every_run() {
     assert!(lines[2].starts_with("full-cone,full-cone,8,direct,"));
     let last = lines[18];
     assert!(
-        last.starts_with("udp-blocked,udp-blocked,8,none,,,,,"),
+        last.starts_with("udp-blocked,udp-blocked,8,relayed,relay,relay,"),
         "{last}"
     );
 }

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{floe, printed, refused, stderr};
+use common::{floe, printed, refused, stderr, stdout};
 use serde_json::Value;
 
 /// Whether these come one after the other, each on a later line.
@@ -83,8 +83,35 @@ fn every_layer_of_a_carrier_is_in_the_story() {
     );
     assert!(story.contains("nat-a/carrier: new mapping 62.0.1.1:"));
     assert!(story.contains("dropped by nat-b: a firewall that lets no UDP through"));
-    assert!(story.contains("gives up: "));
-    assert!(story.contains("no path is possible"));
+}
+
+#[test]
+fn where_udp_is_blocked_the_story_goes_on_over_tcp() {
+    let story = printed(&["pair", "udp-blocked", "open"]);
+    in_order(
+        &story,
+        &[
+            &["dropped by nat-a: a firewall that lets no UDP through"],
+            &["TCP SYN"],
+            &["nat-a lets it pass"],
+            &["TCP SYN+ACK"],
+            &["TCP { Allocate request without credentials }"],
+            &["TCP { Allocate success relayed 62.0.3.1:"],
+            &["has selected", "relay 62.0.3.1:"],
+            &["path", "relayed"],
+            &["verdict", "agreed"],
+        ],
+    );
+}
+
+#[test]
+fn who_finds_no_path_gives_up() {
+    let output = floe(&["pair", "udp-blocked", "open", "--no-relay"]);
+    assert_eq!(output.status.code(), Some(1));
+    let story = stdout(&output);
+    assert!(story.contains("gives up: "), "{story}");
+    assert!(story.contains("path      none"), "{story}");
+    assert!(story.contains("agent-missed-a-path"), "{story}");
 }
 
 #[test]
@@ -105,7 +132,7 @@ fn losses_are_told() {
         "--seed",
         "3",
     ]);
-    assert!(common::stdout(&output).contains("lost in the core"));
+    assert!(stdout(&output).contains("lost in the core"));
 }
 
 #[test]
@@ -183,5 +210,5 @@ fn a_verdict_that_is_not_agreed_is_exit_status_1() {
         "--no-ladder",
     ]);
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
-    assert!(common::stdout(&output).contains("agent-missed-a-path: not connected"));
+    assert!(stdout(&output).contains("agent-missed-a-path: not connected"));
 }

@@ -21,6 +21,13 @@ fn main() -> io::Result<()> {
             copy(&entry.path(), &root.join("corpus").join(name))?;
         }
     }
+    for target in ["document", "edit", "negotiate"] {
+        let tests = root.join("../sdp/tests");
+        let corpus = root.join("corpus").join(format!("sdp_{target}"));
+        copy(&tests.join("data"), &corpus)?;
+        copy(&tests.join("data/manner"), &corpus)?;
+        copy(&tests.join("corpus").join(target), &corpus)?;
+    }
     Ok(())
 }
 
@@ -32,7 +39,9 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
     fs::create_dir_all(to)?;
     for file in files {
         let file = file?;
-        fs::copy(file.path(), to.join(file.file_name()))?;
+        if file.file_type()?.is_file() {
+            fs::copy(file.path(), to.join(file.file_name()))?;
+        }
     }
     Ok(())
 }

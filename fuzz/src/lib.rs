@@ -1,11 +1,10 @@
 //! What must hold of any input, as one function a target; libFuzzer calls them, and so do the tests.
 //!
-//! Those of `floe-stun` and `floe-turn` live in the tests of their crates (`stun/tests/fuzz`,
-//! `turn/tests/fuzz`).
+//! Those of `floe-sdp`, `floe-stun` and `floe-turn` live in the tests of their crates (`sdp/tests/fuzz`
+//! and so on).
 //!
 //! | target | input |
 //! |---|---|
-//! | [`sdp`] | one session description |
 //! | [`candidate`] | one candidate as text |
 //! | [`ice`], [`peer`] | a script: see [`script`] |
 
@@ -14,7 +13,6 @@ pub mod ice;
 pub mod peer;
 pub mod samples;
 pub mod script;
-pub mod sdp;
 
 /// A target.
 #[derive(Clone, Copy, Debug)]
@@ -38,4 +36,4 @@ macro_rules! targets {
     };
 }
 
-targets!(sdp, candidate, ice, peer);
+targets!(candidate, ice, peer);

@@ -48,4 +48,4 @@ macro_rules! tests {
     };
 }
 
-tests!(sdp, candidate, ice, peer);
+tests!(candidate, ice, peer);

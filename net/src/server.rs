@@ -242,7 +242,8 @@ impl Server {
                 Woken::Datagram(arrived) => self.receive(now, &arrived),
                 Woken::Ended(_, Some(path)) => {
                     self.turn.client_closed(now, path);
-                    self.follow_events();
+                    let refused = self.follow_events();
+                    self.answer(refused);
                 }
                 // It opens none.
                 Woken::Opened(..) | Woken::Ended(_, None) => {}

@@ -10,8 +10,8 @@ use floe_ice::{
 use floe_sansio::{Datagram, Entropy, Input, Instant, Route, Transmit, impl_machine};
 use floe_sdp::ice::{Candidate, IceCredentials, TrickledCandidate};
 use floe_sdp::{
-    DescriptionKind, DtlsIdentity, LocalTransport, Negotiated, NegotiationError, Negotiator,
-    NegotiatorConfig, RemoteTransport, Session, SignalingState,
+    BundlePolicy, DescriptionKind, DtlsIdentity, LocalTransport, Negotiated, NegotiationError,
+    Negotiator, NegotiatorConfig, RemoteTransport, SignalingState, Transport,
 };
 
 use crate::config::Config;
@@ -40,7 +40,7 @@ pub struct Connection {
     announced: Announced,
     /// The section that candidates are signalled for; `None` if the description in force has no
     /// transport.
-    section: Option<Section>,
+    section: Option<Transport>,
     /// What the other side signalled in an exchange that is not finished.
     pending: Option<Pending>,
     /// What ICE and the owner know of the other side.
@@ -54,13 +54,6 @@ struct Announced {
     end: bool,
 }
 
-/// A media section, by name and place.
-#[derive(Clone, Debug)]
-struct Section {
-    mid: Option<String>,
-    index: u16,
-}
-
 /// The other side, as of the last finished exchange.
 #[derive(Clone, Debug)]
 struct Remote {
@@ -72,6 +65,8 @@ struct Remote {
 #[derive(Clone, Debug)]
 struct Pending {
     transport: RemoteTransport,
+    credentials: IceCredentials,
+    dtls: DtlsIdentity,
     trickled: Vec<TrickledCandidate>,
 }
 
@@ -86,7 +81,11 @@ impl Connection {
         let mut entropy = Entropy::new(seed);
         let session_id = entropy.u64() >> 2;
         let ice = config.ice();
-        let negotiator = Negotiator::new(NegotiatorConfig::new(session_id, config.sections))?;
+        let negotiator = Negotiator::new(NegotiatorConfig {
+            // One agent, one transport.
+            bundle: BundlePolicy::MustBundle,
+            ..NegotiatorConfig::new(session_id, config.sections)
+        })?;
         Ok(Self {
             dtls: config.dtls,
             negotiator,
@@ -111,12 +110,12 @@ impl Connection {
     /// Makes an offer with the candidates known so far; once a pair is selected, with that of the
     /// pair alone (RFC 8839 §4.4.1.2.2).
     pub fn create_offer(&mut self, _now: Instant) -> Result<String, Error> {
-        self.create(Negotiator::create_offer)
+        self.create(|negotiator, local| negotiator.create_offer(local))
     }
 
     /// Makes an answer to the offer that was set, with the same candidates as an offer has.
     pub fn create_answer(&mut self, _now: Instant) -> Result<String, Error> {
-        self.create(Negotiator::create_answer)
+        self.create(|negotiator, local| negotiator.create_answer(local))
     }
 
     fn create(
@@ -126,14 +125,15 @@ impl Connection {
         self.check_open()?;
         let nominated = self.nominated();
         let transport = LocalTransport {
-            credentials: self.agent.credentials(),
+            credentials: Some(self.agent.credentials()),
             pacing: Some(self.agent.pacing()),
             candidates: nominated
                 .as_ref()
                 .map_or(&self.candidates, core::slice::from_ref),
             end_of_candidates: self.gathered,
-            dtls: &self.dtls,
+            dtls: Some(&self.dtls),
             lite: false,
+            address: None,
         };
         let text = make(&mut self.negotiator, &transport)?;
         self.created = self.known();
@@ -169,7 +169,7 @@ impl Connection {
             // An error says that the peer is known already: then the roles stay (RFC 8445 §6.1.1).
             let _ = self.agent.set_role(Role::Controlling);
         }
-        self.section = transport_section(text);
+        self.section = self.negotiator.transports().pop();
         let announced = &mut self.announced;
         announced.candidates = announced.candidates.max(self.created.candidates);
         announced.end |= self.created.end;
@@ -191,23 +191,30 @@ impl Connection {
         self.check_open()?;
         // A description may be refused after the negotiator has taken it.
         let mut negotiator = self.negotiator.clone();
-        let transport = negotiator.set_remote(kind, text)?.transport;
+        let transport = negotiator.set_remote(kind, text)?.transports.pop();
         let other = |transport: &RemoteTransport| {
             let known = self.remote.as_ref();
-            known.is_some_and(|known| known.credentials != transport.credentials)
+            known.is_some_and(|known| Some(&known.credentials) != transport.credentials.as_ref())
         };
         if transport.as_ref().is_some_and(other) {
             return Err(Error::Restart);
         }
         self.negotiator = negotiator;
         let before = self.pending.take();
-        self.pending = transport.map(|transport| Pending {
-            // What came for a description that this one replaces, if it is of the same generation.
-            trickled: before
-                .filter(|before| before.transport.credentials == transport.credentials)
-                .map(|before| before.trickled)
-                .unwrap_or_default(),
-            transport,
+        // JSEP has both on every transport.
+        self.pending = transport.and_then(|transport| {
+            let (credentials, dtls) = transport.credentials.clone().zip(transport.dtls.clone())?;
+            Some(Pending {
+                // What came for a description that this one replaces, if it is of the same
+                // generation.
+                trickled: before
+                    .filter(|before| before.credentials == credentials)
+                    .map(|before| before.trickled)
+                    .unwrap_or_default(),
+                transport,
+                credentials,
+                dtls,
+            })
         });
         if kind == DescriptionKind::Offer {
             let _ = self.agent.set_role(Role::Controlled);
@@ -222,8 +229,7 @@ impl Connection {
         self.check_open()?;
         self.negotiator.rollback()?;
         self.pending = None;
-        let in_force = self.negotiator.local_description();
-        self.section = in_force.and_then(transport_section);
+        self.section = self.negotiator.transports().pop();
         Ok(())
     }
 
@@ -240,7 +246,7 @@ impl Connection {
             candidate.sdp_mline_index,
             candidate.username_fragment.as_deref(),
         )?;
-        let Some(trickled) = trickled else {
+        let Some(trickled) = trickled.map(|trickled| trickled.candidate) else {
             return Ok(());
         };
         if self.remote.is_some() {
@@ -293,6 +299,8 @@ impl Connection {
     /// Ends the connection; allocations on relays are released.
     pub fn close(&mut self, now: Instant) {
         self.agent.close(now);
+        self.negotiator.close();
+        self.section = None;
         self.drain();
     }
 
@@ -383,17 +391,19 @@ impl Connection {
         }
         let Some(Pending {
             transport,
+            credentials,
+            dtls,
             trickled,
         }) = self.pending.take()
         else {
             return;
         };
         self.remote = Some(Remote {
-            credentials: transport.credentials.clone(),
-            dtls: transport.dtls,
+            credentials: credentials.clone(),
+            dtls,
         });
         let parameters = RemoteParameters {
-            credentials: transport.credentials,
+            credentials,
             pacing: transport.pacing,
             lite: transport.lite,
         };
@@ -488,29 +498,12 @@ impl Connection {
             self.events.push_back(Event::Candidate(IceCandidate {
                 candidate,
                 sdp_mid: section.mid.clone(),
-                sdp_mline_index: Some(section.index),
+                sdp_mline_index: Some(section.mline_index),
                 username_fragment: Some(ufrag.into()),
             }));
         }
         self.announced = known;
     }
-}
-
-/// The section that speaks for the one transport: the first with credentials.
-fn transport_section(text: &str) -> Option<Section> {
-    let session = Session::parse(text.as_bytes()).ok()?;
-    let section = session
-        .media()
-        .find(|media| media.attribute("ice-ufrag").is_some())?;
-    let mid = section
-        .attribute("mid")
-        .and_then(|mid| mid.text())
-        .and_then(|mid| core::str::from_utf8(mid).ok())
-        .map(String::from);
-    Some(Section {
-        mid,
-        index: section.index() as u16,
-    })
 }
 
 impl_machine!(Connection, Event);

@@ -392,10 +392,7 @@ proptest! {
 fn odd_configurations_are_refused_or_work() {
     use floe_peer::{Config, Rtp, SectionConfig};
     let build = |config| Connection::new(config, [1; 32], NOW);
-    let none = SectionConfig::Audio(Rtp {
-        codecs: vec![],
-        direction: floe_peer::Direction::SendRecv,
-    });
+    let none = SectionConfig::Audio(Rtp::new(vec![], floe_peer::Direction::SendRecv));
     assert!(build(Config::new(identity(1), vec![none])).is_err());
     // No sections: an offer of nothing, for which nothing is gathered.
     let mut config = Config::new(identity(1), vec![]);

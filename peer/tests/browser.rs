@@ -111,7 +111,7 @@ fn every_offer_is_answered_as_the_browser_wants_it() {
                 assert_eq!(peer.ice_state(), State::Checking);
                 let negotiated = peer.negotiated().unwrap();
                 assert!(negotiated.sections.iter().all(|section| section.active));
-                assert_eq!(negotiated.dtls_role, Some(DtlsRole::Client));
+                assert_eq!(negotiated.dtls_role(), Some(DtlsRole::Client));
                 assert_eq!(negotiated.sctp.is_some(), offer.contains("m=application"));
                 let certificate = &peer.remote_dtls().unwrap().fingerprints;
                 assert!(offer.contains(&certificate[0].to_string()), "{scenario}");
@@ -236,7 +236,7 @@ fn every_answer_is_taken_by_the_side_that_offered() {
             negotiated.sections.iter().all(|section| section.active),
             "{scenario}"
         );
-        assert_eq!(negotiated.dtls_role, Some(DtlsRole::Server), "{scenario}");
+        assert_eq!(negotiated.dtls_role(), Some(DtlsRole::Server), "{scenario}");
         let name = Event::CandidateIgnored(Unusable::Name);
         let listed = answer.matches("a=candidate:").count();
         assert_eq!(drain_events(&mut peer), vec![name; listed], "{scenario}");

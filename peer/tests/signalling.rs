@@ -37,7 +37,7 @@ impl Scene {
         let candidate = candidates(&drain_events(&mut other)).remove(0);
         let mut own_answer = own_offer.clone();
         match state {
-            Stable => {}
+            Stable | SignalingState::Closed => {}
             HaveLocalOffer | HaveRemotePranswer => {
                 peer.set_local_description(NOW, Offer, &own_offer).unwrap();
             }
@@ -154,7 +154,6 @@ const ALLOWED: [(SignalingState, &[(Call, SignalingState)]); 5] = [
             (CreateAnswer, HaveLocalPranswer),
             (LocalPranswer, HaveLocalPranswer),
             (LocalAnswer, Stable),
-            (Rollback, Stable),
             (Candidate, HaveLocalPranswer),
         ],
     ),
@@ -163,7 +162,6 @@ const ALLOWED: [(SignalingState, &[(Call, SignalingState)]); 5] = [
         &[
             (RemotePranswer, HaveRemotePranswer),
             (RemoteAnswer, Stable),
-            (Rollback, Stable),
             (Candidate, HaveRemotePranswer),
         ],
     ),
@@ -185,7 +183,11 @@ fn every_call_in_every_state_is_taken_or_refused_without_effect() {
                 assert_eq!(scene.peer.signaling_state(), *next, "{call:?} in {state:?}");
                 continue;
             }
-            let refused = Error::Negotiation(NegotiationError::State(state));
+            let refused = match (call, state) {
+                (RemoteOffer, HaveLocalOffer) => NegotiationError::Glare,
+                _ => NegotiationError::State(state),
+            };
+            let refused = Error::Negotiation(refused);
             assert_eq!(result, Err(refused), "{call:?} in {state:?}");
             assert_eq!(looks(&scene.peer), before, "{call:?} in {state:?}");
             assert_eq!(drain_events(&mut scene.peer), [], "{call:?} in {state:?}");
@@ -223,8 +225,7 @@ fn glare_is_resolved_by_a_rollback() {
     for (side, offer) in [(0, &offers[1]), (1, &offers[0])] {
         let before = looks(&pair.peers[side]);
         let refused = pair.peers[side].set_remote_description(NOW, Offer, offer.as_bytes());
-        let state = Error::Negotiation(NegotiationError::State(HaveLocalOffer));
-        assert_eq!(refused, Err(state));
+        assert_eq!(refused, Err(Error::Negotiation(NegotiationError::Glare)));
         assert_eq!(looks(&pair.peers[side]), before);
     }
     let now = pair.now;

@@ -21,7 +21,7 @@ fn count(events: &[Event], wanted: fn(&Event) -> bool) -> usize {
 
 /// Candidates come after the descriptions, with the names that JSEP gives them, the empty one last.
 ///
-/// req: JSEP-3.5.1-1, TRICKLE-13-1, TRICKLE-13-2, TRICKLESDP-4.1.1-1
+/// req: JSEP-3.5.1-1, JSEP-4.1.20-1, TRICKLE-13-1, TRICKLE-13-2, TRICKLESDP-4.1.1-1
 #[test]
 fn trickled_candidates_connect_two_peers_and_data_goes_both_ways() {
     let mut pair = Pair::new(vec![data()], vec![]);
@@ -189,8 +189,8 @@ fn roles_follow_from_who_offers() {
         );
         let (one, two) = (one.negotiated().unwrap(), two.negotiated().unwrap());
         assert!(one.local_offered && !two.local_offered);
-        assert_eq!(one.dtls_role, Some(DtlsRole::Server));
-        assert_eq!(two.dtls_role, Some(DtlsRole::Client));
+        assert_eq!(one.dtls_role(), Some(DtlsRole::Server));
+        assert_eq!(two.dtls_role(), Some(DtlsRole::Client));
         assert_eq!(one.sctp.unwrap().remote_port, 5000);
         let none = |event: &Event| matches!(event, Event::RoleChanged(_));
         assert_eq!(count(&pair.events.concat(), none), 0);

@@ -16,12 +16,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let here = IceCredentials::new("here", "0123456789abcdef012345")?;
     let there = IceCredentials::new("there", "543210fedcba9876543210")?;
     let transport = |credentials| LocalTransport {
-        credentials,
+        credentials: Some(credentials),
         pacing: None,
         candidates: &[],
         end_of_candidates: false,
-        dtls: &dtls,
+        dtls: Some(&dtls),
         lite: false,
+        address: None,
     };
     let data = || vec![SectionConfig::Application(DataChannel::default())];
     let mut alice = Negotiator::new(NegotiatorConfig::new(1, data()))?;
@@ -39,7 +40,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let text = "candidate:1 1 udp 2130706431 192.0.2.1 5000 typ host";
     let trickled = bob.add_remote_candidate_text(text, Some("0"), Some(0), Some("here"))?;
-    if let Some(TrickledCandidate::Candidate(candidate)) = trickled {
+    if let Some(TrickledCandidate::Candidate(candidate)) = trickled.map(|it| it.candidate) {
         println!("--- candidate\n{candidate}");
     }
     println!("--- negotiated\n{:?}", bob.negotiated());

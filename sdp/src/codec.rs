@@ -1,9 +1,14 @@
 //! RTP payload formats: what a section offers, and whether two sides mean the same (RFC 3264 §6.1).
 
+use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use crate::grammar::is_token;
+use crate::grammar::TOKEN;
+
+/// Encoding name of retransmissions, and the parameter that says of what.
+const RTX: &str = "rtx";
+const APT: &str = "apt";
 
 /// An RTP payload format with the number it is sent under.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +24,8 @@ pub struct Codec {
     pub channels: Option<u32>,
     /// The `fmtp` parameters.
     pub parameters: Option<String>,
+    /// What RTCP may say of it (`rtcp-fb`, RFC 4585 §4.2), such as `nack pli`.
+    pub feedback: Vec<String>,
 }
 
 impl Codec {
@@ -30,13 +37,28 @@ impl Codec {
             clock_rate,
             channels,
             parameters: None,
+            feedback: Vec::new(),
         }
+    }
+
+    /// The retransmissions (RFC 4588) of the format with the number `of`.
+    pub fn rtx(payload_type: u8, of: u8, clock_rate: u32) -> Self {
+        let mut codec = Self::new(payload_type, RTX, clock_rate, None);
+        codec.parameters = Some(format!("{APT}={of}"));
+        codec
     }
 
     /// The same with `fmtp` parameters.
     #[must_use]
     pub fn with_parameters(mut self, parameters: &str) -> Self {
         self.parameters = Some(parameters.to_string());
+        self
+    }
+
+    /// The same with one more kind of feedback.
+    #[must_use]
+    pub fn with_feedback(mut self, feedback: &str) -> Self {
+        self.feedback.push(feedback.to_string());
         self
     }
 
@@ -75,12 +97,32 @@ impl Codec {
     /// Whether both mean the same format, whatever number and negotiable parameters they have.
     ///
     /// Parameters that are part of a format's identity are compared: `packetization-mode` and the
-    /// profile of H.264 (RFC 6184 §8.2.2), the profile of VP9 (RFC 9628 §6) and of AV1.
+    /// profile of H.264 (RFC 6184 §8.2.2), the profile of VP9 (RFC 9628 §6) and of AV1, what `rtx` repeats (RFC 4588 §8.1).
     pub fn matches(&self, other: &Self) -> bool {
         self.name.eq_ignore_ascii_case(&other.name)
             && self.clock_rate == other.clock_rate
             && self.channels.unwrap_or(1) == other.channels.unwrap_or(1)
             && self.identity() == other.identity()
+    }
+
+    /// The number of the format that this one repeats, if it is `rtx` (RFC 4588 §8.1).
+    pub fn repairs(&self) -> Option<u8> {
+        if !self.name.eq_ignore_ascii_case(RTX) {
+            return None;
+        }
+        self.parameter(APT)?.parse().ok()
+    }
+
+    /// The same for the format with another number: all other parameters stay.
+    pub(crate) fn repairing(mut self, of: u8) -> Self {
+        let rest = self.parameters.unwrap_or_default();
+        let mut parameters = format!("{APT}={of}");
+        for pair in rest.split(';').filter(|pair| !is_apt(pair)) {
+            parameters.push(';');
+            parameters.push_str(pair);
+        }
+        self.parameters = Some(parameters);
+        self
     }
 
     /// The parameters that two sides must agree on, with their defaults.
@@ -93,6 +135,8 @@ impl Codec {
                 get("packetization-mode", "0"),
                 profile.get(..4).unwrap_or(profile),
             ]
+        } else if self.name.eq_ignore_ascii_case(RTX) {
+            [get(APT, ""), ""]
         } else if self.name.eq_ignore_ascii_case("VP9") {
             [get("profile-id", "0"), ""]
         } else if self.name.eq_ignore_ascii_case("AV1") {
@@ -115,10 +159,15 @@ impl Codec {
         let text =
             |text: &String| !text.is_empty() && !text.bytes().any(|byte| b"\0\r\n".contains(&byte));
         matches!(self.payload_type, 0..=63 | 96..=127)
-            && !self.name.is_empty()
-            && self.name.bytes().all(is_token)
+            && TOKEN.is(self.name.as_bytes())
             && self.clock_rate > 0
             && self.channels != Some(0)
             && self.parameters.as_ref().is_none_or(text)
+            && self.feedback.iter().all(text)
     }
+}
+
+fn is_apt(pair: &str) -> bool {
+    let name = pair.split('=').next().unwrap_or_default();
+    name.trim().eq_ignore_ascii_case(APT)
 }

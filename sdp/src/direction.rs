@@ -15,6 +15,14 @@ pub enum Direction {
 }
 
 impl Direction {
+    /// All of them.
+    pub const ALL: [Self; 4] = [
+        Self::SendRecv,
+        Self::SendOnly,
+        Self::RecvOnly,
+        Self::Inactive,
+    ];
+
     /// The direction of an attribute name.
     pub fn from_name(name: &str) -> Option<Self> {
         Some(match name {

@@ -6,13 +6,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::str::FromStr;
 
-use nom::Parser;
-use nom::bytes::complete::{tag, take_while_m_n};
-use nom::combinator::{map_opt, verify};
-use nom::multi::separated_list1;
-use nom::sequence::separated_pair;
-
-use crate::grammar::{self, Parsed, whole};
+use crate::grammar::{self, Parsed, TLS_ID, whole};
 
 /// Hash of a certificate (RFC 8122 §5).
 ///
@@ -49,15 +43,17 @@ impl core::error::Error for FingerprintError {}
 
 /// Bytes that a hash function yields; `None` for names that are not in RFC 8122.
 fn hash_len(algorithm: &str) -> Option<usize> {
-    Some(match algorithm {
-        "md2" | "md5" => 16,
-        "sha-1" => 20,
-        "sha-224" => 28,
-        "sha-256" => 32,
-        "sha-384" => 48,
-        "sha-512" => 64,
-        _ => return None,
-    })
+    const LENGTHS: [(&str, usize); 7] = [
+        ("sha-256", 32),
+        ("sha-1", 20),
+        ("sha-224", 28),
+        ("sha-384", 48),
+        ("sha-512", 64),
+        ("md5", 16),
+        ("md2", 16),
+    ];
+    let known = |(name, _): &&(&str, usize)| algorithm.eq_ignore_ascii_case(name);
+    LENGTHS.iter().find(known).map(|(_, len)| *len)
 }
 
 impl Fingerprint {
@@ -110,32 +106,54 @@ impl FromStr for Fingerprint {
     type Err = FingerprintError;
 
     fn from_str(text: &str) -> Result<Self, FingerprintError> {
-        whole(text.as_bytes(), fingerprint).map_err(|offset| FingerprintError { offset })
+        whole(text.as_bytes(), FingerprintRef::read)
+            .map(Self::from)
+            .map_err(|offset| FingerprintError { offset })
     }
 }
 
-/// The value of `a=fingerprint`; lower-case hex is read too, though never written.
-pub(crate) fn fingerprint(input: &[u8]) -> Parsed<'_, Fingerprint> {
-    let hex = |input| {
-        let digits = take_while_m_n(2, 2, |byte: u8| byte.is_ascii_hexdigit());
-        map_opt(grammar::text_of(digits), |text| {
-            u8::from_str_radix(text, 16).ok()
-        })
-        .parse(input)
-    };
-    let pair = separated_pair(
-        grammar::token,
-        grammar::space,
-        separated_list1(tag(":".as_bytes()), hex),
-    );
-    let lower = pair.map(|(name, bytes)| Fingerprint {
-        algorithm: name.to_ascii_lowercase(),
-        bytes,
-    });
-    verify(lower, |found: &Fingerprint| {
-        hash_len(&found.algorithm).is_none_or(|len| len == found.bytes.len())
-    })
-    .parse(input)
+/// A fingerprint as it stands in a description; [`Fingerprint`] keeps it.
+///
+/// Lower-case hex is read too, though [`Fingerprint`] never writes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FingerprintRef<'a> {
+    /// Name of the hash function, compared without regard to case.
+    pub algorithm: &'a str,
+    hex: &'a str,
+}
+
+impl<'a> FingerprintRef<'a> {
+    /// The bytes of the hash.
+    pub fn bytes(&self) -> impl Iterator<Item = u8> + use<'a> {
+        self.hex
+            .split(':')
+            .filter_map(|pair| u8::from_str_radix(pair, 16).ok())
+    }
+
+    pub(crate) fn read(input: &'a [u8]) -> Parsed<'a, Self> {
+        let (rest, algorithm) = grammar::token(input)?;
+        let (hex, ()) = grammar::space(rest)?;
+        let pair = grammar::run_of(grammar::HEX, 2, 2);
+        let (rest, hex) = grammar::text_list(b':', pair)(hex)?;
+        match hash_len(algorithm) {
+            Some(len) if hex.len() != 3 * len - 1 => grammar::fail(input),
+            _ => Ok((rest, Self { algorithm, hex })),
+        }
+    }
+
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        let (algorithm, hex) = (self.algorithm.as_bytes(), self.hex.as_bytes());
+        grammar::put(out, &[algorithm, b" ", hex]);
+    }
+}
+
+impl From<FingerprintRef<'_>> for Fingerprint {
+    fn from(found: FingerprintRef<'_>) -> Self {
+        Self {
+            algorithm: found.algorithm.to_ascii_lowercase(),
+            bytes: found.bytes().collect(),
+        }
+    }
 }
 
 /// Who opens the association (RFC 4145 §4).
@@ -163,6 +181,14 @@ impl Setup {
         })
     }
 
+    pub(crate) fn read(input: &[u8]) -> Parsed<'_, Self> {
+        let (rest, name) = grammar::token(input)?;
+        match Self::from_name(name) {
+            Some(setup) => Ok((rest, setup)),
+            None => grammar::fail(input),
+        }
+    }
+
     /// The attribute's value.
     pub fn name(self) -> &'static str {
         match self {
@@ -181,10 +207,6 @@ pub enum DtlsRole {
     Client,
     /// Waits for it.
     Server,
-}
-
-pub(crate) fn is_tls_id_char(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"+/-_".contains(&byte)
 }
 
 /// The DTLS side of a description: certificates, role, association.
@@ -218,7 +240,7 @@ impl DtlsIdentity {
     }
 
     pub(crate) fn is_valid(&self) -> bool {
-        let tls_id = |id: &String| (20..=255).contains(&id.len()) && id.bytes().all(is_tls_id_char);
+        let tls_id = |id: &String| (20..=255).contains(&id.len()) && TLS_ID.is(id.as_bytes());
         !self.fingerprints.is_empty() && self.tls_id.as_ref().is_none_or(tls_id)
     }
 }

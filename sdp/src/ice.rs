@@ -4,12 +4,10 @@ mod candidate;
 mod credentials;
 
 pub use candidate::{
-    Candidate, CandidateAddress, CandidateError, CandidateTransport, CandidateType, TcpType,
-    TrickledCandidate,
+    Candidate, CandidateAddress, CandidateError, CandidateRef, CandidateTransport, CandidateType,
+    RemoteCandidate, RemoteCandidates, TcpType, TrickledCandidate,
 };
 pub use credentials::{CredentialsError, IceCredentials};
-
-pub(crate) use candidate::candidate_value;
 
 /// Least and most ice-chars of a ufrag (§5.4).
 pub(crate) const UFRAG: (usize, usize) = (4, 256);

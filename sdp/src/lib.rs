@@ -8,10 +8,12 @@
 //!
 //! | layer | what it is |
 //! |---|---|
-//! | [`Session`] | a description as an index of borrowed lines; prints back byte for byte |
-//! | [`Attribute`], [`AttributeValue`] | typed views of attributes, read when asked for |
+//! | [`Session`] | a description as an index of borrowed lines, strict or lenient; prints back byte for byte |
+//! | [`Field`], [`AttributeValue`] | typed values of lines and attributes, read when asked for, and written |
+//! | [`SessionBuf`], [`Builder`] | a description of its own: edited line by line, or made |
 //! | [`ice`] | the grammar of ICE candidates and credentials |
-//! | [`Negotiator`] | offer/answer over one bundled transport, as browsers do it |
+//! | [`Negotiator`] | offer/answer, as browsers do it or as telephones do |
+//! | [`check_answer`], [`check_reoffer`], [`check_exchange`] | whether descriptions fit each other, whoever made them |
 //!
 //! # Example
 //!
@@ -27,24 +29,25 @@
 //! let offer = include_bytes!("../tests/data/data-offer.sdp");
 //! let mut negotiator = Negotiator::new(NegotiatorConfig::new(4711, Vec::new()))?;
 //! let remote = negotiator.set_remote(DescriptionKind::Offer, offer)?;
-//! let transport = remote.transport.unwrap();
-//! assert_eq!(transport.credentials.ufrag(), "4UuL");
+//! let transport = remote.transport().unwrap();
+//! assert_eq!(transport.credentials.as_ref().unwrap().ufrag(), "4UuL");
 //! assert_eq!(transport.candidates.len(), 2);
 //!
 //! let answer = negotiator.create_answer(&LocalTransport {
-//!     credentials: &IceCredentials::new("floe", "0123456789abcdef012345").unwrap(),
+//!     credentials: Some(&IceCredentials::new("floe", "0123456789abcdef012345").unwrap()),
 //!     pacing: None,
 //!     candidates: &[],
 //!     end_of_candidates: false,
-//!     dtls: &DtlsIdentity {
+//!     dtls: Some(&DtlsIdentity {
 //!         fingerprints: vec![Fingerprint::sha256([7; 32])],
 //!         setup: Setup::Actpass,
 //!         tls_id: None,
-//!     },
+//!     }),
 //!     lite: false,
+//!     address: None,
 //! })?;
 //! negotiator.set_local(DescriptionKind::Answer, &answer)?;
-//! assert_eq!(negotiator.negotiated().unwrap().dtls_role, Some(DtlsRole::Client));
+//! assert_eq!(negotiator.negotiated().unwrap().dtls_role(), Some(DtlsRole::Client));
 //! # Ok::<(), floe_sdp::NegotiationError>(())
 //! ```
 //!
@@ -52,15 +55,17 @@
 //!
 //! | RFC | left out |
 //! |---|---|
-//! | 8866 SDP | editing; a lenient mode (unknown line types and an empty `s=` are refused); e-mail addresses are checked only as far as `x@y`; `ptime`, `lang`, `framerate` and the like stay untyped |
-//! | 3264 offer/answer | multicast; hold and capability descriptions are the owner's business |
-//! | 5888 grouping | groups other than BUNDLE are ignored |
-//! | 9143 BUNDLE | more than one transport: a section outside of the first one's group is refused. `rtcp-mux` is written in every RTP section, since RFC 9429 §5.8.3 and browsers look for it in each |
-//! | 9429 JSEP | policies other than must-bundle; simulcast, `msid`, `rid`, `rtx`, FEC, `rtcp-fb`: unknown formats and attributes are left out of answers |
-//! | 8839 ICE in SDP | `remote-candidates`; separate RTCP components |
+//! | 8866 SDP | e-mail addresses are checked only as far as `x@y`; `cat`, `keywds`, `orient` and `type` stay untyped; text is bytes, whatever `charset` says |
+//! | 3264 offer/answer | multicast and capability descriptions; `ptime` and bandwidth are not negotiated |
+//! | 5888 grouping | groups other than BUNDLE are left out of answers |
+//! | 9143 BUNDLE | moving a section out of a group. `rtcp-mux` is written in every RTP section, since RFC 9429 §5.8.3 and browsers look for it in each |
+//! | 9429 JSEP | rolling back a provisional answer, as in browsers; `msid`, `imageattr`, `rtcp-rsize`, lip-sync groups, RED and FEC: unknown formats and attributes are left out of answers |
+//! | 8285 header extensions | ids above 255 and `extmap-allow-mixed` |
+//! | 8853 simulcast | pausing; of alternatives the first that can be used is taken |
+//! | 8839 ICE in SDP | `remote-candidates` is read and not used; separate RTCP components |
 //! | 8840 trickle ICE | the SIP fragment body; candidates are read as browsers signal them |
 //! | 8122, 8842 DTLS | the handshake itself |
-//! | 8841 SCTP over DTLS | the older `sctpmap` |
+//! | 8841 SCTP over DTLS | the older `sctpmap` is read and not negotiated |
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -68,28 +73,41 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
-mod attribute;
+pub mod attribute;
+mod builder;
 mod codec;
 mod direction;
 mod document;
 mod dtls;
+mod edit;
 mod error;
 mod field;
 mod grammar;
 pub mod ice;
+mod index;
 mod limits;
+mod line;
 mod negotiator;
+mod order;
 
 pub use attribute::{Attribute, AttributeValue, Extmap, Fmtp, Group, Password, Rtpmap, Words};
+pub use builder::Builder;
 pub use codec::Codec;
 pub use direction::Direction;
-pub use document::{Line, Media, Session};
-pub use dtls::{DtlsIdentity, DtlsRole, Fingerprint, FingerprintError, Setup};
-pub use error::{Error, ErrorKind};
-pub use field::{Address, Connection, MediaLine, Origin};
+pub use document::{Media, Session};
+pub use dtls::{DtlsIdentity, DtlsRole, Fingerprint, FingerprintError, FingerprintRef, Setup};
+pub use edit::{Level, SessionBuf};
+pub use error::{Error, ErrorKind, Rendered};
+pub use field::{
+    Address, Bandwidth, BandwidthKind, Connection, Field, MediaLine, Origin, Repeat, Time, Zone,
+};
 pub use limits::Limits;
+pub use line::Line;
 pub use negotiator::{
-    DataChannel, DescriptionKind, LocalTransport, MediaKind, Misuse, Negotiated, NegotiatedSection,
-    NegotiationError, Negotiator, NegotiatorConfig, RemoteDescription, RemoteSection,
-    RemoteTransport, Rtp, Sctp, SectionConfig, SignalingState, Violation,
+    BundlePolicy, DataChannel, DescriptionKind, Effects, Glare, HeaderExtension, LocalTransport,
+    LocalTransports, MediaKind, Misuse, Negotiated, NegotiatedSection, NegotiatedTransport,
+    NegotiationError, Negotiator, NegotiatorConfig, Profile, RemoteCandidate, RemoteDescription,
+    RemoteSection, RemoteTransport, Rtp, Sctp, SectionConfig, SectionEffect, SignalingState,
+    Stream, Transport, TransportEffect, TransportId, Violation, check_answer, check_exchange,
+    check_reoffer,
 };

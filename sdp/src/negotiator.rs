@@ -1,19 +1,31 @@
-//! Offer/answer (RFC 3264) as JSEP drives it (RFC 9429), with one BUNDLE transport (RFC 9143).
+//! Offer/answer (RFC 3264) as JSEP drives it (RFC 9429) and without, bundled (RFC 9143) or not.
 
 mod answer;
 mod check;
 mod config;
+mod continuity;
 mod description;
+mod effects;
 mod error;
+mod jsep;
+mod level;
+mod local;
 mod machine;
 mod negotiated;
 mod offer;
 mod remote;
+mod rtp;
+mod transport;
 mod trickle;
 mod write;
 
-pub use config::{DataChannel, LocalTransport, NegotiatorConfig, Rtp, SectionConfig};
+pub use check::{check_answer, check_exchange, check_reoffer};
+pub use config::{BundlePolicy, DataChannel, Glare, NegotiatorConfig, Profile, Rtp, SectionConfig};
+pub use effects::{Effects, SectionEffect, TransportEffect};
 pub use error::{Misuse, NegotiationError, Violation};
 pub use machine::{DescriptionKind, Negotiator, SignalingState};
-pub use negotiated::{Negotiated, NegotiatedSection, Sctp};
-pub use remote::{MediaKind, RemoteDescription, RemoteSection, RemoteTransport};
+pub use negotiated::{Negotiated, NegotiatedSection, NegotiatedTransport, Sctp};
+pub use remote::{MediaKind, RemoteDescription, RemoteSection};
+pub use rtp::{HeaderExtension, Stream};
+pub use transport::{LocalTransport, LocalTransports, RemoteTransport, Transport, TransportId};
+pub use trickle::RemoteCandidate;

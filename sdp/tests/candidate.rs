@@ -65,9 +65,9 @@ fn values_out_of_range_are_refused_with_the_place() {
         ("candidate:1 1 udp 2147483648 192.0.2.1 9 typ host", 18),
         ("candidate:1 1 udp 1 192.0.2.1 65536 typ host", 30),
         ("candidate:1 1 udp 1 192.0.2.1 9 host", 32),
-        ("candidate:1 1 udp 1 192.0.2.1 9 typ host ", 40),
-        ("candidate:1 1 udp 1 192.0.2.1 9 typ host alone", 40),
-        ("candidat:1 1 udp 1 192.0.2.1 9 typ host", 0),
+        ("candidate:1 1 udp 1 192.0.2.1 9 typ host ", 41),
+        ("candidate:1 1 udp 1 192.0.2.1 9 typ host alone", 46),
+        ("candidat:1 1 udp 1 192.0.2.1 9 typ host", 8),
     ];
     for (text, offset) in cases {
         assert_eq!(

@@ -70,7 +70,7 @@ fn every_offer_is_answered_with_all_sections() {
                 remote.sections.iter().all(|section| section.accepted),
                 "{scenario} {part}"
             );
-            let transport = remote.transport.unwrap();
+            let transport = remote.transport().cloned().unwrap();
             let gathered = part == "offer.sdp";
             assert_eq!(
                 transport.candidates.len(),
@@ -87,7 +87,7 @@ fn every_offer_is_answered_with_all_sections() {
             let answer = peer.answer();
             assert_eq!(answer.matches("a=ice-ufrag").count(), 1);
             let negotiated = peer.negotiator.negotiated().unwrap();
-            assert_eq!(negotiated.dtls_role, Some(DtlsRole::Client));
+            assert_eq!(negotiated.dtls_role(), Some(DtlsRole::Client));
             for (section, offered) in negotiated.sections.iter().zip(&remote.sections) {
                 assert!(section.active);
                 let known = |codec: &Codec| offered.codecs.contains(codec);
@@ -118,12 +118,12 @@ fn a_restart_offer_after_the_exchange_is_a_restart() {
         peer.answer();
         // The same again, now with candidates: no restart.
         let again = peer.take(Offer, &read(scenario, "offer.sdp")).unwrap();
-        assert!(!again.transport.unwrap().ice_restart);
+        assert!(!again.transport().unwrap().ice_restart);
         peer.answer();
         let restart = peer
             .take(Offer, &read(scenario, "restart-offer.sdp"))
             .unwrap();
-        let transport = restart.transport.unwrap();
+        let transport = restart.transport().cloned().unwrap();
         assert!(
             transport.ice_restart && !transport.dtls_restart,
             "{scenario}"
@@ -153,7 +153,7 @@ fn every_answer_is_taken_by_the_side_that_offered() {
             .unwrap_or_else(|error| panic!("{scenario}: {error}"));
         assert!(remote.sections.iter().all(|section| section.accepted));
         let negotiated = peer.negotiator.negotiated().unwrap();
-        assert_eq!(negotiated.dtls_role, Some(DtlsRole::Server));
+        assert_eq!(negotiated.dtls_role(), Some(DtlsRole::Server));
         for section in &negotiated.sections {
             let first = section.codecs.first().map(|codec| codec.name.as_str());
             let expected = match section.media {
@@ -187,7 +187,8 @@ fn every_signalled_candidate_is_read_and_printed_and_finds_its_transport() {
             let (mid, ufrag) = (entry["sdpMid"].as_str(), entry["usernameFragment"].as_str());
             let found = peer
                 .negotiator
-                .add_remote_candidate_text(text, mid, index, ufrag);
+                .add_remote_candidate_text(text, mid, index, ufrag)
+                .map(|found| found.map(|found| found.candidate));
             let expected = (index == Some(0)).then_some(TrickledCandidate::Candidate(candidate));
             assert_eq!(
                 found,
@@ -197,7 +198,8 @@ fn every_signalled_candidate_is_read_and_printed_and_finds_its_transport() {
         }
         let end = peer
             .negotiator
-            .add_remote_candidate_text("", Some("0"), Some(0), None);
+            .add_remote_candidate_text("", Some("0"), Some(0), None)
+            .map(|found| found.map(|found| found.candidate));
         assert_eq!(end, Ok(Some(TrickledCandidate::EndOfCandidates)));
     }
 }

@@ -99,7 +99,7 @@ fn an_answer_accepts_all_sections_on_one_transport() {
         bob.negotiator.negotiated().unwrap(),
     );
     assert_eq!(
-        (here.dtls_role, there.dtls_role),
+        (here.dtls_role(), there.dtls_role()),
         (Some(DtlsRole::Server), Some(DtlsRole::Client))
     );
     assert!(
@@ -122,7 +122,7 @@ fn an_answer_accepts_all_sections_on_one_transport() {
 #[test]
 fn calls_have_their_place_in_the_state_machine_and_change_nothing_elsewhere() {
     use SignalingState::{
-        HaveLocalOffer, HaveLocalPranswer, HaveRemoteOffer, HaveRemotePranswer, Stable,
+        Closed, HaveLocalOffer, HaveLocalPranswer, HaveRemoteOffer, HaveRemotePranswer, Stable,
     };
     let table = [
         // state, local: offer pranswer answer, remote: offer pranswer answer, rollback
@@ -148,13 +148,13 @@ fn calls_have_their_place_in_the_state_machine_and_change_nothing_elsewhere() {
             HaveLocalPranswer,
             [None, Some(HaveLocalPranswer), Some(Stable)],
             [None; 3],
-            true,
+            false,
         ),
         (
             HaveRemotePranswer,
             [None; 3],
             [None, Some(HaveRemotePranswer), Some(Stable)],
-            true,
+            false,
         ),
     ];
     let mut other = Owner::new(9, vec![data()]);
@@ -183,7 +183,7 @@ fn calls_have_their_place_in_the_state_machine_and_change_nothing_elsewhere() {
                 "setLocal({kind:?}) in {state}"
             );
             assert_eq!(
-                result,
+                result.map(|_| ()),
                 next.map(|_| ()).ok_or(NegotiationError::State(state))
             );
             if next.is_none() {
@@ -207,14 +207,47 @@ fn calls_have_their_place_in_the_state_machine_and_change_nothing_elsewhere() {
                 next.unwrap_or(state),
                 "setRemote({kind:?}) in {state}"
             );
-            assert_eq!(
-                result.map(|_| ()),
-                next.map(|_| ()).ok_or(NegotiationError::State(state))
-            );
+            let refused = match (state, kind) {
+                (HaveLocalOffer, Offer) => NegotiationError::Glare,
+                _ => NegotiationError::State(state),
+            };
+            assert_eq!(result.map(|_| ()), next.map(|_| ()).ok_or(refused));
+            if next.is_none() {
+                assert!(
+                    copy.negotiator == owner.negotiator,
+                    "bit for bit the old one"
+                );
+            }
         }
+        let before = owner.negotiator.clone();
         let result = owner.negotiator.rollback();
         assert_eq!(result.is_ok(), rollback, "rollback in {state}");
-        assert_eq!(owner.negotiator.state(), Stable);
+        if rollback {
+            assert_eq!(owner.negotiator.state(), Stable);
+        } else {
+            assert!(owner.negotiator == before);
+            assert_eq!(result, Err(NegotiationError::State(state)));
+        }
+        owner.negotiator.close();
+        assert_eq!(owner.negotiator.state(), Closed);
+        let closed = owner.negotiator.clone();
+        let refused = Err(NegotiationError::State(Closed));
+        assert_eq!(owner.create_offer(), refused);
+        assert_eq!(owner.create_answer(), refused);
+        for kind in [Offer, Pranswer, Answer] {
+            let refused = Err(NegotiationError::State(Closed));
+            assert_eq!(owner.negotiator.set_local(kind, &created), refused);
+            assert_eq!(
+                owner.take(kind, &remote_offer).map(|_| ()),
+                refused.map(|_| ())
+            );
+        }
+        assert_eq!(
+            owner.negotiator.rollback(),
+            Err(NegotiationError::State(Closed))
+        );
+        assert!(owner.negotiator.add_section(data()).is_err());
+        assert!(owner.negotiator == closed);
     }
 }
 
@@ -231,7 +264,7 @@ fn in_state(state: SignalingState) -> (Owner, String) {
         SignalingState::HaveRemoteOffer | SignalingState::HaveLocalPranswer => {
             owner.take(Offer, &other.offer()).unwrap();
         }
-        SignalingState::Stable => {}
+        SignalingState::Stable | SignalingState::Closed => {}
     }
     match state {
         SignalingState::HaveRemotePranswer => {
@@ -261,10 +294,13 @@ fn only_the_text_created_last_can_be_set() {
             .set_local(Offer, &second.replace("actpass", "active")),
         refused
     );
-    assert_eq!(alice.negotiator.set_local(Offer, &second), Ok(()));
+    assert_eq!(
+        alice.negotiator.set_local(Offer, &second).map(|_| ()),
+        Ok(())
+    );
 }
 
-/// req: JSEP-5.7-1, JSEP-5.2.2-1
+/// req: JSEP-5.7-1, JSEP-5.2.2-1, JSEP-4.1.10-3
 #[test]
 fn rollback_restores_what_was_in_force() {
     let (mut alice, mut bob) = (Owner::new(1, vec![data()]), Owner::new(2, vec![data()]));
@@ -297,7 +333,7 @@ fn a_later_offer_keeps_mids_credentials_and_bundle() {
     assert!(section(&offer, 1)[0].starts_with("m=video 9 "));
     assert_eq!(offer.matches("a=ice-ufrag:uf1a\r\n").count(), 1);
     let remote = bob.take(Offer, &offer).unwrap();
-    assert!(!remote.transport.unwrap().ice_restart);
+    assert!(!remote.transport().cloned().unwrap().ice_restart);
     // The answer keeps the DTLS roles (RFC 8842 §5.3).
     let answer = bob.answer();
     assert!(answer.contains("a=setup:active"));
@@ -307,14 +343,19 @@ fn a_later_offer_keeps_mids_credentials_and_bundle() {
     assert!(answer.contains("a=setup:passive"));
 }
 
-/// req: ICESDP-4.4.1.1.1-4, JSEP-5.10-1, ICESDP-4.4.2.1-2, JSEP-5.3.2-1
+/// req: ICESDP-4.4.1.1.1-4, JSEP-5.10-1, ICESDP-4.4.2.1-2, JSEP-5.3.2-1, JSEP-5.2.3.1-1
 #[test]
 fn a_restart_changes_both_credentials_on_both_sides() {
     let (mut alice, mut bob) = (Owner::new(1, vec![data()]), Owner::new(2, vec![data()]));
     exchange(&mut alice, &mut bob);
     alice.restart("1b");
     let offer = alice.offer();
-    let remote = bob.take(Offer, &offer).unwrap().transport.unwrap();
+    let remote = bob
+        .take(Offer, &offer)
+        .unwrap()
+        .transport()
+        .cloned()
+        .unwrap();
     assert!(remote.ice_restart && !remote.dtls_restart);
     assert_eq!(
         bob.create_answer(),
@@ -326,7 +367,8 @@ fn a_restart_changes_both_credentials_on_both_sides() {
         alice
             .take(Answer, &answer)
             .unwrap()
-            .transport
+            .transport()
+            .cloned()
             .unwrap()
             .ice_restart
     );
@@ -395,7 +437,8 @@ fn credentials_that_move_to_the_session_level_are_no_restart() {
     assert!(
         !bob.take(Offer, &moved)
             .unwrap()
-            .transport
+            .transport()
+            .cloned()
             .unwrap()
             .ice_restart
     );
@@ -536,10 +579,7 @@ fn the_answered_direction_is_what_both_want() {
 /// req: OA-6.1-12, JSEP-5.3.1-3, OA-6-5, GROUP-9.2-1, BUNDLE-7.3.3-1
 #[test]
 fn a_section_without_a_common_format_is_refused_and_the_others_live() {
-    let other = Rtp {
-        codecs: vec![Codec::new(96, "H265", 90_000, None)],
-        direction: SENDRECV,
-    };
+    let other = Rtp::new(vec![Codec::new(96, "H265", 90_000, None)], SENDRECV);
     let mut alice = Owner::new(1, all());
     let mut bob = Owner::new(2, vec![SectionConfig::Video(other)]);
     let (_, answer) = exchange(&mut alice, &mut bob);
@@ -574,18 +614,18 @@ fn a_section_without_a_common_format_is_refused_and_the_others_live() {
 
 /// If the section that speaks for the bundle is refused, so is the bundle.
 ///
-/// req: JSEP-5.3.1-3
+/// req: JSEP-5.3.1-3, BUNDLE-7.3.1-2, BUNDLE-9.3.1.2-2
 #[test]
 fn refusing_the_tagged_section_refuses_all_of_its_group() {
-    let mut config = NegotiatorConfig::new(2, vec![data()]);
+    let mut config = config(2, vec![data()]);
     config.accept = Vec::new();
     let (mut alice, mut bob) = (Owner::new(1, all()), Owner::with(config));
     let (_, answer) = exchange(&mut alice, &mut bob);
-    assert!(!answer.contains("BUNDLE"));
+    assert!(!answer.contains("BUNDLE") && !answer.contains("rtcp-mux-only"));
     for index in 0..3 {
         assert!(section(&answer, index)[0].contains(" 0 "), "{index}");
     }
-    assert_eq!(alice.negotiator.negotiated().unwrap().dtls_role, None);
+    assert_eq!(alice.negotiator.negotiated().unwrap().dtls_role(), None);
 }
 
 /// req: JSEP-5.3.1-3, GROUP-6-2, GROUP-6-3
@@ -637,7 +677,12 @@ fn the_first_tag_of_the_group_speaks_for_it_wherever_it_stands() {
     let offer = offer.replace("a=sctp-port", &format!("{transport}a=sctp-port"));
     let offer = offer.replace("BUNDLE 0 1 2", "BUNDLE 2 0 1");
     let mut bob = Owner::new(2, all());
-    let remote = bob.take(Offer, &offer).unwrap().transport.unwrap();
+    let remote = bob
+        .take(Offer, &offer)
+        .unwrap()
+        .transport()
+        .cloned()
+        .unwrap();
     assert_eq!((remote.mline_index, remote.mid.as_deref()), (2, Some("2")));
     let answer = bob.answer();
     assert!(head(&answer).contains(&"a=group:BUNDLE 2 0 1"));
@@ -652,7 +697,7 @@ fn the_first_tag_of_the_group_speaks_for_it_wherever_it_stands() {
 /// req: OA-8.1-1, JSEP-5.2.2-2, OA-8-5
 #[test]
 fn new_sections_go_to_the_end_or_take_a_refused_place_with_a_new_mid() {
-    let mut config = NegotiatorConfig::new(2, vec![data()]);
+    let mut config = config(2, vec![data()]);
     config.accept = vec![audio(SENDRECV)];
     let (mut alice, mut bob) = (
         Owner::new(1, vec![data(), video(SENDRECV)]),
@@ -678,12 +723,7 @@ fn new_sections_go_to_the_end_or_take_a_refused_place_with_a_new_mid() {
 /// req: OA-6.1-6, OA-6.1-8, OA-8.3.2-2
 #[test]
 fn answers_use_the_offered_numbers_and_order_and_so_do_later_offers() {
-    let rtp = |codecs| {
-        SectionConfig::Audio(Rtp {
-            codecs,
-            direction: SENDRECV,
-        })
-    };
+    let rtp = |codecs| SectionConfig::Audio(Rtp::new(codecs, SENDRECV));
     let offered = vec![
         Codec::new(0, "pcmu", 8000, Some(1)),
         Codec::new(120, "OPUS", 48_000, Some(2)),
@@ -748,7 +788,12 @@ fn known_candidates_are_listed_and_the_default_one_is_in_m_and_c() {
     );
     assert!(head(&offer).contains(&"a=ice-pacing:20"));
     let mut bob = Owner::new(2, vec![]);
-    let transport = bob.take(Offer, &offer).unwrap().transport.unwrap();
+    let transport = bob
+        .take(Offer, &offer)
+        .unwrap()
+        .transport()
+        .cloned()
+        .unwrap();
     assert_eq!(transport.candidates, alice.candidates);
     assert!(
         transport.end_of_candidates
@@ -775,7 +820,8 @@ fn a_lite_agent_says_so_and_paces_nothing() {
         Owner::new(2, vec![])
             .take(Offer, &offer)
             .unwrap()
-            .transport
+            .transport()
+            .cloned()
             .unwrap()
             .lite
     );
@@ -789,7 +835,12 @@ fn peers_of_rfc_5245_are_answered() {
         .unwrap()
         .replace("a=ice-options:trickle ice2\r\n", "");
     let mut bob = Owner::new(2, vec![]);
-    let transport = bob.take(Offer, &offer).unwrap().transport.unwrap();
+    let transport = bob
+        .take(Offer, &offer)
+        .unwrap()
+        .transport()
+        .cloned()
+        .unwrap();
     assert!(!transport.ice2() && !transport.trickle());
     assert!(head(&bob.answer()).contains(&"a=ice-options:trickle ice2"));
 }
@@ -808,7 +859,8 @@ fn a_default_destination_that_is_no_candidate_is_a_mismatch() {
         Owner::new(2, vec![])
             .take(Offer, text)
             .unwrap()
-            .transport
+            .transport()
+            .cloned()
             .unwrap()
             .mismatch
     };
@@ -868,9 +920,14 @@ fn a_tls_id_is_answered_only_to_those_who_know_it() {
     assert!(offer.contains("a=tls-id:bob-abc3de65cddef001be82"));
     alice.dtls.tls_id = Some("alice-abc3de65cddef001be82".into());
     let offer = alice.offer();
-    let remote = bob.take(Offer, &offer).unwrap().transport.unwrap();
+    let remote = bob
+        .take(Offer, &offer)
+        .unwrap()
+        .transport()
+        .cloned()
+        .unwrap();
     assert_eq!(
-        (remote.dtls.tls_id, remote.dtls_restart),
+        (remote.dtls.unwrap().tls_id, remote.dtls_restart),
         (alice.dtls.tls_id.clone(), false)
     );
     assert!(bob.answer().contains("tls-id"));
@@ -885,6 +942,7 @@ fn trickled_candidates_find_their_section_and_generation() {
         owner
             .negotiator
             .add_remote_candidate_text(text, mid, index, ufrag)
+            .map(|found| found.map(|found| found.candidate))
     };
     let too_early = Err(NegotiationError::State(SignalingState::Stable));
     assert_eq!(add(&bob, text, Some("0"), None, None), too_early);
@@ -984,10 +1042,7 @@ fn what_cannot_be_said_is_refused() {
         Misuse::Candidate
     );
     let refused = |id, codecs| {
-        let section = SectionConfig::Audio(Rtp {
-            codecs,
-            direction: SENDRECV,
-        });
+        let section = SectionConfig::Audio(Rtp::new(codecs, SENDRECV));
         floe_sdp::Negotiator::new(NegotiatorConfig::new(id, vec![section])).map(|_| ())
     };
     let opus = Codec::new(111, "opus", 48_000, Some(2));
@@ -1012,10 +1067,10 @@ fn what_cannot_be_said_is_refused() {
 #[test]
 fn payload_types_64_to_95_are_not_sent() {
     for payload_type in 0..=255 {
-        let section = SectionConfig::Audio(Rtp {
-            codecs: vec![Codec::new(payload_type, "opus", 48_000, Some(2))],
-            direction: SENDRECV,
-        });
+        let section = SectionConfig::Audio(Rtp::new(
+            vec![Codec::new(payload_type, "opus", 48_000, Some(2))],
+            SENDRECV,
+        ));
         let result = floe_sdp::Negotiator::new(NegotiatorConfig::new(1, vec![section]));
         let fits = (0..64).contains(&payload_type) || (96..128).contains(&payload_type);
         assert_eq!(result.is_ok(), fits, "{payload_type}");

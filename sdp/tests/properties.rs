@@ -3,10 +3,7 @@
 mod common;
 
 use common::*;
-use floe_sdp::{
-    Direction, Limits, Misuse, NegotiationError, Negotiator, NegotiatorConfig, Session,
-    SignalingState,
-};
+use floe_sdp::{Direction, Limits, Misuse, NegotiationError, Negotiator, Session, SignalingState};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -28,7 +25,7 @@ fn read_all(text: &[u8]) {
             }
         }
     }
-    let mut negotiator = Negotiator::new(NegotiatorConfig::new(1, vec![])).unwrap();
+    let mut negotiator = Negotiator::new(config(1, vec![])).unwrap();
     let before = format!("{negotiator:?}");
     if negotiator.set_remote(Offer, text).is_err() {
         assert_eq!(format!("{negotiator:?}"), before);
@@ -159,7 +156,7 @@ fn try_exchange(from: &mut Owner, to: &mut Owner) -> Result<(), NegotiationError
         );
         assert_eq!(here.direction, there.direction.reversed());
     }
-    assert!(here.dtls_role != there.dtls_role || here.dtls_role.is_none());
+    assert!(here.dtls_role() != there.dtls_role() || here.dtls_role().is_none());
     Ok(())
 }
 
@@ -219,7 +216,7 @@ proptest! {
                 Call::CreateAnswer => owner.create_answer().map(|text| created[me] = text).is_ok(),
                 Call::SetLocal(number) => {
                     let result = owner.negotiator.set_local(kind(number), &created[me]);
-                    result.map(|()| sent[me].clone_from(&created[me])).is_ok()
+                    result.map(|_| sent[me].clone_from(&created[me])).is_ok()
                 }
                 Call::SetRemote(number) => owner.take(kind(number), &sent[other]).is_ok(),
                 Call::Rollback => owner.negotiator.rollback().is_ok(),
@@ -237,7 +234,7 @@ proptest! {
             }
             if let Some(negotiated) = &after.3 {
                 let active = negotiated.sections.iter().any(|section| section.active);
-                prop_assert_eq!(active, negotiated.dtls_role.is_some());
+                prop_assert_eq!(active, negotiated.dtls_role().is_some());
                 let least = before.3.as_ref().map_or(0, |before| before.sections.len());
                 prop_assert!(negotiated.sections.len() >= least, "sections are never removed");
             }
@@ -292,18 +289,14 @@ fn a_huge_offer_is_read_and_answered_as_any_other() {
         let line = "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=sctp-port:5000\r\na=mid:";
         format!("{line}{mid}\r\n")
     });
-    let mut config = NegotiatorConfig::new(1, vec![]);
+    let mut config = config(1, vec![]);
     assert!(
         Negotiator::new(config.clone())
             .unwrap()
             .set_remote(Offer, text.as_bytes())
             .is_err()
     );
-    config.limits = Limits {
-        max_bytes: usize::MAX,
-        max_lines: usize::MAX,
-        max_media: usize::MAX,
-    };
+    config.limits = Limits::NONE;
     let mut owner = Owner::with(config);
     let remote = owner.take(Offer, &text).unwrap();
     assert_eq!(remote.sections.len(), count);

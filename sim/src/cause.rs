@@ -36,8 +36,10 @@ pub enum DropCause {
     Family,
     /// A firewall blocks UDP.
     UdpBlocked,
-    /// The simulated network does not carry this transport.
-    Transport,
+    /// A bit of the segment was flipped, which its checksum tells.
+    Checksum,
+    /// The host has no such TCP connection, or it is closed for writing.
+    NoStream,
     /// Nothing runs on the host.
     NoEndpoint,
 }
@@ -61,7 +63,8 @@ impl DropCause {
             Self::HairpinOff => "hairpin-off",
             Self::Family => "family",
             Self::UdpBlocked => "udp-blocked",
-            Self::Transport => "transport",
+            Self::Checksum => "checksum",
+            Self::NoStream => "no-stream",
             Self::NoEndpoint => "no-endpoint",
         }
     }

@@ -10,9 +10,10 @@
 //! | [`NatConfig`], [`Nat`] | NATs as independent axes: mapping × filtering × port allocation × refresh × timers × hairpinning |
 //! | [`Link`] | delay, jitter, loss, duplication, corruption |
 //! | [`Simulation`], [`Network`], [`Endpoint`] | the world in motion, with a signalling path beside it |
+//! | [`TcpConfig`], [`StreamCommand`], [`StreamEvent`] | the TCP of its hosts |
 //! | [`Log`] | what happened to each packet, where, and why |
 //! | [`Oracle`], [`Judgement`] | what must be possible, from the plan alone, and what a run is held against it |
-//! | [`SessionConfig`], [`Report`] | one whole negotiation between two real peers, with a real server |
+//! | [`SessionConfig`], [`Session`], [`Report`] | one whole negotiation between two real peers, with a real server, and the call that follows |
 //! | [`SurveyConfig`], [`Survey`] | one behaviour discovery (RFC 5780): what kind of NAT a host finds itself behind |
 //! | [`probe`] | the simplest hole puncher, the oracle's independent witness |
 //! | [`Random`], [`EventQueue`] | randomness keyed by name and number, events in a defined order |
@@ -98,7 +99,10 @@
 //! |---|---|
 //! | RFC 4787 (NAT and UDP) | address pools, port parity and contiguity, overloading beyond [`Mapping::PerFlow`], ICMP, fragments, ALGs |
 //! | RFC 6888 (carrier NATs) | port blocks, hold times |
-//! | RFC 5382, 7857 (TCP) and 5508 (ICMP) | all: hosts speak UDP here |
+//! | RFC 5382, 7857 (NAT and TCP) | simultaneous open, ICMP for unsolicited SYNs, resets sent by the NAT; a segment that is no SYN makes no mapping |
+//! | RFC 9293 (TCP) | windows that change and are scaled, urgent data, simultaneous open, keep-alives, path MTU |
+//! | RFC 5681 (congestion control) | all: a connection has a window of a fixed size under way; what is lost is repeated after a timeout (RFC 6298), never after duplicate acknowledgments; each segment is acknowledged at once |
+//! | RFC 5508 (ICMP) | all |
 //!
 //! Links have no rate, queue or MTU yet, and losses are independent of each other.
 
@@ -116,7 +120,10 @@ mod queue;
 mod random;
 mod session;
 mod simulation;
+mod slab;
+mod stream;
 mod survey;
+mod tcp;
 mod topology;
 
 pub use cause::DropCause;
@@ -135,8 +142,11 @@ pub use prober::{Prober, Puncher, Reflector, probe};
 pub use queue::EventQueue;
 pub use random::{Probability, Purpose, Random, entity};
 pub use session::{
-    PeerHost, Report, ServerHost, SessionConfig, SessionError, SideReport, Tally, Timeline,
+    PeerHost, Report, ServerFailure, ServerHost, Session, SessionConfig, SessionError, SideReport,
+    Tally, Timeline,
 };
 pub use simulation::{Simulation, Stop};
+pub use stream::{StreamCommand, StreamError, StreamEvent};
 pub use survey::{DiscoveryHost, Step, Survey, SurveyConfig};
+pub use tcp::{Flags, TcpConfig, TcpHeader};
 pub use topology::{HostId, Layer, SegmentId, Site, Subnet, Topology, TopologyError};

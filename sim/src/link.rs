@@ -112,6 +112,7 @@ impl Link {
     }
 
     /// What happens to the packet of this key.
+    #[inline]
     pub(crate) fn cross(&self, random: Random, entity: u64, index: u64) -> Crossing {
         let happens = |purpose, probability| random.chance(entity, purpose, index, probability);
         let delay = match self.delay {

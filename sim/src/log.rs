@@ -7,7 +7,7 @@ use std::io;
 use bytes::Bytes;
 use floe_sansio::{DropReason, Instant};
 
-use crate::{DropCause, HostId};
+use crate::{DropCause, HostId, TcpHeader};
 
 /// A node of the network: an index into the names of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -49,6 +49,8 @@ pub enum Happening {
         source: SocketAddr,
         /// Its destination as it came to the node.
         destination: SocketAddr,
+        /// Of a TCP segment, what it says besides its bytes.
+        header: Option<TcpHeader>,
         /// What it carries.
         payload: Bytes,
     },
@@ -208,6 +210,7 @@ impl Log {
                 packet,
                 source,
                 destination,
+                header,
                 payload,
             } => {
                 field(out, "event", incident.name());
@@ -233,6 +236,18 @@ impl Log {
                     Incident::Dropped(cause) => field(out, "cause", cause.name()),
                     Incident::Refused(reason) => field(out, "cause", &format!("{reason:?}")),
                     _ => {}
+                }
+                if let Some(header) = header {
+                    field(out, "tcp", &header.flags.to_string());
+                    let TcpHeader {
+                        sequence,
+                        acknowledgment,
+                        ..
+                    } = header;
+                    let _ = write!(
+                        out,
+                        ",\"sequence\":{sequence},\"acknowledgment\":{acknowledgment}",
+                    );
                 }
                 out.push_str(",\"payload\":\"");
                 for byte in payload {

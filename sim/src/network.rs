@@ -1,12 +1,16 @@
 //! The living network: packets on their way, hop by hop.
 
+mod content;
+
 use core::net::{IpAddr, SocketAddr};
 
-use bytes::Bytes;
 use floe_sansio::{FiveTuple, Instant, Transmit, Transport};
 
+use self::content::{Content, Framed};
 use crate::log::{Direction, Happening, Incident, Log, NodeId, PacketId};
 use crate::random::{Purpose, Random, entity, pair};
+use crate::slab::Slab;
+use crate::tcp::Segment as TcpSegment;
 use crate::topology::{Addresses, Layer, RouterId, SegmentId, Subnet, Topology, TopologyError};
 use crate::{DropCause, EventQueue, Firewall, HostId, Link, Nat, Verdict};
 
@@ -22,38 +26,8 @@ pub(crate) enum Event {
     Message(u32),
     /// An endpoint's deadline.
     Deadline(HostId),
-}
-
-/// Things in numbered places that are used again.
-#[derive(Clone, Debug)]
-pub(crate) struct Slab<T> {
-    places: Vec<Option<T>>,
-    free: Vec<u32>,
-}
-
-impl<T> Slab<T> {
-    pub(crate) const fn new() -> Self {
-        Self {
-            places: Vec::new(),
-            free: Vec::new(),
-        }
-    }
-
-    pub(crate) fn insert(&mut self, thing: T) -> u32 {
-        if let Some(place) = self.free.pop() {
-            self.places[place as usize] = Some(thing);
-            place
-        } else {
-            self.places.push(Some(thing));
-            self.places.len() as u32 - 1
-        }
-    }
-
-    pub(crate) fn take(&mut self, place: u32) -> Option<T> {
-        let thing = self.places.get_mut(place as usize)?.take()?;
-        self.free.push(place);
-        Some(thing)
-    }
+    /// A deadline of a host's TCP.
+    Tcp(HostId),
 }
 
 /// Counts of what a network, or one host, has seen.
@@ -154,7 +128,7 @@ struct Packet {
     to: Plug,
     source: SocketAddr,
     destination: SocketAddr,
-    payload: Bytes,
+    content: Content,
 }
 
 /// A packet that has reached a host.
@@ -163,7 +137,7 @@ pub(crate) struct Arrival {
     pub(crate) host: HostId,
     pub(crate) id: PacketId,
     pub(crate) path: FiveTuple,
-    pub(crate) payload: Bytes,
+    pub(crate) content: Content,
 }
 
 impl Network {
@@ -274,6 +248,11 @@ impl Network {
         )
     }
 
+    /// What keys the random draws of a host.
+    pub(crate) fn entity(&self, host: HostId) -> u64 {
+        self.hosts[host.index()].entity
+    }
+
     /// The randomness of this run.
     pub const fn random(&self) -> Random {
         self.random
@@ -316,12 +295,47 @@ impl Network {
         self.segments[segment.index()].link = link;
     }
 
-    /// A host sends.
+    /// A host sends a datagram.
     pub(crate) fn send(
         &mut self,
         now: Instant,
         host: HostId,
         transmit: Transmit,
+        queue: &mut EventQueue<Event>,
+        log: &mut Log,
+    ) {
+        let content = Content::Datagram(transmit.payload);
+        self.emit(now, host, transmit.path, content, queue, log);
+    }
+
+    /// The TCP of a host sends.
+    pub(crate) fn send_segment(
+        &mut self,
+        now: Instant,
+        host: HostId,
+        segment: TcpSegment,
+        queue: &mut EventQueue<Event>,
+        log: &mut Log,
+    ) {
+        let TcpSegment {
+            path,
+            header,
+            payload,
+        } = segment;
+        let content = Content::Segment(Box::new(Framed {
+            header,
+            payload,
+            is_damaged: false,
+        }));
+        self.emit(now, host, path, content, queue, log);
+    }
+
+    fn emit(
+        &mut self,
+        now: Instant,
+        host: HostId,
+        path: FiveTuple,
+        content: Content,
         queue: &mut EventQueue<Event>,
         log: &mut Log,
     ) {
@@ -333,14 +347,14 @@ impl Network {
                 copy: 0,
             },
             hops: 0,
-            transport: transmit.path.transport,
+            transport: path.transport,
             to: Plug::Host(host, 0), // set on the first hop
-            source: transmit.path.local,
-            destination: transmit.path.remote,
-            payload: transmit.payload,
+            source: path.local,
+            destination: path.remote,
+            content,
         };
         sender.counters.sent += 1;
-        sender.counters.sent_bytes += packet.payload.len() as u64;
+        sender.counters.sent_bytes += packet.content.payload().len() as u64;
         let node = sender.node;
         let ip = packet.source.ip();
         let interface = sender.interfaces.iter().position(|&(own, ..)| own == ip);
@@ -348,8 +362,8 @@ impl Network {
         let Some(interface) = interface else {
             return self.drop(now, node, &packet, DropCause::ForeignSource, log);
         };
-        if !matches!(packet.transport, Transport::Udp | Transport::Dtls) {
-            return self.drop(now, node, &packet, DropCause::Transport, log);
+        if path.transport.is_reliable() && packet.content.header().is_none() {
+            return self.drop(now, node, &packet, DropCause::NoStream, log);
         }
         let (_, segment, _) = sender.interfaces[interface];
         let from = Plug::Host(host, interface as u32);
@@ -368,8 +382,13 @@ impl Network {
         let (id, inwards) = match packet.to {
             Plug::Host(host, _) => {
                 let receiver = &mut self.hosts[host.index()];
+                if packet.content.is_damaged() {
+                    let node = receiver.node;
+                    self.drop(now, node, &packet, DropCause::Checksum, log);
+                    return None;
+                }
                 receiver.counters.delivered += 1;
-                receiver.counters.delivered_bytes += packet.payload.len() as u64;
+                receiver.counters.delivered_bytes += packet.content.payload().len() as u64;
                 note(log, now, receiver.node, &packet, Incident::Delivered);
                 return Some(Arrival {
                     host,
@@ -379,7 +398,7 @@ impl Network {
                         local: packet.destination,
                         remote: packet.source,
                     },
-                    payload: packet.payload,
+                    content: packet.content,
                 });
             }
             Plug::Outside(router) => (router, true),
@@ -394,10 +413,13 @@ impl Network {
         };
         let (direction, source, destination) = match &mut router.element {
             Element::Nat(nat) => {
-                let verdict = if inwards {
-                    nat.inbound(now, packet.source, packet.destination)
-                } else {
-                    nat.outbound(now, packet.source, packet.destination)
+                let (source, destination) = (packet.source, packet.destination);
+                let flags = packet.content.header().map(|header| header.flags);
+                let verdict = match (inwards, flags) {
+                    (true, None) => nat.inbound(now, source, destination),
+                    (false, None) => nat.outbound(now, source, destination),
+                    (true, Some(flags)) => nat.inbound_segment(now, flags, source, destination),
+                    (false, Some(flags)) => nat.outbound_segment(now, flags, source, destination),
                 };
                 match verdict {
                     Verdict::Pass {
@@ -493,13 +515,9 @@ impl Network {
             if crossing.lost {
                 return self.drop(now, node, &packet, DropCause::Lost, log);
             }
-            if crossing.corrupted && !packet.payload.is_empty() {
-                let bits = packet.payload.len() as u64 * 8;
-                // Not the draw that decided whether: the next index but one of no packet.
-                let bit = self.random.below(!key, Purpose::Corrupt, index, bits);
-                let mut bytes = packet.payload.to_vec();
-                bytes[(bit / 8) as usize] ^= 1 << (bit % 8);
-                packet.payload = bytes.into();
+            // Not the draw that decided whether: the next index but one of no packet.
+            let draw = |bits| self.random.below(!key, Purpose::Corrupt, index, bits);
+            if crossing.corrupted && packet.content.flip(draw) {
                 note(log, now, node, &packet, Incident::Corrupted);
             }
             if crossing.duplicated {
@@ -553,7 +571,8 @@ impl Network {
                 packet: arrival.id,
                 source: arrival.path.remote,
                 destination: arrival.path.local,
-                payload: arrival.payload.clone(),
+                header: arrival.content.header(),
+                payload: arrival.content.payload().clone(),
             };
             log.add(now, self.hosts[arrival.host.index()].node, what);
         }
@@ -614,7 +633,8 @@ fn note(log: &mut Log, now: Instant, node: NodeId, packet: &Packet, incident: In
             packet: packet.id,
             source: packet.source,
             destination: packet.destination,
-            payload: packet.payload.clone(),
+            header: packet.content.header(),
+            payload: packet.content.payload().clone(),
         };
         log.add(now, node, what);
     }

@@ -16,14 +16,19 @@
 //! the other filters by address and port, or if both mappings depend on address and port (each answer
 //! then comes from a new port, and ICE refuses it). Ports are not guessed.
 //!
+//! A relay speaks UDP with peers, and UDP or TCP with its clients: who reaches it over one of the two
+//! can be relayed. A firewall that lets no UDP through lets TCP out.
+//!
 //! Nothing here uses the state machines of NATs and networks.
 
 use core::fmt;
 use core::net::IpAddr;
 use core::time::Duration;
 
+use floe_sansio::Transport;
+
 use crate::topology::{Addresses, Interface, Layer, RouterId, SegmentId, Topology};
-use crate::{Allocation, Filtering, Hairpin, HostId, Mapping, NatConfig};
+use crate::{Allocation, Filtering, Firewall, Hairpin, HostId, Mapping, NatConfig};
 
 /// NATs that forget faster than this may do so during a negotiation.
 const SHORT: Duration = Duration::from_secs(5);
@@ -183,15 +188,21 @@ impl<'a> Oracle<'a> {
         Self { plan }
     }
 
-    /// What is possible between two hosts, with relays on these hosts.
+    /// What is possible between two hosts, with relays on these hosts, which clients may reach over
+    /// UDP and TCP.
     pub fn expect(self, a: HostId, b: HostId, relays: &[HostId]) -> Expectation {
         let mut best = Expectation {
             path: Path::None,
             certain: true,
         };
         let relayed = relays.iter().any(|&relay| {
-            let reaches =
-                |host| self.any_pair(host, relay, |host, relay| self.reaches(host, relay));
+            let reaches = |host| {
+                self.any_pair(host, relay, |host, relay| {
+                    [Transport::Udp, Transport::Tcp]
+                        .iter()
+                        .any(|&by| self.reaches(by, host, relay))
+                })
+            };
             reaches(a) && reaches(b)
         });
         if relayed {
@@ -236,7 +247,8 @@ impl<'a> Oracle<'a> {
         if a.ip.is_ipv4() != b.ip.is_ipv4() {
             return (false, true);
         }
-        if self.reaches(a, b) || self.reaches(b, a) {
+        let meets = |a, b| self.reaches(Transport::Udp, a, b);
+        if meets(a, b) || meets(b, a) {
             return (true, true);
         }
         let chains = (self.chain(a.site.segment), self.chain(b.site.segment));
@@ -273,7 +285,7 @@ impl<'a> Oracle<'a> {
     }
 
     /// Whether packets to a host address get there, and answers back.
-    fn reaches(self, from: Interface, to: Interface) -> bool {
+    fn reaches(self, transport: Transport, from: Interface, to: Interface) -> bool {
         let mut segment = from.site.segment;
         if from.ip.is_ipv4() != to.ip.is_ipv4() {
             return false;
@@ -291,7 +303,11 @@ impl<'a> Oracle<'a> {
                 return false;
             };
             let router = &self.plan.routers[router.index()];
-            if matches!(router.layer, Layer::Firewall(_)) || !translates(router.external, from.ip) {
+            let blocks = |layer| match layer {
+                Layer::Firewall(Firewall::BlockUdp) => transport == Transport::Udp,
+                Layer::Nat(_) => false,
+            };
+            if blocks(router.layer) || !translates(router.external, from.ip) {
                 return false;
             }
             segment = router.outside.segment;

@@ -74,6 +74,7 @@ const LINUX_MASQUERADE: NatConfig = NatConfig {
     allocation: Allocation::PreservingElseRandom,
     refresh: crate::Refresh::Both,
     timers: NatTimers::LINUX,
+    tcp_timers: NatTimers::LINUX_TCP,
     hairpin: Hairpin::Off,
     ..FULL_CONE
 };

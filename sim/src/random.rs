@@ -18,6 +18,10 @@ pub enum Purpose {
     Machine = 6,
     /// The parameters of a generated scenario.
     Scenario = 7,
+    /// The initial sequence number of a TCP connection.
+    Sequence = 8,
+    /// The first local port of a host's outgoing TCP connections.
+    Ephemeral = 9,
 }
 
 /// The source of all randomness of one run.

@@ -3,12 +3,14 @@
 use core::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use floe_sansio::{Datagram, HEADROOM, Input, Instant, TAILROOM, Transmit};
+use floe_sansio::{Datagram, HEADROOM, Input, Instant, TAILROOM, Transmit, Transport};
 
 use crate::endpoint::{Endpoint, Message};
 use crate::log::{Happening, Incident, Log};
-use crate::network::{Arrival, Event, Network, Slab};
-use crate::{DropCause, EventQueue, HostId, Topology, TopologyError};
+use crate::network::{Arrival, Event, Network};
+use crate::slab::Slab;
+use crate::tcp::Stack;
+use crate::{DropCause, EventQueue, HostId, StreamEvent, TcpConfig, Topology, TopologyError};
 
 /// What one host may cause at one instant before the simulation calls itself stuck.
 const STUCK: u32 = 1_000_000;
@@ -42,6 +44,7 @@ pub struct Simulation<E> {
     hosts: Vec<Host<E>>,
     messages: Slab<Envelope>,
     signalling: Duration,
+    tcp: TcpConfig,
     /// When the last message arrives: none overtakes it.
     last_message: Instant,
     log: Log,
@@ -53,11 +56,20 @@ pub struct Simulation<E> {
 #[derive(Debug)]
 struct Host<E> {
     endpoint: Option<E>,
+    /// Its TCP, once something speaks it.
+    tcp: Option<Box<Tcp>>,
     /// The deadline event that counts: others are left over from deadlines that moved forward.
     scheduled: Option<Instant>,
     /// When it last did something, and how much at that instant.
     active: Instant,
     at_once: u32,
+}
+
+/// The TCP of a host, and the event that will wake it.
+#[derive(Debug)]
+struct Tcp {
+    stack: Stack,
+    scheduled: Option<Instant>,
 }
 
 /// A signalling message on its way.
@@ -79,6 +91,7 @@ impl<E: Endpoint> Simulation<E> {
                 .hosts()
                 .map(|_| Host {
                     endpoint: None,
+                    tcp: None,
                     scheduled: None,
                     active: Instant::ZERO,
                     at_once: 0,
@@ -86,6 +99,7 @@ impl<E: Endpoint> Simulation<E> {
                 .collect(),
             messages: Slab::new(),
             signalling: Duration::ZERO,
+            tcp: TcpConfig::DEFAULT,
             last_message: Instant::ZERO,
             log: Network::log(plan),
             buffer: BytesMut::new(),
@@ -99,15 +113,22 @@ impl<E: Endpoint> Simulation<E> {
         self.signalling = delay;
     }
 
+    /// What the TCP of a host is set to, if it does not speak yet.
+    pub const fn set_tcp(&mut self, config: TcpConfig) {
+        self.tcp = config;
+    }
+
     /// Lets something run on a host. What it wants to send at once is sent now.
     pub fn attach(&mut self, host: HostId, endpoint: E) {
         self.hosts[host.index()].endpoint = Some(endpoint);
         self.flush(host);
     }
 
-    /// Takes what runs on a host away; the host goes silent.
+    /// Takes what runs on a host away, and its TCP connections; the host goes silent.
     pub fn detach(&mut self, host: HostId) -> Option<E> {
-        self.hosts[host.index()].endpoint.take()
+        let host = &mut self.hosts[host.index()];
+        host.tcp = None;
+        host.endpoint.take()
     }
 
     /// What runs on a host.
@@ -123,10 +144,12 @@ impl<E: Endpoint> Simulation<E> {
         Some(result)
     }
 
-    /// Sends a datagram from a host, past what runs on it.
+    /// Sends from a host, past what runs on it.
     pub fn send(&mut self, host: HostId, transmit: Transmit) {
-        self.network
-            .send(self.now, host, transmit, &mut self.queue, &mut self.log);
+        self.emit(host, transmit);
+        if self.hosts[host.index()].tcp.is_some() {
+            self.flush(host);
+        }
     }
 
     /// What time it is.
@@ -204,6 +227,7 @@ impl<E: Endpoint> Simulation<E> {
                 }
             }
             Event::Deadline(id) => self.fire(id, at),
+            Event::Tcp(id) => self.fire_tcp(id, at),
         }
         Some(at)
     }
@@ -221,7 +245,13 @@ impl<E: Endpoint> Simulation<E> {
             self.network.refuse(now, arrival, incident, &mut self.log);
             return;
         };
-        let range = HEADROOM..HEADROOM + arrival.payload.len();
+        let payload = arrival.content.payload();
+        if let Some(header) = arrival.content.header() {
+            let tcp = self.tcp(arrival.host);
+            tcp.receive(now, arrival.path, header, payload.clone());
+            return self.flush(arrival.host);
+        }
+        let range = HEADROOM..HEADROOM + payload.len();
         let size = range.end + TAILROOM;
         if self.buffer.capacity() < size {
             self.buffer.reserve(size.max(BUFFER));
@@ -230,7 +260,7 @@ impl<E: Endpoint> Simulation<E> {
         if self.buffer.len() < size {
             self.buffer.resize(size, 0);
         }
-        self.buffer[range.clone()].copy_from_slice(&arrival.payload);
+        self.buffer[range.clone()].copy_from_slice(payload);
         let datagram = Datagram::new(arrival.path, &mut self.buffer[..size], range);
         match endpoint.receive(now, datagram) {
             Input::Forward(route) => {
@@ -243,13 +273,7 @@ impl<E: Endpoint> Simulation<E> {
                     Bytes::new()
                 };
                 let path = route.path;
-                self.network.send(
-                    now,
-                    arrival.host,
-                    Transmit { path, payload },
-                    &mut self.queue,
-                    &mut self.log,
-                );
+                self.emit(arrival.host, Transmit { path, payload });
             }
             Input::Dropped(reason) => {
                 let incident = Incident::Refused(reason);
@@ -291,31 +315,82 @@ impl<E: Endpoint> Simulation<E> {
         self.flush(id);
     }
 
-    /// Sends all that a host has to send, and schedules its deadline.
+    fn fire_tcp(&mut self, id: HostId, at: Instant) {
+        if let Some(tcp) = &mut self.hosts[id.index()].tcp
+            && tcp.scheduled == Some(at)
+        {
+            tcp.scheduled = None;
+            tcp.stack.timeout(at);
+            self.flush(id);
+        }
+    }
+
+    /// The TCP of a host.
+    fn tcp(&mut self, id: HostId) -> &mut Stack {
+        let network = &self.network;
+        let config = self.tcp;
+        let tcp = self.hosts[id.index()].tcp.get_or_insert_with(|| {
+            Box::new(Tcp {
+                stack: Stack::new(config, network.entity(id), network.random()),
+                scheduled: None,
+            })
+        });
+        &mut tcp.stack
+    }
+
+    /// Sends a datagram, or adds bytes to a stream.
+    fn emit(&mut self, id: HostId, transmit: Transmit) {
+        let now = self.now;
+        if transmit.path.transport == Transport::Tcp
+            && let Some(tcp) = &mut self.hosts[id.index()].tcp
+            && tcp.stack.write(now, transmit.path, &transmit.payload)
+        {
+            return;
+        }
+        self.network
+            .send(now, id, transmit, &mut self.queue, &mut self.log);
+    }
+
+    /// Does all that a host wants done, and schedules its deadline.
     fn flush(&mut self, id: HostId) {
         let now = self.now;
         let host = &mut self.hosts[id.index()];
-        let Some(endpoint) = &mut host.endpoint else {
+        if host.endpoint.is_none() {
             return;
-        };
+        }
         if host.active != now {
             host.active = now;
             host.at_once = 0;
         }
         host.at_once += 1;
-        while host.at_once < STUCK {
-            let Some(transmit) = endpoint.poll_transmit() else {
-                break;
-            };
-            host.at_once += 1;
-            self.network
-                .send(now, id, transmit, &mut self.queue, &mut self.log);
+        self.collect(id);
+        while self.exchange(id) {
+            self.collect(id);
         }
-        while host.at_once < STUCK {
-            let Some(message) = endpoint.poll_message() else {
-                break;
-            };
-            host.at_once += 1;
+        let host = &mut self.hosts[id.index()];
+        if host.at_once >= STUCK {
+            self.stuck = Some(id);
+        }
+        if let Some(deadline) = host.endpoint.as_ref().and_then(Endpoint::deadline) {
+            let deadline = deadline.max(now);
+            if host.scheduled.is_none_or(|scheduled| deadline < scheduled) {
+                host.scheduled = Some(deadline);
+                self.queue.push(deadline, Event::Deadline(id));
+            }
+        }
+    }
+
+    /// Takes all that the endpoint of a host wants done.
+    fn collect(&mut self, id: HostId) {
+        let now = self.now;
+        while let Some(transmit) = self.next(id, E::poll_transmit) {
+            self.emit(id, transmit);
+        }
+        // After what was written: an end follows it.
+        while let Some(command) = self.next(id, E::poll_stream) {
+            self.tcp(id).command(now, command);
+        }
+        while let Some(message) = self.next(id, E::poll_message) {
             if self.log.is_on() {
                 let what = Happening::MessageSent {
                     to: message.to,
@@ -327,15 +402,47 @@ impl<E: Endpoint> Simulation<E> {
             self.last_message = self.last_message.max(now + self.signalling);
             self.queue.push(self.last_message, Event::Message(place));
         }
-        if host.at_once >= STUCK {
-            self.stuck = Some(id);
+    }
+
+    /// The next thing that an endpoint wants, unless it has wanted too much at this instant.
+    fn next<R>(&mut self, id: HostId, poll: impl FnOnce(&mut E) -> Option<R>) -> Option<R> {
+        let host = &mut self.hosts[id.index()];
+        let endpoint = host.endpoint.as_mut().filter(|_| host.at_once < STUCK)?;
+        let wanted = poll(endpoint)?;
+        host.at_once += 1;
+        Some(wanted)
+    }
+
+    /// Lets the TCP of a host send, and tells the endpoint one thing of it; whether there was one.
+    fn exchange(&mut self, id: HostId) -> bool {
+        let now = self.now;
+        let host = &mut self.hosts[id.index()];
+        let Some(tcp) = &mut host.tcp else {
+            return false;
+        };
+        while let Some(segment) = tcp.stack.poll_segment() {
+            self.network
+                .send_segment(now, id, segment, &mut self.queue, &mut self.log);
         }
-        if let Some(deadline) = endpoint.deadline() {
-            let deadline = deadline.max(now);
-            if host.scheduled.is_none_or(|scheduled| deadline < scheduled) {
-                host.scheduled = Some(deadline);
-                self.queue.push(deadline, Event::Deadline(id));
-            }
+        if let Some(deadline) = tcp.stack.deadline()
+            && tcp.scheduled.is_none_or(|scheduled| deadline < scheduled)
+        {
+            tcp.scheduled = Some(deadline);
+            self.queue.push(deadline, Event::Tcp(id));
         }
+        let Some(event) = tcp.stack.poll_event() else {
+            return false;
+        };
+        if self.log.is_on()
+            && let StreamEvent::Lost { error, .. } | StreamEvent::Failed { error, .. } = &event
+        {
+            let text = format!("a TCP connection is gone: {error}");
+            self.log.note(now, id, &text);
+        }
+        if let Some(endpoint) = &mut host.endpoint {
+            endpoint.stream(now, event);
+        }
+        host.at_once += 1;
+        host.at_once < STUCK
     }
 }

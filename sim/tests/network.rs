@@ -123,7 +123,7 @@ fn drops_have_a_place_and_a_cause() {
             ("wall".into(), DropCause::UdpBlocked),
             ("wall".into(), DropCause::UdpBlocked),
             ("c".into(), DropCause::ForeignSource),
-            ("c".into(), DropCause::Transport),
+            ("c".into(), DropCause::NoStream),
             ("c".into(), DropCause::NoEndpoint),
         ]
     );

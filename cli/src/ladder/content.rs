@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anstyle::Style;
-use floe_sim::HostId;
+use floe_sim::{Flags, HostId};
 use floe_stun::{
     ChannelNumber, Class, Data, ErrorCode, Lifetime, Message, Method, Protocol, TransactionId,
     UseCandidate, Username, XorMappedAddress, XorPeerAddress, XorRelayedAddress,
@@ -74,6 +74,35 @@ impl Reader {
             },
             _ => data(payload),
         }
+    }
+
+    /// The same for a TCP segment: one that carries a whole frame is read like a packet.
+    pub(super) fn read_segment(
+        &mut self,
+        sender: HostId,
+        label: &str,
+        flags: Flags,
+        payload: &[u8],
+    ) -> Content {
+        let is_whole = match (Protocol::of(payload), payload) {
+            (Protocol::Stun, _) => Message::parse(payload).is_ok(),
+            (Protocol::Channel, &[_, _, c, d, ref rest @ ..]) => {
+                let length = usize::from(u16::from_be_bytes([c, d]));
+                rest.len() == length.next_multiple_of(4)
+            }
+            _ => false,
+        };
+        if is_whole {
+            let Content { text, kind } = self.read(sender, label, payload);
+            let text = format!("TCP {{ {text} }}");
+            return Content { text, kind };
+        }
+        let text = match payload.len() {
+            0 => format!("TCP {flags}"),
+            length => format!("TCP, {length} bytes"),
+        };
+        let kind = Kind::Gathering;
+        Content { text, kind }
     }
 
     fn wrapped(&mut self, sender: HostId, label: &str, head: &str, inner: &[u8]) -> Content {
@@ -265,6 +294,21 @@ mod tests {
         let content = reader.read(a, "a#1", &send);
         assert_eq!(content.text, "Send to 192.0.2.1:5 { data, 6 bytes }");
         assert_eq!(content.kind, Kind::Data);
+    }
+
+    #[test]
+    fn a_segment_is_read_if_it_is_one_whole_frame() {
+        let [a, _] = hosts();
+        let mut reader = Reader::default();
+        let mut read = |flags, bytes: &[u8]| reader.read_segment(a, "a#0", flags, bytes).text;
+        let request = message(Class::Request, Method::BINDING, 1, |builder| builder);
+        assert_eq!(read(Flags::SYN | Flags::ACK, b""), "TCP SYN+ACK");
+        assert_eq!(read(Flags::ACK, &request), "TCP { Binding request }");
+        assert_eq!(read(Flags::ACK, &request[..9]), "TCP, 9 bytes");
+        let channel = b"\x40\0\0\x05\xFFhell\0\0\0";
+        let whole = "TCP { ChannelData 0x4000 { data, 5 bytes } }";
+        assert_eq!(read(Flags::ACK, channel), whole);
+        assert_eq!(read(Flags::ACK, &channel[..9]), "TCP, 9 bytes");
     }
 
     #[test]

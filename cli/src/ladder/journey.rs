@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 
 use floe_sansio::{DropReason, Instant};
-use floe_sim::{Direction, DropCause, Happening, Incident, Log, NodeId, PacketId};
+use floe_sim::{Direction, DropCause, Happening, Incident, Log, NodeId, PacketId, TcpHeader};
 
 use super::content::{Content, Reader};
 use super::lanes::{self, Lanes};
@@ -30,6 +30,7 @@ pub(super) struct Journey<'a> {
     from: NodeId,
     source: SocketAddr,
     destination: SocketAddr,
+    header: Option<TcpHeader>,
     payload: &'a [u8],
     steps: Vec<Step>,
     end: End,
@@ -92,6 +93,7 @@ pub(super) fn events(log: &Log) -> Vec<Event<'_>> {
                 packet,
                 source,
                 destination,
+                header,
                 payload,
             } => {
                 // Sent, or the copy of one that was.
@@ -102,6 +104,7 @@ pub(super) fn events(log: &Log) -> Vec<Event<'_>> {
                         from: node,
                         source: *source,
                         destination: *destination,
+                        header: *header,
                         payload,
                         steps: Vec::new(),
                         end: End::Underway,
@@ -220,7 +223,10 @@ impl<'a> Teller<'a> {
     pub(super) fn packet(&mut self, journey: &Journey<'_>) -> Rung {
         let PacketId { host, number, .. } = journey.packet;
         let label = format!("{}#{number}", self.log.name(self.log.node(host)));
-        let Content { mut text, kind } = self.reader.read(host, &label, journey.payload);
+        let Content { mut text, kind } = match journey.header {
+            None => self.reader.read(host, &label, journey.payload),
+            Some(header) => (self.reader).read_segment(host, &label, header.flags, journey.payload),
+        };
         let mut style = kind.style();
         if journey.packet.copy > 0 {
             text += " (a duplicate)";

@@ -62,7 +62,8 @@ pub(super) fn dropped(cause: DropCause, drop: Drop<'_>) -> String {
         DropCause::UdpBlocked => "a firewall that lets no UDP through".into(),
         DropCause::ForeignSource => format!("{} is not its own address", source.ip()),
         DropCause::HopLimit => "too many hops".into(),
-        DropCause::Transport => "this transport is not simulated".into(),
+        DropCause::NoStream => "it has no such TCP connection".into(),
+        DropCause::Checksum => "its checksum is wrong".into(),
         DropCause::NoEndpoint => "nothing runs there".into(),
         other => other.to_string(),
     };

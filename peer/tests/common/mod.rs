@@ -72,17 +72,11 @@ pub(crate) fn data() -> SectionConfig {
 }
 
 pub(crate) fn audio(direction: Direction) -> SectionConfig {
-    SectionConfig::Audio(Rtp {
-        codecs: Codec::audio(),
-        direction,
-    })
+    SectionConfig::Audio(Rtp::new(Codec::audio(), direction))
 }
 
 pub(crate) fn video(direction: Direction) -> SectionConfig {
-    SectionConfig::Video(Rtp {
-        codecs: Codec::video(),
-        direction,
-    })
+    SectionConfig::Video(Rtp::new(Codec::video(), direction))
 }
 
 /// The sections that a scenario's offers have.

@@ -7,13 +7,7 @@ use core::fmt;
 use core::net::IpAddr;
 use core::str::FromStr;
 
-use nom::Parser;
-use nom::bytes::complete::{tag, tag_no_case, take_while};
-use nom::combinator::{map_opt, opt};
-use nom::multi::many0;
-use nom::sequence::{preceded, terminated};
-
-use crate::grammar::{self, Parsed, whole};
+use crate::grammar::{self, Parsed, put, put_ip, put_number, whole};
 
 /// A candidate as text says it: what `a=candidate` holds and what browsers signal.
 ///
@@ -57,28 +51,28 @@ pub struct Candidate {
 }
 
 /// Transport protocol of a candidate.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CandidateTransport {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CandidateTransport<S = String> {
     /// `udp`.
     Udp,
     /// `tcp`.
     Tcp,
     /// Any other token.
-    Other(String),
+    Other(S),
 }
 
 /// Address of a candidate.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CandidateAddress {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CandidateAddress<S = String> {
     /// An IP address.
     Ip(IpAddr),
     /// A domain name (mDNS in browsers) or an address of unknown form.
-    Name(String),
+    Name(S),
 }
 
 /// Type of a candidate.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CandidateType {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CandidateType<S = String> {
     /// `host`.
     Host,
     /// `srflx`.
@@ -88,7 +82,7 @@ pub enum CandidateType {
     /// `relay`.
     Relayed,
     /// Any other token.
-    Other(String),
+    Other(S),
 }
 
 /// How a TCP candidate connects (RFC 6544 §4.5).
@@ -140,50 +134,71 @@ impl FromStr for TrickledCandidate {
     }
 }
 
-impl fmt::Display for CandidateTransport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl<S: AsRef<str>> CandidateTransport<S> {
+    /// As it is written.
+    pub fn name(&self) -> &str {
+        match self {
             Self::Udp => "udp",
             Self::Tcp => "tcp",
-            Self::Other(name) => name,
-        })
-    }
-}
-
-impl fmt::Display for CandidateAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Ip(ip) => ip.fmt(f),
-            Self::Name(name) => f.write_str(name),
+            Self::Other(name) => name.as_ref(),
         }
     }
 }
 
-impl From<IpAddr> for CandidateAddress {
+impl<S: AsRef<str>> fmt::Display for CandidateTransport<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl<S: AsRef<str>> fmt::Display for CandidateAddress<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ip(ip) => ip.fmt(f),
+            Self::Name(name) => f.write_str(name.as_ref()),
+        }
+    }
+}
+
+impl<S> From<IpAddr> for CandidateAddress<S> {
     fn from(ip: IpAddr) -> Self {
         Self::Ip(ip)
     }
 }
 
-impl fmt::Display for CandidateType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl<S: AsRef<str>> CandidateType<S> {
+    /// As it is written.
+    pub fn name(&self) -> &str {
+        match self {
             Self::Host => "host",
             Self::ServerReflexive => "srflx",
             Self::PeerReflexive => "prflx",
             Self::Relayed => "relay",
-            Self::Other(name) => name,
-        })
+            Self::Other(name) => name.as_ref(),
+        }
+    }
+}
+
+impl<S: AsRef<str>> fmt::Display for CandidateType<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 
 impl fmt::Display for TcpType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+        f.write_str(self.name())
+    }
+}
+
+impl TcpType {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
             Self::Active => "active",
             Self::Passive => "passive",
             Self::SimultaneousOpen => "so",
-        })
+        }
     }
 }
 
@@ -224,11 +239,13 @@ impl FromStr for Candidate {
 
     /// Reads `candidate:…` or `a=candidate:…`, without line end.
     fn from_str(text: &str) -> Result<Self, CandidateError> {
-        let prefix = (
-            opt(tag("a=".as_bytes())),
-            tag_no_case("candidate:".as_bytes()),
-        );
-        whole(text.as_bytes(), preceded(prefix, candidate_value))
+        let read = |input| {
+            let rest = <[u8]>::strip_prefix(input, b"a=").unwrap_or(input);
+            let (rest, ()) = grammar::keyword(b"candidate:")(rest)?;
+            CandidateRef::read(rest)
+        };
+        whole(text.as_bytes(), read)
+            .map(Self::from)
             .map_err(|offset| CandidateError { offset })
     }
 }
@@ -249,87 +266,258 @@ impl Candidate {
     }
 }
 
-fn address(input: &[u8]) -> Parsed<'_, CandidateAddress> {
-    let read = |text: &str| match text.parse() {
-        Ok(ip) => CandidateAddress::Ip(ip),
-        Err(_) => CandidateAddress::Name(text.to_owned()),
-    };
-    grammar::visible.map(read).parse(input)
+/// A candidate as it stands in a description: what [`Candidate`] keeps, borrowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CandidateRef<'a> {
+    /// 1 to 32 ice-chars.
+    pub foundation: &'a str,
+    /// 1..=256.
+    pub component: u16,
+    /// Transport protocol.
+    pub transport: CandidateTransport<&'a str>,
+    /// 1..=2³¹−1.
+    pub priority: u32,
+    /// Address.
+    pub address: CandidateAddress<&'a str>,
+    /// Port.
+    pub port: u16,
+    /// Type.
+    pub kind: CandidateType<&'a str>,
+    /// `raddr`.
+    pub related_address: Option<CandidateAddress<&'a str>>,
+    /// `rport`.
+    pub related_port: Option<u16>,
+    /// `tcptype`.
+    pub tcp_type: Option<TcpType>,
+    extensions: &'a str,
 }
 
-fn transport(input: &[u8]) -> Parsed<'_, CandidateTransport> {
-    let read = |text: &str| match text {
-        _ if text.eq_ignore_ascii_case("udp") => CandidateTransport::Udp,
-        _ if text.eq_ignore_ascii_case("tcp") => CandidateTransport::Tcp,
-        _ => CandidateTransport::Other(text.to_owned()),
-    };
-    grammar::token.map(read).parse(input)
+impl<'a> CandidateRef<'a> {
+    /// All other name/value pairs in order; a value may be empty.
+    pub fn extensions(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
+        let mut words = self.extensions.split(' ').skip(1);
+        core::iter::from_fn(move || Some((words.next()?, words.next()?)))
+    }
+
+    /// What stands after `candidate:`.
+    pub(crate) fn read(input: &'a [u8]) -> Parsed<'a, Self> {
+        let (rest, foundation) = grammar::text_of(grammar::ICE, 1, 32)(input)?;
+        let (rest, ()) = grammar::space(rest)?;
+        let (rest, component) = grammar::number16(1, 256)(rest)?;
+        let (rest, ()) = grammar::space(rest)?;
+        let (rest, transport) = grammar::token(rest)?;
+        let (rest, ()) = grammar::space(rest)?;
+        let (rest, priority) = grammar::number32(1, i32::MAX as u32)(rest)?;
+        let (rest, ()) = grammar::space(rest)?;
+        let (rest, address) = address(rest)?;
+        let (rest, ()) = grammar::space(rest)?;
+        let (rest, port) = grammar::port(rest)?;
+        let (rest, ()) = grammar::keyword(b" typ ")(rest)?;
+        let (rest, kind) = grammar::token(rest)?;
+        let mut candidate = Self {
+            foundation,
+            component,
+            transport: CandidateTransport::of(transport),
+            priority,
+            address,
+            port,
+            kind: CandidateType::of(kind),
+            related_address: None,
+            related_port: None,
+            tcp_type: None,
+            extensions: "",
+        };
+        let rest = candidate.read_tail(rest)?.0;
+        Ok((rest, candidate))
+    }
+
+    /// What may stand after the type.
+    fn read_tail(&mut self, input: &'a [u8]) -> Parsed<'a, ()> {
+        let mut rest = input;
+        if let Ok((value, ())) = grammar::keyword(b" raddr ")(rest) {
+            let (after, related) = address(value)?;
+            (rest, self.related_address) = (after, Some(related));
+        }
+        if let Ok((value, ())) = grammar::keyword(b" rport ")(rest) {
+            let (after, related) = grammar::port(value)?;
+            (rest, self.related_port) = (after, Some(related));
+        }
+        if let Ok((value, ())) = grammar::keyword(b" tcptype ")(rest) {
+            let (after, name) = grammar::token(value)?;
+            match TcpType::of(name) {
+                Some(tcp_type) => (rest, self.tcp_type) = (after, Some(tcp_type)),
+                None => return grammar::fail(value),
+            }
+        }
+        let extensions = rest;
+        while let Ok((name, ())) = grammar::space(rest) {
+            let (value, _) = grammar::token(name)?;
+            let (value, ()) = grammar::space(value)?;
+            rest = grammar::run_of(grammar::VISIBLE, 0, usize::MAX)(value)?.0;
+        }
+        let len = extensions.len() - rest.len();
+        match core::str::from_utf8(extensions.get(..len).unwrap_or_default()) {
+            Ok(text) => self.extensions = text,
+            Err(_) => return grammar::fail(extensions),
+        }
+        Ok((rest, ()))
+    }
+
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        put(out, &[self.foundation.as_bytes(), b" "]);
+        put_number(out, self.component.into());
+        put(out, &[b" ", self.transport.name().as_bytes(), b" "]);
+        put_number(out, self.priority.into());
+        out.push(b' ');
+        self.address.write(out);
+        out.push(b' ');
+        put_number(out, self.port.into());
+        put(out, &[b" typ ", self.kind.name().as_bytes()]);
+        if let Some(address) = &self.related_address {
+            out.extend_from_slice(b" raddr ");
+            address.write(out);
+        }
+        if let Some(port) = self.related_port {
+            out.extend_from_slice(b" rport ");
+            put_number(out, port.into());
+        }
+        if let Some(tcp_type) = self.tcp_type {
+            put(out, &[b" tcptype ", tcp_type.name().as_bytes()]);
+        }
+        out.extend_from_slice(self.extensions.as_bytes());
+    }
 }
 
-fn kind(input: &[u8]) -> Parsed<'_, CandidateType> {
-    let read = |text: &str| match text {
-        _ if text.eq_ignore_ascii_case("host") => CandidateType::Host,
-        _ if text.eq_ignore_ascii_case("srflx") => CandidateType::ServerReflexive,
-        _ if text.eq_ignore_ascii_case("prflx") => CandidateType::PeerReflexive,
-        _ if text.eq_ignore_ascii_case("relay") => CandidateType::Relayed,
-        _ => CandidateType::Other(text.to_owned()),
-    };
-    grammar::token.map(read).parse(input)
+impl From<CandidateRef<'_>> for Candidate {
+    fn from(found: CandidateRef<'_>) -> Self {
+        let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        let address = |address| match address {
+            CandidateAddress::Ip(ip) => CandidateAddress::Ip(ip),
+            CandidateAddress::Name(name) => CandidateAddress::Name(String::from(name)),
+        };
+        Self {
+            foundation: found.foundation.to_owned(),
+            component: found.component,
+            transport: match found.transport {
+                CandidateTransport::Udp => CandidateTransport::Udp,
+                CandidateTransport::Tcp => CandidateTransport::Tcp,
+                CandidateTransport::Other(name) => CandidateTransport::Other(name.to_owned()),
+            },
+            priority: found.priority,
+            address: address(found.address),
+            port: found.port,
+            kind: match found.kind {
+                CandidateType::Host => CandidateType::Host,
+                CandidateType::ServerReflexive => CandidateType::ServerReflexive,
+                CandidateType::PeerReflexive => CandidateType::PeerReflexive,
+                CandidateType::Relayed => CandidateType::Relayed,
+                CandidateType::Other(name) => CandidateType::Other(name.to_owned()),
+            },
+            related_address: found.related_address.map(address),
+            related_port: found.related_port,
+            tcp_type: found.tcp_type,
+            extensions: found.extensions().map(owned).collect(),
+        }
+    }
 }
 
-fn tcp_type(name: &str) -> Option<TcpType> {
-    Some(match name {
-        "active" => TcpType::Active,
-        "passive" => TcpType::Passive,
-        "so" => TcpType::SimultaneousOpen,
-        _ => return None,
-    })
+fn address(input: &[u8]) -> Parsed<'_, CandidateAddress<&str>> {
+    let (rest, text) = grammar::visible(input)?;
+    Ok((rest, CandidateAddress::of(text)))
 }
 
-/// What stands after `candidate:`.
-pub(crate) fn candidate_value(input: &[u8]) -> Parsed<'_, Candidate> {
-    let word = |name: &'static str| {
-        (
-            tag(" ".as_bytes()),
-            tag_no_case(name.as_bytes()),
-            tag(" ".as_bytes()),
-        )
-    };
-    let component = map_opt(grammar::number(1, 256), |number| u16::try_from(number).ok());
-    let (rest, (foundation, component, transport, priority, address_, port)) = (
-        terminated(grammar::ice_chars(1, 32), grammar::space),
-        terminated(component, grammar::space),
-        terminated(transport, grammar::space),
-        terminated(grammar::number32(1, i32::MAX as u32), grammar::space),
-        terminated(address, grammar::space),
-        grammar::port,
-    )
-        .parse(input)?;
-    let value = grammar::text_of(take_while(|byte: u8| byte.is_ascii_graphic()));
-    let extension = (
-        preceded(grammar::space, grammar::token),
-        preceded(grammar::space, value),
-    );
-    let (rest, (kind, related_address, related_port, tcp_type, extensions)) = (
-        preceded(word("typ"), kind),
-        opt(preceded(word("raddr"), address)),
-        opt(preceded(word("rport"), grammar::port)),
-        opt(preceded(word("tcptype"), map_opt(grammar::token, tcp_type))),
-        many0(extension.map(|(name, value)| (name.to_owned(), value.to_owned()))),
-    )
-        .parse(rest)?;
-    let candidate = Candidate {
-        foundation: foundation.to_owned(),
-        component,
-        transport,
-        priority,
-        address: address_,
-        port,
-        kind,
-        related_address,
-        related_port,
-        tcp_type,
-        extensions,
-    };
-    Ok((rest, candidate))
+impl<'a> CandidateAddress<&'a str> {
+    fn of(text: &'a str) -> Self {
+        text.parse().map_or(Self::Name(text), Self::Ip)
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Ip(ip) => put_ip(out, *ip),
+            Self::Name(name) => out.extend_from_slice(name.as_bytes()),
+        }
+    }
+}
+
+impl<'a> CandidateTransport<&'a str> {
+    fn of(name: &'a str) -> Self {
+        match name {
+            _ if name.eq_ignore_ascii_case("udp") => Self::Udp,
+            _ if name.eq_ignore_ascii_case("tcp") => Self::Tcp,
+            _ => Self::Other(name),
+        }
+    }
+}
+
+impl<'a> CandidateType<&'a str> {
+    fn of(name: &'a str) -> Self {
+        match name {
+            _ if name.eq_ignore_ascii_case("host") => Self::Host,
+            _ if name.eq_ignore_ascii_case("srflx") => Self::ServerReflexive,
+            _ if name.eq_ignore_ascii_case("prflx") => Self::PeerReflexive,
+            _ if name.eq_ignore_ascii_case("relay") => Self::Relayed,
+            _ => Self::Other(name),
+        }
+    }
+}
+
+impl TcpType {
+    fn of(name: &str) -> Option<Self> {
+        Some(match name {
+            "active" => Self::Active,
+            "passive" => Self::Passive,
+            "so" => Self::SimultaneousOpen,
+            _ => return None,
+        })
+    }
+}
+
+/// `remote-candidates`: the pairs that the controlling side has selected (RFC 8839 §5.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RemoteCandidates<'a>(&'a str);
+
+/// One of the [`RemoteCandidates`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RemoteCandidate<'a> {
+    /// 1..=256.
+    pub component: u16,
+    /// Address.
+    pub address: CandidateAddress<&'a str>,
+    /// Port.
+    pub port: u16,
+}
+
+impl<'a> RemoteCandidates<'a> {
+    /// Candidates to be written: component, address and port, with one space everywhere.
+    pub fn new(text: &'a str) -> Self {
+        Self(text)
+    }
+
+    /// The candidates in order.
+    pub fn iter(self) -> impl Iterator<Item = RemoteCandidate<'a>> + use<'a> {
+        let mut words = self.0.split(' ');
+        core::iter::from_fn(move || {
+            Some(RemoteCandidate {
+                component: words.next()?.parse().ok()?,
+                address: CandidateAddress::of(words.next()?),
+                port: words.next()?.parse().ok()?,
+            })
+        })
+    }
+
+    pub(crate) fn read(input: &'a [u8]) -> Parsed<'a, Self> {
+        let one = |input| {
+            let (rest, _) = grammar::number16(1, 256)(input)?;
+            let (rest, ()) = grammar::space(rest)?;
+            let (rest, _) = grammar::visible(rest)?;
+            let (rest, ()) = grammar::space(rest)?;
+            grammar::port(rest)
+        };
+        let (rest, text) = grammar::text_list(b' ', one)(input)?;
+        Ok((rest, Self(text)))
+    }
+
+    pub(crate) fn write(self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.0.as_bytes());
+    }
 }

@@ -4,7 +4,7 @@ use alloc::string::{String, ToString};
 use core::fmt;
 
 use super::{PWD, UFRAG};
-use crate::grammar::is_ice_char;
+use crate::grammar::ICE;
 
 /// `ice-ufrag` and `ice-pwd` of one side and one generation.
 ///
@@ -48,9 +48,8 @@ impl core::error::Error for CredentialsError {}
 impl IceCredentials {
     /// Credentials within the bounds of RFC 8839 §5.4; ice-chars are letters, digits, `+`, `/`.
     pub fn new(ufrag: &str, pwd: &str) -> Result<Self, CredentialsError> {
-        let fits = |text: &str, (min, max)| {
-            (min..=max).contains(&text.len()) && text.bytes().all(is_ice_char)
-        };
+        let fits =
+            |text: &str, (min, max)| (min..=max).contains(&text.len()) && ICE.is(text.as_bytes());
         if !fits(ufrag, UFRAG) {
             return Err(CredentialsError::Ufrag);
         }

@@ -4,10 +4,16 @@ use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::negotiator::config::{Profile, Rtp};
 use crate::negotiator::description::{DATA_CHANNEL, Description, Section};
-use crate::negotiator::machine::{Exchange, Slot};
-use crate::negotiator::write::{Destination, Writer};
-use crate::negotiator::{DataChannel, LocalTransport, MediaKind, Negotiator, SectionConfig};
+use crate::negotiator::local::Locals;
+use crate::negotiator::machine::{Exchange, Pending, Slot};
+use crate::negotiator::rtp::{
+    HeaderExtension, Stream, common_codecs, common_extensions, simulcast_streams,
+};
+use crate::negotiator::transport::{LocalTransport, RemoteTransport};
+use crate::negotiator::write::{Destination, RtpLines, Writer};
+use crate::negotiator::{DataChannel, LocalTransports, Misuse, Negotiator, SectionConfig};
 use crate::{Codec, Direction, DtlsRole, Setup};
 
 /// How a section is accepted.
@@ -17,6 +23,9 @@ pub(super) enum Accepted {
     Rtp {
         codecs: Vec<Codec>,
         direction: Direction,
+        extensions: Vec<HeaderExtension>,
+        /// Streams of a simulcast that are sent, and that are received.
+        rids: [Vec<Stream>; 2],
     },
 }
 
@@ -33,8 +42,13 @@ impl Negotiator {
         for (index, section) in offer.sections.iter().enumerate() {
             let was_live = current.is_some_and(|current| current.is_live(index));
             let fits = |slot: &Slot| {
+                let kind = match slot {
+                    Slot::Own(index) => self.config.sections.get(*index),
+                    Slot::Accept(index) => self.config.accept.get(*index),
+                    Slot::None => None,
+                };
                 let same = |config: &SectionConfig| config.kind() == section.media;
-                self.section(*slot).is_some_and(same) && (was_live || !section.live)
+                kind.is_some_and(same) && (was_live || !section.live)
             };
             let old = before.get(index).copied().filter(fits);
             let slot = old.or_else(|| self.find_slot(section, &placed));
@@ -54,116 +68,161 @@ impl Negotiator {
         own.or_else(|| (0..self.config.accept.len()).map(Slot::Accept).find(fits))
     }
 
-    /// What of an offer is accepted (RFC 9429 §5.3.1): sections on the one transport that have a
-    /// format in common; nothing, if the section that speaks for the transport is refused.
-    pub(super) fn accept(&self, offer: &Description, slots: &[Slot]) -> Vec<Option<Accepted>> {
+    /// What of an offer is accepted (RFC 9429 §5.3.1): sections that the policy allows and that
+    /// have a format in common, unless the section that speaks for their group is refused.
+    pub(super) fn accept(
+        &self,
+        offer: &Description,
+        slots: &[Slot],
+        secure: &dyn Fn(usize) -> bool,
+    ) -> Vec<Option<Accepted>> {
+        let allowed = offer.acceptable(self.config.policy());
         let mut accepted: Vec<Option<Accepted>> = Vec::with_capacity(offer.sections.len());
-        for (section, slot) in offer.sections.iter().zip(slots) {
-            let config = self.section(*slot).filter(|_| section.on_transport);
+        for ((section, slot), allowed) in offer.sections.iter().zip(slots).zip(allowed) {
+            let tag = section.tag.filter(|_| allowed);
+            let config = tag.and_then(|tag| {
+                let keyed = offer.transport_at(tag).is_some_and(|it| it.dtls.is_some());
+                let possible = !needs_dtls(&section.protocol) || (keyed && secure(tag));
+                self.section(*slot).filter(|_| possible)
+            });
             accepted.push(config.and_then(|config| accept_section(section, config)));
         }
-        let tag = offer
-            .transport
-            .as_ref()
-            .map(|transport| usize::from(transport.mline_index));
-        if tag
-            .and_then(|tag| accepted.get(tag))
-            .is_none_or(Option::is_none)
-        {
-            accepted.fill(None);
+        let refused: Vec<bool> = accepted.iter().map(Option::is_none).collect();
+        for (section, accepted) in offer.sections.iter().zip(&mut accepted) {
+            if section.tag.and_then(|tag| refused.get(tag)) != Some(&false) {
+                *accepted = None;
+            }
         }
         accepted
     }
 
     /// The DTLS role that the answer takes: the one in use if the association goes on, else the
     /// owner's wish, as far as the offer leaves a choice (RFC 8842 §5.3).
-    fn answer_setup(&self, offer: &Description, local: &LocalTransport<'_>) -> Setup {
-        let transport = offer.transport.as_ref();
-        let goes_on = transport.is_some_and(|transport| !transport.dtls_restart);
-        let role = self
-            .current
-            .as_ref()
-            .and_then(Exchange::dtls_role)
-            .filter(|_| goes_on);
-        match (transport.map(|transport| transport.dtls.setup), role) {
+    fn answer_setup(&self, offered: &RemoteTransport, wish: Setup) -> Setup {
+        let current = self.current.as_ref().filter(|_| !offered.dtls_restart);
+        let role = current.and_then(|current| Exchange::dtls_role(current, offered.id));
+        match (offered.dtls.as_ref().map(|dtls| dtls.setup), role) {
             (Some(Setup::Active), _) | (Some(Setup::Actpass), Some(DtlsRole::Server)) => {
                 Setup::Passive
             }
-            (Some(Setup::Actpass), None) if local.dtls.setup == Setup::Passive => Setup::Passive,
+            (Some(Setup::Actpass), None) if wish == Setup::Passive => Setup::Passive,
             _ => Setup::Active,
         }
     }
 
-    /// The text of an answer.
-    pub(super) fn write_answer(
+    /// The text of an answer to the offer that is pending.
+    pub(super) fn write_answer<'a>(
         &self,
-        offer: &Description,
-        accepted: &[Option<Accepted>],
-        local: &LocalTransport<'_>,
+        pending: &Pending,
+        local: &impl LocalTransports<'a>,
         version: u64,
-    ) -> String {
-        let in_group = |(section, accepted): &(&Section, &Option<Accepted>)| {
-            accepted.is_some() && section.mid.is_some()
-        };
-        let tag = offer
-            .transport
-            .as_ref()
-            .map(|transport| usize::from(transport.mline_index));
-        let tag_mid = tag
-            .and_then(|tag| offer.sections.get(tag))
-            .and_then(|section| section.mid.as_deref());
-        let all = offer.sections.iter().zip(accepted).filter(in_group);
-        let mut bundle: Vec<&str> = all
-            .filter_map(|(section, _)| section.mid.as_deref())
-            .collect();
-        // The section that speaks for the transport stands first (RFC 9143 §7.3.1).
-        bundle.sort_by_key(|mid| Some(*mid) != tag_mid);
-        let group = (offer.bundled && !bundle.is_empty()).then_some(bundle.as_slice());
+    ) -> Result<String, Misuse> {
+        let offer = &pending.offer;
+        let all = Locals::new(pending.ids.iter().copied(), local, self.config.profile)?;
+        let secure = |tag: usize| all.of(tag).is_none_or(|local| local.dtls.is_some());
+        let accepted = self.accept(offer, &pending.slots, &secure);
+        let mut groups: Vec<Vec<&str>> = Vec::with_capacity(offer.groups.len());
+        for group in &offer.groups {
+            let of = |index: &usize| offer.sections.get(*index);
+            let in_use = |index: &&usize| accepted.get(**index).is_some_and(Option::is_some);
+            let tag = group.iter().find_map(|index| of(index)?.tag);
+            let mut members: Vec<usize> = group.iter().filter(in_use).copied().collect();
+            // The section that speaks for the transport stands first (RFC 9143 §7.3.1).
+            members.sort_by_key(|index| Some(*index) != tag);
+            let mids = members.iter().filter_map(|index| of(index)?.mid.as_deref());
+            let mids: Vec<&str> = mids.collect();
+            // RFC 5888 §9.3: an empty group asks whether it is understood.
+            if !mids.is_empty() || group.is_empty() {
+                groups.push(mids);
+            }
+        }
         let mut writer = Writer::default();
-        let timing = offer.timing.iter().map(String::as_str);
-        writer.session(self.config.session_id, version, timing, group, local);
-
-        let to = Destination::default_of(local);
-        let setup = self.answer_setup(offer, local);
-        let offered = offer.transport.as_ref();
-        // RFC 8842 §5.3: no tls-id for a peer that does not know it.
-        let tls_id = offered.is_some_and(|transport| transport.dtls.tls_id.is_some());
-        for (index, (section, accepted)) in offer.sections.iter().zip(accepted).enumerate() {
-            let (media, protocol, mid) = (
-                &section.media_name,
-                &section.protocol,
-                section.mid.as_deref(),
-            );
+        writer.session(
+            self.config.session_id,
+            version,
+            &offer.timing,
+            &groups,
+            &all,
+        );
+        for (index, (section, accepted)) in offer.sections.iter().zip(&accepted).enumerate() {
+            let media = &section.media_name;
+            let (protocol, mid) = (&section.protocol, section.mid.as_deref());
+            let Some(accepted) = accepted else {
+                let formats = [&section.format].into_iter();
+                writer.media(media, Destination::NONE, protocol, formats, mid);
+                continue;
+            };
+            let to = section.tag.and_then(|tag| all.of(tag));
+            let to = to.map_or(Destination::UNKNOWN, |local| {
+                Destination::default_of(&local)
+            });
+            let own = all.of(index).filter(|_| section.tag == Some(index));
             match accepted {
-                None => {
-                    writer.media(
-                        media,
-                        Destination::NONE,
-                        protocol,
-                        [&section.format].into_iter(),
-                        mid,
-                    );
-                }
-                Some(Accepted::Data(data)) => {
+                Accepted::Data(data) => {
                     writer.media(media, to, protocol, [DATA_CHANNEL].into_iter(), mid);
-                    if offer.is_tag(index) {
-                        writer.transport(local, setup, tls_id);
-                    }
+                    self.write_transport(&mut writer, offer, index, own);
                     writer.data(*data);
                 }
-                Some(Accepted::Rtp { codecs, direction }) => {
+                Accepted::Rtp {
+                    codecs,
+                    direction,
+                    extensions,
+                    rids: [send, receive],
+                } => {
                     let formats = codecs.iter().map(|codec| codec.payload_type);
                     writer.media(media, to, protocol, formats, mid);
-                    if offer.is_tag(index) {
-                        writer.transport(local, setup, tls_id);
-                    }
-                    let mux_only = offer.bundled && offer.is_tag(index) && section.rtcp_mux_only;
-                    writer.rtp(codecs, *direction, section.mid_extension, mux_only);
+                    self.write_transport(&mut writer, offer, index, own);
+                    let tag = section.tag.and_then(|tag| offer.sections.get(tag));
+                    writer.rtp(&RtpLines {
+                        codecs,
+                        direction: *direction,
+                        extensions,
+                        mux: section.rtcp_mux
+                            || section.bundle_only
+                            || tag.is_some_and(|tag| tag.rtcp_mux),
+                        mux_only: section.tag == Some(index) && section.rtcp_mux_only,
+                        rids: [send, receive],
+                    });
                 }
             }
         }
-        writer.finish()
+        Ok(writer.finish())
     }
+
+    fn write_transport(
+        &self,
+        writer: &mut Writer,
+        offer: &Description,
+        index: usize,
+        own: Option<LocalTransport<'_>>,
+    ) {
+        let (Some(local), Some(offered)) = (own, offer.transport_at(index)) else {
+            return;
+        };
+        let wish = local.dtls.map_or(Setup::Active, |dtls| dtls.setup);
+        let section = offer.sections.get(index);
+        let jsep = self.config.profile == Profile::Jsep;
+        let secure = section.is_some_and(|section| jsep || needs_dtls(&section.protocol));
+        let setup = secure.then(|| self.answer_setup(offered, wish));
+        // RFC 8842 §5.3: no tls-id for a peer that does not know it.
+        let tls_id = offered
+            .dtls
+            .as_ref()
+            .is_some_and(|dtls| dtls.tls_id.is_some());
+        let local = LocalTransport {
+            // Without ICE on both sides there is none.
+            credentials: local.credentials.filter(|_| offered.credentials.is_some()),
+            ..local
+        };
+        writer.transport(&local, setup, tls_id);
+    }
+}
+
+/// Whether a protocol takes its keys from DTLS here.
+fn needs_dtls(protocol: &str) -> bool {
+    ["DTLS", "TLS", "SAVP", "SAVPF"]
+        .iter()
+        .any(|secure| protocol.split('/').any(|part| part == *secure))
 }
 
 fn accept_section(section: &Section, config: &SectionConfig) -> Option<Accepted> {
@@ -173,41 +232,40 @@ fn accept_section(section: &Section, config: &SectionConfig) -> Option<Accepted>
     match config {
         SectionConfig::Application(data) => section.data.map(|_| Accepted::Data(*data)),
         SectionConfig::Audio(rtp) | SectionConfig::Video(rtp) => {
-            let codecs = common(&section.codecs, &rtp.codecs);
+            let codecs = common_codecs(&section.codecs, &rtp.codecs);
             let direction = section.direction.reversed().intersection(rtp.direction);
-            (!codecs.is_empty()).then_some(Accepted::Rtp { codecs, direction })
+            let rids = common_streams(section, rtp, direction, &codecs);
+            (!codecs.is_empty()).then(|| Accepted::Rtp {
+                codecs,
+                direction,
+                extensions: common_extensions(&section.extensions, &rtp.extensions),
+                rids,
+            })
         }
     }
 }
 
-/// The owner's formats that were offered: in the offer's order, under the offer's numbers.
-fn common(offered: &[Codec], own: &[Codec]) -> Vec<Codec> {
-    let mut taken = alloc::vec![false; own.len()];
-    let mut codecs = Vec::new();
-    for offer in offered {
-        let place = own
-            .iter()
-            .zip(&taken)
-            .position(|(codec, taken)| !taken && codec.matches(offer));
-        if let Some((codec, taken)) =
-            place.and_then(|place| own.get(place).zip(taken.get_mut(place)))
-        {
-            *taken = true;
-            codecs.push(Codec {
-                payload_type: offer.payload_type,
-                ..codec.clone()
-            });
-        }
+/// The streams of an offered simulcast that the answer takes: those of the other side's that this
+/// side wants to receive, and those of its own that the other side wants (RFC 8853 §5.3.2).
+fn common_streams(
+    section: &Section,
+    rtp: &Rtp,
+    direction: Direction,
+    codecs: &[Codec],
+) -> [Vec<Stream>; 2] {
+    let Some([their_send, their_receive]) = &section.simulcast else {
+        return [Vec::new(), Vec::new()];
+    };
+    let [sent, wanted] = &section.rids;
+    let mut receive = Vec::new();
+    if direction.receives() {
+        receive = simulcast_streams(their_send, sent, codecs);
+        receive.truncate(rtp.max_receive_rids);
     }
-    codecs
-}
-
-/// Whether two sections have a format in common.
-pub(super) fn have_common_format(a: &Section, b: &Section) -> bool {
-    if a.media == MediaKind::Application {
-        return a.data.is_some() && b.data.is_some();
+    let mut send = Vec::new();
+    if direction.sends() {
+        send = simulcast_streams(their_receive, wanted, codecs);
+        send.retain(|rid| rtp.send_rids.iter().any(|own| own.id == rid.id));
     }
-    a.codecs
-        .iter()
-        .any(|codec| b.codecs.iter().any(|other| codec.matches(other)))
+    [send, receive]
 }

@@ -1,11 +1,11 @@
-//! What the owner hands in.
+//! What the owner wants.
 
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
-use core::time::Duration;
 
-use crate::ice::{Candidate, CandidateAddress, IceCredentials, SENT_UFRAG};
+use crate::negotiator::rtp::{HeaderExtension, MAX_STREAMS, MID_EXTENSION, RID_EXTENSION, Stream};
 use crate::negotiator::{MediaKind, Misuse};
-use crate::{Codec, Direction, DtlsIdentity, Limits};
+use crate::{Codec, Direction, Limits};
 
 /// What a [`Negotiator`](crate::Negotiator) negotiates.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,18 +16,56 @@ pub struct NegotiatorConfig {
     pub sections: Vec<SectionConfig>,
     /// What to accept beyond `sections` when the other side offers it: one entry per kind.
     pub accept: Vec<SectionConfig>,
+    /// Whose rules hold.
+    pub profile: Profile,
+    /// Which sections get a transport of their own; [`Profile::Rfc3264`] bundles nothing.
+    pub bundle: BundlePolicy,
+    /// What happens to an own offer that meets one of the other side's.
+    pub glare: Glare,
     /// Bounds on remote descriptions; more than 65 535 media sections are never read.
     pub limits: Limits,
 }
 
+/// Whose rules hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Profile {
+    /// RFC 9429, as browsers do it: ICE, DTLS and one port for RTP and RTCP always, sections
+    /// bundled.
+    #[default]
+    Jsep,
+    /// RFC 3264 alone, as telephones do it: plain RTP, or with ICE and DTLS if both sides have
+    /// them; every section on a transport of its own.
+    Rfc3264,
+}
+
+/// Which sections get a transport of their own (RFC 9429 §4.1.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BundlePolicy {
+    /// The first of each media type; the others live in the bundle or not at all.
+    #[default]
+    Balanced,
+    /// All, until the other side bundles them.
+    MaxCompat,
+    /// The first alone. Browsers call it `max-bundle` too.
+    MustBundle,
+}
+
+/// What happens when an offer arrives while an own one waits for its answer (RFC 3264 §4): one
+/// side has to be polite, the other not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Glare {
+    /// The own offer is rolled back and theirs is taken.
+    Polite,
+    /// Theirs is refused; it has to be made again.
+    #[default]
+    Impolite,
+}
+
 impl NegotiatorConfig {
     /// Offers the given sections and accepts any that this crate knows: a data channel, and audio
-    /// and video to receive.
+    /// and video to receive. JSEP, [`BundlePolicy::Balanced`], [`Glare::Impolite`].
     pub fn new(session_id: u64, sections: Vec<SectionConfig>) -> Self {
-        let receive = |codecs| Rtp {
-            codecs,
-            direction: Direction::RecvOnly,
-        };
+        let receive = |codecs| Rtp::new(codecs, Direction::RecvOnly);
         let accept = Vec::from([
             SectionConfig::Application(DataChannel::default()),
             SectionConfig::Audio(receive(Codec::audio())),
@@ -37,7 +75,18 @@ impl NegotiatorConfig {
             session_id,
             sections,
             accept,
+            profile: Profile::default(),
+            bundle: BundlePolicy::default(),
+            glare: Glare::default(),
             limits: Limits::DEFAULT,
+        }
+    }
+
+    /// The policy that counts.
+    pub(crate) fn policy(&self) -> BundlePolicy {
+        match self.profile {
+            Profile::Jsep => self.bundle,
+            Profile::Rfc3264 => BundlePolicy::MaxCompat,
         }
     }
 
@@ -48,24 +97,17 @@ impl NegotiatorConfig {
         for set in [&self.sections, &self.accept] {
             // One transport: a payload type means one format in all sections (RFC 9143 §9.1.1).
             let mut known: [Option<&Codec>; 128] = [None; 128];
-            for codec in set
-                .iter()
-                .filter_map(SectionConfig::rtp)
-                .flat_map(|rtp| &rtp.codecs)
-            {
-                let slot = known.get_mut(usize::from(codec.payload_type));
-                match slot {
-                    Some(slot) if codec.is_valid() && slot.is_none_or(|other| other == codec) => {
-                        *slot = Some(codec);
+            for rtp in set.iter().filter_map(SectionConfig::rtp) {
+                rtp.check()?;
+                for codec in &rtp.codecs {
+                    let slot = known.get_mut(usize::from(codec.payload_type));
+                    match slot {
+                        Some(slot) if slot.is_none_or(|other| other == codec) => {
+                            *slot = Some(codec);
+                        }
+                        _ => return Err(Misuse::Codec),
                     }
-                    _ => return Err(Misuse::Codec),
                 }
-            }
-            if set
-                .iter()
-                .any(|section| section.rtp().is_some_and(|rtp| rtp.codecs.is_empty()))
-            {
-                return Err(Misuse::Codec);
             }
         }
         Ok(())
@@ -98,6 +140,13 @@ impl SectionConfig {
             Self::Application(_) => None,
         }
     }
+
+    pub(crate) fn rtp_mut(&mut self) -> Option<&mut Rtp> {
+        match self {
+            Self::Audio(rtp) | Self::Video(rtp) => Some(rtp),
+            Self::Application(_) => None,
+        }
+    }
 }
 
 /// Parameters of SCTP over DTLS (RFC 8841).
@@ -122,55 +171,81 @@ impl Default for DataChannel {
 /// An RTP section.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rtp {
-    /// In order of preference; at least one.
+    /// In order of preference; at least one that is no retransmission.
     pub codecs: Vec<Codec>,
     /// What this side wants.
     pub direction: Direction,
+    /// Header extensions; that of the mid goes without saying.
+    pub extensions: Vec<HeaderExtension>,
+    /// The streams of a simulcast that this side would send (RFC 8853), best first; at most 16.
+    pub send_rids: Vec<Stream>,
+    /// How many streams of a simulcast this side receives; 0 is no simulcast.
+    pub max_receive_rids: usize,
 }
 
-/// What a local description says of the one transport.
-#[derive(Clone, Copy, Debug)]
-pub struct LocalTransport<'a> {
-    /// Credentials of the ICE generation; a ufrag of at most 32 characters. New ones restart ICE.
-    pub credentials: &'a IceCredentials,
-    /// `ice-pacing`, in whole milliseconds (RFC 8839 §5.5); left out by a lite agent.
-    pub pacing: Option<Duration>,
-    /// The candidates known so far, of component 1; after nomination, the nominated one alone.
-    pub candidates: &'a [Candidate],
-    /// Whether gathering has ended.
-    pub end_of_candidates: bool,
-    /// The DTLS side.
-    pub dtls: &'a DtlsIdentity,
-    /// Whether this is an ICE-lite agent.
-    pub lite: bool,
-}
+impl Rtp {
+    /// A section without further extensions and simulcast.
+    pub fn new(codecs: Vec<Codec>, direction: Direction) -> Self {
+        Self {
+            codecs,
+            direction,
+            extensions: Vec::new(),
+            send_rids: Vec::new(),
+            max_receive_rids: 0,
+        }
+    }
 
-impl LocalTransport<'_> {
-    pub(crate) fn check(&self) -> Result<(), Misuse> {
-        if self.credentials.ufrag().len() > SENT_UFRAG {
-            return Err(Misuse::Credentials);
-        }
-        if !self.dtls.is_valid() {
-            return Err(Misuse::Dtls);
-        }
+    /// The same with these streams to send, and the extension that tells them apart under the
+    /// first id that is free.
+    #[must_use]
+    pub fn with_simulcast(mut self, rids: Vec<Stream>) -> Self {
+        self.send_rids = rids;
+        self.tell_streams_apart()
+    }
+
+    /// The same, receiving up to so many streams of a simulcast.
+    #[must_use]
+    pub fn receiving_simulcast(mut self, streams: usize) -> Self {
+        self.max_receive_rids = streams;
+        self.tell_streams_apart()
+    }
+
+    fn tell_streams_apart(mut self) -> Self {
         if self
-            .pacing
-            .is_some_and(|pacing| pacing.as_millis() > 9_999_999_999)
+            .extensions
+            .iter()
+            .all(|known| known.uri != RID_EXTENSION)
         {
-            return Err(Misuse::Pacing);
+            let used = |id: &u16| self.extensions.iter().any(|known| known.id == *id);
+            let id = (2..=14).find(|id| !used(id)).unwrap_or(14);
+            self.extensions
+                .push(HeaderExtension::new(id, RID_EXTENSION));
         }
-        // RFC 8839 §5.1 allows no names; browsers hide addresses behind mDNS ones nevertheless.
-        let named = |candidate: &Candidate| match &candidate.address {
-            CandidateAddress::Ip(_) => true,
-            CandidateAddress::Name(name) => name.to_ascii_lowercase().ends_with(".local"),
-        };
-        let good = |candidate: &Candidate| {
-            candidate.component == 1 && candidate.is_valid() && named(candidate)
-        };
-        if self.candidates.iter().all(good) {
-            Ok(())
-        } else {
-            Err(Misuse::Candidate)
+        self
+    }
+
+    fn check(&self) -> Result<(), Misuse> {
+        let real = |codec: &Codec| codec.repairs().is_none();
+        if !self.codecs.iter().all(Codec::is_valid) || !self.codecs.iter().any(real) {
+            return Err(Misuse::Codec);
         }
+        let uris: BTreeSet<&str> = self.extensions.iter().map(|it| it.uri.as_str()).collect();
+        let ids: BTreeSet<u16> = self.extensions.iter().map(|it| it.id).collect();
+        let distinct = uris.len().min(ids.len()) == self.extensions.len();
+        // The extension of the mid needs an id too.
+        let named = self
+            .extensions
+            .iter()
+            .any(|known| known.uri == MID_EXTENSION);
+        let valid = self.extensions.iter().all(HeaderExtension::is_valid);
+        if !valid || !distinct || (!named && self.extensions.len() > 13) {
+            return Err(Misuse::Extension);
+        }
+        let names: BTreeSet<&str> = self.send_rids.iter().map(|rid| rid.id.as_str()).collect();
+        let distinct = names.len() == self.send_rids.len() && names.len() <= MAX_STREAMS;
+        if !distinct || !self.send_rids.iter().all(Stream::is_valid) {
+            return Err(Misuse::Stream);
+        }
+        Ok(())
     }
 }

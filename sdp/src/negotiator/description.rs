@@ -3,253 +3,164 @@
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::net::SocketAddr;
 use core::time::Duration;
 
 use crate::field::Address;
 use crate::ice::{Candidate, CandidateAddress, IceCredentials};
-use crate::negotiator::error::violation;
-use crate::negotiator::{DescriptionKind, MediaKind, NegotiationError, RemoteTransport, Violation};
-use crate::{
-    Attribute, AttributeValue, Codec, Direction, DtlsIdentity, Fingerprint, Fmtp, Group, Limits,
-    Media, Rtpmap, Session, Setup,
-};
+use crate::negotiator::error::{Place, violation};
+use crate::negotiator::level::Level;
+use crate::negotiator::rtp::{HeaderExtension, Stream, Streams};
+use crate::negotiator::transport::{RemoteTransport, TransportId};
+use crate::negotiator::{DescriptionKind, MediaKind, NegotiationError, Violation};
+use crate::{Codec, Direction, DtlsIdentity, Limits, Media, Session, Setup};
 
 pub(crate) const DATA_CHANNEL: &str = "webrtc-datachannel";
-pub(crate) const MID_EXTENSION: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
 
 /// RFC 8841 §6.1: what a data section without `max-message-size` takes.
 const DEFAULT_MESSAGE_SIZE: u64 = 65_536;
 
+/// What sections may inherit from the session level: extensions, fingerprints, options. More is
+/// refused, since each section would have all of them.
+const MAX_INHERITED: usize = 256;
+
 /// A description as offer/answer sees it.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Description {
     pub(crate) kind: DescriptionKind,
     pub(crate) text: Vec<u8>,
+    /// `o=` without its version.
+    pub(crate) origin: String,
+    pub(crate) version: i64,
     /// Values of `t=`.
     pub(crate) timing: Vec<String>,
     pub(crate) sections: Vec<Section>,
-    /// Whether the sections of the transport are a BUNDLE group.
-    pub(crate) bundled: bool,
-    pub(crate) transport: Option<RemoteTransport>,
+    /// The BUNDLE groups that count, as section numbers in the group's order.
+    pub(crate) groups: Vec<Vec<usize>>,
+    /// The transports of all sections that have one of their own, in the order of the sections.
+    pub(crate) transports: Vec<RemoteTransport>,
+    /// Their places by number, once they have one.
+    by_id: BTreeMap<TransportId, usize>,
+    /// Where keying stands that WebRTC forbids.
+    pub(crate) forbidden_keying: Option<Place>,
 }
 
 /// One `m=` section.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "independent facts of a section"
 )]
 pub(crate) struct Section {
+    pub(crate) place: Place,
     pub(crate) media: MediaKind,
     pub(crate) media_name: String,
     pub(crate) protocol: String,
     /// The formats as they stand on the line; only the first if it is RTP.
     pub(crate) format: String,
+    pub(crate) port: u16,
     /// Not refused.
     pub(crate) live: bool,
-    /// On the one transport.
-    pub(crate) on_transport: bool,
-    /// In some BUNDLE group, be it that of the transport or another.
-    pub(crate) grouped: bool,
+    /// Has `bundle-only`, in a place where that counts (RFC 9143 §6).
+    pub(crate) bundle_only: bool,
+    /// The section that speaks for this one's transport; `None` if it is refused.
+    pub(crate) tag: Option<usize>,
+    /// Whether it has a transport of its own, if only for the case that it is not bundled.
+    pub(crate) own_transport: bool,
+    /// Its own `setup`, or that of the session.
+    pub(crate) setup: Option<Setup>,
+    /// What JSEP misses in a section with a transport.
+    pub(crate) missing: Option<Violation>,
+    /// The BUNDLE group it is in, by its place in [`Description::groups`].
+    pub(crate) group: Option<usize>,
     pub(crate) mid: Option<String>,
     pub(crate) direction: Direction,
     pub(crate) codecs: Vec<Codec>,
+    pub(crate) extensions: Vec<HeaderExtension>,
+    /// Streams that are sent, and streams that are received.
+    pub(crate) rids: [Vec<Stream>; 2],
+    pub(crate) simulcast: Option<[Streams; 2]>,
+    /// Whether it is a data section.
+    pub(crate) is_data: bool,
     /// `sctp-port` and `max-message-size` of a data section.
     pub(crate) data: Option<(u16, u64)>,
-    pub(crate) mid_extension: Option<u16>,
+    pub(crate) rtcp_mux: bool,
     pub(crate) rtcp_mux_only: bool,
 }
 
-/// The attributes of one level, read once.
-#[derive(Default)]
-#[expect(clippy::struct_excessive_bools, reason = "property attributes")]
-struct Level<'a> {
-    ufrag: Option<&'a str>,
-    pwd: Option<&'a str>,
-    ice_options: Option<Vec<&'a str>>,
-    pacing: Option<u64>,
-    lite: bool,
-    mismatch: bool,
-    candidates: Vec<Candidate>,
-    ignored_candidates: usize,
-    end_of_candidates: bool,
-    fingerprints: Vec<Fingerprint>,
-    setup: Option<Setup>,
-    tls_id: Option<&'a str>,
-    groups: Vec<Group<'a>>,
-    mid: Option<&'a str>,
-    bundle_only: bool,
-    direction: Option<Direction>,
-    rtcp_mux: bool,
-    rtcp_mux_only: bool,
-    sctp_port: Option<u16>,
-    max_message_size: Option<u64>,
-    rtpmaps: Vec<Rtpmap<'a>>,
-    fmtps: Vec<Fmtp<'a>>,
-    mid_extension: Option<u16>,
-}
-
-fn once<T>(slot: &mut Option<T>, value: T, section: Option<usize>) -> Result<(), NegotiationError> {
-    match slot.replace(value) {
-        Some(_) => Err(violation(Violation::DuplicateAttribute, section)),
-        None => Ok(()),
+impl Section {
+    pub(crate) fn is_rtp(&self) -> bool {
+        matches!(self.media, MediaKind::Audio | MediaKind::Video)
     }
-}
-
-impl<'a> Level<'a> {
-    fn read(
-        attributes: impl Iterator<Item = Attribute<'a>>,
-        section: Option<usize>,
-    ) -> Result<Self, NegotiationError> {
-        use AttributeValue as Value;
-        let mut level = Self::default();
-        for attribute in attributes {
-            let value = match attribute.value() {
-                Ok(value) => value,
-                // What an agent cannot read among candidates, it leaves out (RFC 8839 §5.1).
-                Err(_) if attribute.name() == "candidate" => {
-                    level.ignored_candidates += 1;
-                    continue;
-                }
-                Err(error) => return Err(error.into()),
-            };
-            match value {
-                Value::Group(group) => level.groups.push(group),
-                Value::Mid(mid) => once(&mut level.mid, mid, section)?,
-                Value::BundleOnly => level.bundle_only = true,
-                Value::Direction(direction) => level.direction = Some(direction),
-                Value::IceUfrag(ufrag) => once(&mut level.ufrag, ufrag, section)?,
-                Value::IcePwd(pwd) => once(&mut level.pwd, pwd.reveal(), section)?,
-                Value::IceOptions(options) => {
-                    once(&mut level.ice_options, options.iter().collect(), section)?;
-                }
-                Value::IcePacing(pacing) => once(&mut level.pacing, pacing, section)?,
-                Value::IceLite => level.lite = true,
-                Value::IceMismatch => level.mismatch = true,
-                Value::Candidate(candidate) if candidate.component == 1 => {
-                    level.candidates.push(*candidate);
-                }
-                Value::Candidate(_) => level.ignored_candidates += 1,
-                Value::EndOfCandidates => level.end_of_candidates = true,
-                Value::Fingerprint(fingerprint) => level.fingerprints.push(fingerprint),
-                Value::Setup(setup) => once(&mut level.setup, setup, section)?,
-                Value::TlsId(id) => once(&mut level.tls_id, id, section)?,
-                Value::SctpPort(port) => once(&mut level.sctp_port, port, section)?,
-                Value::MaxMessageSize(size) => once(&mut level.max_message_size, size, section)?,
-                Value::Rtpmap(rtpmap) => level.rtpmaps.push(rtpmap),
-                Value::Fmtp(fmtp) => level.fmtps.push(fmtp),
-                Value::Extmap(extmap) if extmap.uri == MID_EXTENSION => {
-                    level.mid_extension = Some(extmap.id);
-                }
-                Value::RtcpMux => level.rtcp_mux = true,
-                Value::RtcpMuxOnly => level.rtcp_mux_only = true,
-                Value::ForbiddenKeying => {
-                    return Err(violation(Violation::ForbiddenKeying, section));
-                }
-                Value::Extmap(_) | Value::Other => {}
-            }
-        }
-        Ok(level)
-    }
-
-    /// The formats of an `m=` line whose meaning is known, each number once; one table look-up for
-    /// every line and every format.
-    fn codecs(&self, formats: impl Iterator<Item = &'a str>) -> Vec<Codec> {
-        let mut maps: [Option<Rtpmap<'a>>; 128] = [None; 128];
-        for map in self.rtpmaps.iter().rev() {
-            if let Some(slot) = maps.get_mut(usize::from(map.payload_type)) {
-                *slot = Some(*map);
-            }
-        }
-        let mut parameters: [Option<&'a [u8]>; 128] = [None; 128];
-        for fmtp in self.fmtps.iter().rev() {
-            let number = fmtp.format.parse().ok();
-            if let Some(slot) = number.and_then(|number: usize| parameters.get_mut(number)) {
-                *slot = Some(fmtp.parameters);
-            }
-        }
-        let mut seen = [false; 128];
-        let mut codecs = Vec::new();
-        for number in formats.filter_map(|format| format.parse::<u8>().ok()) {
-            let index = usize::from(number);
-            let Some(seen) = seen.get_mut(index) else {
-                continue;
-            };
-            if core::mem::replace(seen, true) {
-                continue;
-            }
-            let mapped = maps.get(index).copied().flatten();
-            let mapped =
-                mapped.map(|map| Codec::new(number, map.encoding, map.clock_rate, map.channels));
-            let Some(mut codec) = mapped.or_else(|| Codec::well_known(number)) else {
-                continue;
-            };
-            let text = parameters.get(index).copied().flatten();
-            codec.parameters = text
-                .and_then(|text| core::str::from_utf8(text).ok())
-                .map(ToString::to_string);
-            codecs.push(codec);
-        }
-        codecs
-    }
-}
-
-/// The section that speaks for the transport, and the group it is in.
-struct Bundle {
-    tag: usize,
-    group: Option<usize>,
 }
 
 impl Description {
+    /// Reads a description; what is wrong with it alone is refused here, whatever the profile.
+    /// Without `bundle`, groups do not count.
     pub(crate) fn read(
         kind: DescriptionKind,
         text: &[u8],
+        bundle: bool,
         limits: &Limits,
     ) -> Result<Self, NegotiationError> {
         let session = Session::parse_with(text, limits)?;
         let origin = session.origin();
+        let origin = origin.ok_or_else(|| violation(Violation::OriginRange, Place::NONE))?;
         // RFC 3264 §5: both are 64-bit signed numbers.
-        for number in [origin.session_id, origin.session_version] {
-            if number.parse::<i64>().is_err() {
-                return Err(violation(Violation::OriginRange, None));
-            }
-        }
+        let number = |text: &str| {
+            let number = text.parse::<i64>();
+            number.map_err(|_| violation(Violation::OriginRange, Place::new(None, 2)))
+        };
+        number(origin.session_id)?;
+        let version = number(origin.session_version)?;
+        let username = String::from_utf8_lossy(origin.username);
+        let origin = alloc::format!(
+            "{username} {} {} {} {:?}",
+            origin.session_id,
+            origin.network,
+            origin.address_type,
+            origin.address
+        );
         let top = Level::read(session.attributes(), None)?;
+        if top.inherited() > MAX_INHERITED {
+            return Err(violation(Violation::TooManyInherited, Place::new(None, 1)));
+        }
         let media: Vec<Media<'_, '_>> = session.media().collect();
         let mut levels = Vec::with_capacity(media.len());
-        for section in &media {
-            levels.push(Level::read(section.attributes(), Some(section.index()))?);
-        }
-        let groups = groups(&top, &levels)?;
-        let mut group_of: Vec<Option<usize>> = alloc::vec![None; media.len()];
-        for (number, members) in groups.iter().enumerate() {
-            for &member in members {
-                let Some(slot) = group_of.get_mut(member) else {
-                    continue;
-                };
-                if slot.replace(number).is_some_and(|other| other != number) {
-                    return Err(violation(Violation::TwoGroups, member));
-                }
-            }
-        }
         let mut sections = Vec::with_capacity(media.len());
-        for ((media, level), group) in media.iter().zip(&levels).zip(&group_of) {
-            sections.push(Section::read(kind, media, level, &top, group.is_some())?);
+        for section in &media {
+            let level = Level::read(section.attributes(), Some(section.index()))?;
+            sections.push(Section::read(section, &level, &top));
+            levels.push(level);
         }
-        let bundle = Bundle::find(&sections, &levels, &groups, &group_of)?;
-        let mut transport = None;
-        let mut bundled = false;
-        if let Some(Bundle { tag, group }) = bundle {
-            bundled = group.is_some();
-            for (index, section) in sections.iter_mut().enumerate() {
-                let together = bundled && group_of.get(index).copied().flatten() == group;
-                section.on_transport = section.live && (index == tag || together);
-            }
-            if let (Some(media), Some(level)) = (media.get(tag), levels.get(tag)) {
-                transport = Some(read_transport(kind, media, level, &top)?);
-            }
-            check_sections(&sections, &levels, tag)?;
+        let groups = read_groups(&top, bundle, &mut sections)?;
+        for (section, level) in sections.iter_mut().zip(&levels) {
+            // RFC 9143 §6: bundle-only means something in offers, in groups and with port 0 only.
+            let counts = kind == DescriptionKind::Offer && section.group.is_some();
+            section.bundle_only = level.bundle_only && counts && section.port == 0;
+            section.live = section.port != 0 || section.bundle_only;
         }
+        find_tags(&mut sections, &groups)?;
+        let mut transports = Vec::new();
+        for ((section, media), level) in sections.iter_mut().zip(&media).zip(&levels) {
+            let Some(tag) = section.tag else {
+                continue;
+            };
+            let speaker = levels.get(tag).and_then(|level| level.ufrag);
+            let own = level.ufrag.is_some() && level.ufrag != speaker;
+            section.own_transport = !section.bundle_only && (own || tag == media.index());
+            if section.own_transport {
+                transports.push(read_transport(media, level, &top));
+                section.missing = missing(level, &top);
+            }
+        }
+        let forbidden = |(section, level): (usize, &Level<'_>)| {
+            let line = level.forbidden_keying?;
+            Some(Place::new(Some(section), line))
+        };
+        let forbidden_keying = top.forbidden_keying.map(|line| Place::new(None, line));
+        let forbidden_keying =
+            forbidden_keying.or_else(|| levels.iter().enumerate().find_map(forbidden));
         let timing = session
             .lines()
             .filter(|line| line.letter() == b't')
@@ -260,109 +171,166 @@ impl Description {
         Ok(Self {
             kind,
             text: text.to_vec(),
+            origin,
+            version,
             timing: timing.collect(),
             sections,
-            bundled,
-            transport,
+            groups,
+            transports,
+            by_id: BTreeMap::new(),
+            forbidden_keying,
         })
     }
 
-    /// Whether the section of this index carries the transport's attributes.
-    pub(crate) fn is_tag(&self, index: usize) -> bool {
-        self.transport
-            .as_ref()
-            .is_some_and(|transport| usize::from(transport.mline_index) == index)
+    /// The transport of the section of this index, if it is alive.
+    pub(crate) fn transport_of(&self, index: usize) -> Option<&RemoteTransport> {
+        let tag = self.sections.get(index)?.tag?;
+        self.transport_at(tag)
+    }
+
+    /// The transport that the section of this index speaks for.
+    pub(crate) fn transport_at(&self, tag: usize) -> Option<&RemoteTransport> {
+        let place = |transport: &RemoteTransport| usize::from(transport.mline_index);
+        let found = self.transports.binary_search_by_key(&tag, place).ok()?;
+        self.transports.get(found)
+    }
+
+    pub(crate) fn transport(&self, id: TransportId) -> Option<&RemoteTransport> {
+        self.transports.get(*self.by_id.get(&id)?)
+    }
+
+    /// Gives the transports their numbers, by the section that speaks for each.
+    pub(crate) fn number(&mut self, id: impl Fn(usize) -> Option<TransportId>) {
+        for (place, transport) in self.transports.iter_mut().enumerate() {
+            if let Some(id) = id(usize::from(transport.mline_index)) {
+                transport.id = id;
+                self.by_id.insert(id, place);
+            }
+        }
+    }
+
+    /// For every transport, the sections on it: first the one that speaks for it, alone if it is
+    /// one that its group does without.
+    pub(crate) fn on_transports(&self) -> Vec<Vec<usize>> {
+        let speakers = self.transports.iter();
+        let speakers = speakers.map(|transport| usize::from(transport.mline_index));
+        let tags = self.sections.iter().map(|section| section.tag);
+        by_speaker(speakers, tags)
     }
 }
 
-/// The BUNDLE groups as section numbers. One section without a mid, and there are none (RFC 5888
-/// §6); a group that names an unknown mid does not count.
-fn groups(top: &Level<'_>, levels: &[Level<'_>]) -> Result<Vec<Vec<usize>>, NegotiationError> {
-    let mut by_mid = BTreeMap::new();
-    for (index, level) in levels.iter().enumerate() {
-        if level
-            .mid
-            .is_some_and(|mid| by_mid.insert(mid, index).is_some())
-        {
-            return Err(violation(Violation::DuplicateMid, index));
+/// For every section that speaks for a transport, the sections on it, itself first.
+pub(crate) fn by_speaker(
+    speakers: impl Iterator<Item = usize>,
+    tags: impl Iterator<Item = Option<usize>>,
+) -> Vec<Vec<usize>> {
+    let mut all: Vec<Vec<usize>> = speakers.map(|speaker| Vec::from([speaker])).collect();
+    let places: BTreeMap<usize, usize> = all
+        .iter()
+        .enumerate()
+        .filter_map(|(place, members)| Some((*members.first()?, place)))
+        .collect();
+    for (index, tag) in tags.enumerate() {
+        let place = tag
+            .filter(|tag| *tag != index)
+            .and_then(|tag| places.get(&tag));
+        if let Some(members) = place.and_then(|place| all.get_mut(*place)) {
+            members.push(index);
         }
     }
-    if levels.iter().any(|level| level.mid.is_none()) {
+    all
+}
+
+/// The BUNDLE groups as section numbers, and for every section the group it is in. One section
+/// without a mid, and there are none (RFC 5888 §6); a group that names an unknown mid does not
+/// count.
+fn read_groups(
+    top: &Level<'_>,
+    bundle: bool,
+    sections: &mut [Section],
+) -> Result<Vec<Vec<usize>>, NegotiationError> {
+    let mut by_mid = BTreeMap::new();
+    for (index, section) in sections.iter().enumerate() {
+        let mid = section.mid.clone();
+        if mid.is_some_and(|mid| by_mid.insert(mid, index).is_some()) {
+            return Err(violation(Violation::DuplicateMid, section.place));
+        }
+    }
+    if !bundle || sections.iter().any(|section| section.mid.is_none()) {
         return Ok(Vec::new());
     }
-    let bundles = top
-        .groups
-        .iter()
-        .filter(|group| group.semantics == "BUNDLE");
-    let members = |group: &Group<'_>| {
-        group
-            .mids
-            .iter()
-            .map(|mid| by_mid.get(mid).copied())
-            .collect()
-    };
-    Ok(bundles.filter_map(members).collect())
+    let mut groups: Vec<Vec<usize>> = Vec::new();
+    for (line, group) in &top.groups {
+        if group.semantics != "BUNDLE" {
+            continue;
+        }
+        let members = group.mids.iter().map(|mid| by_mid.get(mid).copied());
+        let Some(mut members) = members.collect::<Option<Vec<usize>>>() else {
+            continue;
+        };
+        let number = groups.len();
+        let mut two = None;
+        members.retain(|&member| {
+            let Some(section) = sections.get_mut(member) else {
+                return false;
+            };
+            let before = section.group.replace(number);
+            if before.is_some_and(|before| before != number) {
+                two = Some(member);
+            }
+            before.is_none()
+        });
+        if let Some(member) = two {
+            return Err(violation(
+                Violation::TwoGroups,
+                Place::new(Some(member), *line),
+            ));
+        }
+        groups.push(members);
+    }
+    Ok(groups)
 }
 
-impl Bundle {
-    /// Policy must-bundle: the first section and all that are grouped with it (RFC 9429 §5.3.1).
-    fn find(
-        sections: &[Section],
-        levels: &[Level<'_>],
-        groups: &[Vec<usize>],
-        group_of: &[Option<usize>],
-    ) -> Result<Option<Self>, NegotiationError> {
-        let live = |index: usize| sections.get(index).is_some_and(|section| section.live);
-        let Some(first) = (0..sections.len()).find(|&index| live(index)) else {
-            return Ok(None);
+/// Finds the section that speaks for the transport of each: of a group, the first member that is
+/// alive and not bundle-only (RFC 9143 §7.3.1).
+fn find_tags(sections: &mut [Section], groups: &[Vec<usize>]) -> Result<(), NegotiationError> {
+    let mut tags = Vec::with_capacity(groups.len());
+    for group in groups {
+        let speaks = |member: &usize| {
+            let section = sections.get(*member);
+            section.is_some_and(|section| section.live && !section.bundle_only)
         };
-        let Some(group) = group_of.get(first).copied().flatten() else {
-            return Ok(Some(Self {
-                tag: first,
-                group: None,
-            }));
-        };
-        let speaks =
-            |index: usize| live(index) && levels.get(index).is_some_and(|level| !level.bundle_only);
-        let mut members = groups.get(group).into_iter().flatten().copied();
-        match members.find(|&member| speaks(member)) {
-            Some(tag) => Ok(Some(Self {
-                tag,
-                group: Some(group),
-            })),
-            None => Err(violation(Violation::Group, first)),
+        let tag = group.iter().copied().find(speaks);
+        let mut members = group.iter().filter_map(|member| sections.get(*member));
+        if let (None, Some(stray)) = (tag, members.find(|section| section.live)) {
+            return Err(violation(Violation::Group, stray.place));
         }
+        tags.push(tag);
     }
+    for (index, section) in sections.iter_mut().enumerate() {
+        let own = section.live.then_some(index);
+        section.tag = match section.group {
+            Some(group) => tags.get(group).copied().flatten().filter(|_| section.live),
+            None => own,
+        };
+    }
+    Ok(())
 }
 
 impl Section {
-    fn read(
-        kind: DescriptionKind,
-        media: &Media<'_, '_>,
-        level: &Level<'_>,
-        top: &Level<'_>,
-        grouped: bool,
-    ) -> Result<Self, NegotiationError> {
+    fn read(media: &Media<'_, '_>, level: &Level<'_>, top: &Level<'_>) -> Self {
         let line = media.line();
         let carries = MediaKind::from_name(line.media);
-        // RFC 9143 §6: bundle-only means something in offers and in groups only.
-        let bundle_only = kind == DescriptionKind::Offer && level.bundle_only && grouped;
-        let live = line.port != 0 || bundle_only;
         let is_data = carries == MediaKind::Application
             && carries.takes(line.protocol)
             && line.formats().any(|format| format == DATA_CHANNEL);
-        let data = match level.sctp_port {
-            Some(port) if is_data => {
-                Some((port, level.max_message_size.unwrap_or(DEFAULT_MESSAGE_SIZE)))
-            }
-            None if is_data && live => {
-                return Err(violation(Violation::MissingSctpPort, media.index()));
-            }
-            _ => None,
-        };
+        let data = level.sctp_port.filter(|_| is_data);
+        let data = data.map(|port| (port, level.max_message_size.unwrap_or(DEFAULT_MESSAGE_SIZE)));
         let rtp =
             matches!(carries, MediaKind::Audio | MediaKind::Video) && carries.takes(line.protocol);
-        Ok(Self {
+        let first = media.lines().next().map_or(0, |line| line.number());
+        Self {
+            place: Place::new(Some(media.index()), first),
             media: carries,
             media_name: line.media.to_string(),
             protocol: line.protocol.to_string(),
@@ -371,79 +339,79 @@ impl Section {
                 .find(|format| !is_data || *format == DATA_CHANNEL)
                 .unwrap_or("0")
                 .to_string(),
-            live,
-            on_transport: false,
-            grouped,
+            port: line.port,
+            live: line.port != 0,
+            bundle_only: false,
+            tag: None,
+            own_transport: false,
+            setup: level.setup.or(top.setup),
+            missing: None,
+            group: None,
             mid: level.mid.map(ToString::to_string),
-            direction: level.direction.or(top.direction).unwrap_or_default(),
+            // RFC 8841 §9.2: it says nothing of an association.
+            direction: level
+                .direction
+                .or(top.direction)
+                .filter(|_| !is_data)
+                .unwrap_or_default(),
             codecs: if rtp {
                 level.codecs(line.formats())
             } else {
                 Vec::new()
             },
+            extensions: top
+                .extensions
+                .iter()
+                .chain(&level.extensions)
+                .cloned()
+                .collect(),
+            rids: level.rids.clone(),
+            simulcast: level.simulcast.clone(),
+            is_data,
             data,
-            mid_extension: level.mid_extension,
+            rtcp_mux: level.rtcp_mux,
             rtcp_mux_only: level.rtcp_mux_only,
-        })
-    }
-}
-
-/// RTP sections of the transport need `rtcp-mux`, their own or that of the section that speaks for
-/// them; in a bundle-only section it goes without saying (RFC 9143 §9.3).
-fn check_sections(
-    sections: &[Section],
-    levels: &[Level<'_>],
-    tag: usize,
-) -> Result<(), NegotiationError> {
-    let tag_mux = levels.get(tag).is_some_and(|level| level.rtcp_mux);
-    for (index, (section, level)) in sections.iter().zip(levels).enumerate() {
-        let rtp = matches!(section.media, MediaKind::Audio | MediaKind::Video);
-        let muxed = level.rtcp_mux || (tag_mux && index != tag) || level.bundle_only;
-        if level.rtcp_mux_only && !level.rtcp_mux || (section.on_transport && rtp && !muxed) {
-            return Err(violation(Violation::MissingRtcpMux, index));
         }
     }
-    Ok(())
 }
 
-fn read_transport(
-    kind: DescriptionKind,
-    media: &Media<'_, '_>,
-    level: &Level<'_>,
-    top: &Level<'_>,
-) -> Result<RemoteTransport, NegotiationError> {
-    let index = media.index();
-    let (Some(ufrag), Some(pwd)) = (level.ufrag.or(top.ufrag), level.pwd.or(top.pwd)) else {
-        return Err(violation(Violation::MissingIceCredentials, index));
+/// RFC 9429 §5.8.3: what every section has or inherits.
+fn missing(level: &Level<'_>, top: &Level<'_>) -> Option<Violation> {
+    if level.ufrag.or(top.ufrag).is_none() || level.pwd.or(top.pwd).is_none() {
+        return Some(Violation::MissingIceCredentials);
+    }
+    if level.fingerprints.is_empty() && top.fingerprints.is_empty() {
+        return Some(Violation::MissingFingerprint);
+    }
+    match level.setup.or(top.setup) {
+        None => Some(Violation::MissingSetup),
+        Some(_) => None,
+    }
+}
+
+fn read_transport(media: &Media<'_, '_>, level: &Level<'_>, top: &Level<'_>) -> RemoteTransport {
+    let credentials = match (level.ufrag.or(top.ufrag), level.pwd.or(top.pwd)) {
+        (Some(ufrag), Some(pwd)) => IceCredentials::new(ufrag, pwd).ok(),
+        _ => None,
     };
-    let credentials = IceCredentials::new(ufrag, pwd);
-    let credentials =
-        credentials.map_err(|_| violation(Violation::MissingIceCredentials, index))?;
     let fingerprints = if level.fingerprints.is_empty() {
         &top.fingerprints
     } else {
         &level.fingerprints
     };
-    if fingerprints.is_empty() {
-        return Err(violation(Violation::MissingFingerprint, index));
-    }
-    let setup = level
-        .setup
-        .or(top.setup)
-        .ok_or_else(|| violation(Violation::MissingSetup, index))?;
-    let fits = match kind {
-        DescriptionKind::Offer => setup != Setup::Holdconn,
-        DescriptionKind::Answer | DescriptionKind::Pranswer => {
-            matches!(setup, Setup::Active | Setup::Passive)
-        }
-    };
-    if !fits {
-        return Err(violation(Violation::Setup, index));
-    }
+    let setup = level.setup.or(top.setup);
+    let setup = setup.filter(|_| !fingerprints.is_empty());
     let options = level.ice_options.as_ref().or(top.ice_options.as_ref());
-    Ok(RemoteTransport {
-        mline_index: index as u16,
+    let connection = media.connection().map(|connection| connection.address);
+    let address = match connection {
+        Some(Address::Ip(ip)) => Some(SocketAddr::new(ip, media.line().port)),
+        _ => None,
+    };
+    RemoteTransport {
+        id: TransportId::UNUSED,
+        mline_index: media.index() as u16,
         mid: level.mid.map(ToString::to_string),
+        address,
         credentials,
         ice_restart: false,
         ice_options: options
@@ -456,26 +424,25 @@ fn read_transport(
         candidates: level.candidates.clone(),
         ignored_candidates: level.ignored_candidates,
         end_of_candidates: level.end_of_candidates || top.end_of_candidates,
-        mismatch: level.mismatch || is_mismatch(media, &level.candidates),
-        dtls: DtlsIdentity {
+        mismatch: level.mismatch || is_mismatch(address, &level.candidates),
+        dtls: setup.map(|setup| DtlsIdentity {
             fingerprints: fingerprints.clone(),
             setup,
             tls_id: level.tls_id.or(top.tls_id).map(ToString::to_string),
-        },
+        }),
         dtls_restart: false,
-    })
+    }
 }
 
 /// RFC 8839 §4.2.5: the default destination is one of the candidates, or a name, or the port 9 and
 /// unspecified address that trickling agents write.
-fn is_mismatch(media: &Media<'_, '_>, candidates: &[Candidate]) -> bool {
-    let Some(Address::Ip(ip)) = media.connection().map(|connection| connection.address) else {
+fn is_mismatch(address: Option<SocketAddr>, candidates: &[Candidate]) -> bool {
+    let Some(address) = address else {
         return false;
     };
-    let port = media.line().port;
     let known = |candidate: &Candidate| {
-        candidate.address == CandidateAddress::Ip(ip) && candidate.port == port
+        candidate.address == CandidateAddress::Ip(address.ip()) && candidate.port == address.port()
     };
-    let unknown_yet = ip.is_unspecified() && port == 9;
+    let unknown_yet = address.ip().is_unspecified() && address.port() == 9;
     !unknown_yet && !candidates.iter().any(known)
 }

@@ -11,14 +11,19 @@ use crate::{Error, ice::CandidateError};
 pub enum NegotiationError {
     /// The call has no place in this state (RFC 9429 §3.2).
     State(SignalingState),
+    /// The other side has made an offer at the same time, and this side's goes first
+    /// ([`Glare::Impolite`](crate::Glare::Impolite), RFC 3264 §4).
+    Glare,
     /// The description does not follow a grammar.
     Syntax(Error),
-    /// The description breaks a rule of offer/answer; `section` counts `m=` lines from 0.
+    /// The description breaks a rule of offer/answer.
     Remote {
         /// The rule.
         rule: Violation,
-        /// Where, if it is about one section.
+        /// The section, if it is about one; counts `m=` lines from 0.
         section: Option<u16>,
+        /// The line of the text, counted from 1: that of the attribute, else that of the section.
+        line: u32,
     },
     /// The owner handed in something that cannot be said.
     Local(Misuse),
@@ -36,12 +41,24 @@ pub enum NegotiationError {
 pub enum Violation {
     /// `sess-id` or `sess-version` is no 63-bit number (RFC 3264 §5).
     OriginRange,
+    /// `o=` is of another session than before (RFC 3264 §8).
+    Origin,
+    /// `sess-version` is not above the last, and the text is not the same (RFC 3264 §8).
+    Version,
     /// An attribute that may stand once stands twice at one level.
     DuplicateAttribute,
     /// Two sections have the same mid (RFC 5888 §4).
     DuplicateMid,
     /// A section is in two BUNDLE groups (RFC 9143 §5).
     TwoGroups,
+    /// A refused section is in a BUNDLE group (RFC 9143 §7.3.3, §7.5.3).
+    RefusedInGroup,
+    /// More extensions, fingerprints and options at session level than can be inherited.
+    TooManyInherited,
+    /// One payload type stands for two formats on one transport (RFC 9143 §9.1.1).
+    PayloadType,
+    /// One id stands for two header extensions on one transport (RFC 9143 §12).
+    ExtensionId,
     /// No `ice-ufrag` or no `ice-pwd` (RFC 9429 §5.8.3).
     MissingIceCredentials,
     /// No `fingerprint` (RFC 9429 §5.8.3).
@@ -62,7 +79,19 @@ pub enum Violation {
     SectionType,
     /// The mid is not that of the offer (RFC 5888 §9.1).
     Mid,
-    /// The answer accepts a section that was not offered, or outside of the one transport.
+    /// A section that is in use has another mid than before (RFC 9429 §5.2.2).
+    MidChanged,
+    /// A payload type has another format than before (RFC 3264 §8.3.2).
+    PayloadTypeChanged,
+    /// A header extension has another id than before, or an id another extension (RFC 8285 §6).
+    ExtensionIdChanged,
+    /// The answer has a header extension that was not offered (RFC 8285 §6).
+    ExtensionNotOffered,
+    /// The answer has streams that were not offered (RFC 8853 §5.3.2).
+    Simulcast,
+    /// The answer has `rtcp-mux` and the offer has not (RFC 5761 §5.1.1).
+    RtcpMux,
+    /// The answer accepts a section that was not offered, or without the group it needs.
     NotOffered,
     /// The answer groups what was not grouped in the offer (RFC 9143 §7.4).
     Group,
@@ -86,11 +115,22 @@ pub enum Violation {
 pub enum Misuse {
     /// `session_id` is not below 2⁶³−1.
     SessionId,
+    /// A header extension with an id outside of 1..=14, without a name, or given twice.
+    Extension,
+    /// A stream whose name or restrictions cannot be written, given twice, or one too many.
+    Stream,
+    /// No section of the owner's has this index.
+    NoSuchSection,
+    /// Two transports have the same ufrag.
+    SharedCredentials,
+    /// The transports differ in what one side has once: pacing, lite, certificates (RFC 9429
+    /// §5.2.1).
+    UnlikeTransports,
     /// No codecs, a codec that cannot be written, or one payload type with two meanings.
     Codec,
-    /// The ufrag is longer than 32 characters.
+    /// No credentials, or a ufrag longer than 32 characters.
     Credentials,
-    /// No fingerprint, or a `tls-id` that is not 20 to 255 of its characters.
+    /// No DTLS side, no fingerprint, or a `tls-id` that is not 20 to 255 of its characters.
     Dtls,
     /// The pacing does not fit ten digits of milliseconds.
     Pacing,
@@ -115,6 +155,18 @@ pub enum Misuse {
 impl Violation {
     fn text(self) -> &'static str {
         match self {
+            Self::Origin => "another session than before",
+            Self::Version => "session version does not grow",
+            Self::RefusedInGroup => "refused section in a BUNDLE group",
+            Self::TooManyInherited => "too much at session level",
+            Self::PayloadType => "payload type with two formats",
+            Self::ExtensionId => "extension id with two extensions",
+            Self::MidChanged => "mid of a section in use changed",
+            Self::PayloadTypeChanged => "payload type has another format than before",
+            Self::ExtensionIdChanged => "header extension has another id than before",
+            Self::ExtensionNotOffered => "header extension was not offered",
+            Self::Simulcast => "streams were not offered",
+            Self::RtcpMux => "rtcp-mux was not offered",
             Self::OriginRange => "session id or version is out of range",
             Self::DuplicateAttribute => "attribute given twice",
             Self::DuplicateMid => "mid given twice",
@@ -144,9 +196,14 @@ impl Violation {
 impl Misuse {
     fn text(self) -> &'static str {
         match self {
+            Self::Extension => "header extensions cannot be offered",
+            Self::Stream => "streams cannot be offered",
+            Self::NoSuchSection => "no such section",
+            Self::SharedCredentials => "two transports with the same ufrag",
+            Self::UnlikeTransports => "transports differ in pacing, lite or certificates",
             Self::SessionId => "session id is out of range",
             Self::Codec => "codecs cannot be offered",
-            Self::Credentials => "ufrag is too long to be sent",
+            Self::Credentials => "no ICE credentials that can be sent",
             Self::Dtls => "fingerprints or tls-id cannot be offered",
             Self::Pacing => "pacing is out of range",
             Self::Candidate => "candidate cannot be offered",
@@ -166,14 +223,17 @@ impl fmt::Display for NegotiationError {
         match self {
             Self::State(state) => write!(f, "not possible in state {state}"),
             Self::Syntax(error) => error.fmt(f),
+            Self::Glare => f.write_str("both sides have made an offer, and this one goes first"),
             Self::Remote {
                 rule,
                 section: Some(index),
-            } => write!(f, "section {index}: {}", rule.text()),
+                line,
+            } => write!(f, "line {line}, section {index}: {}", rule.text()),
             Self::Remote {
                 rule,
                 section: None,
-            } => f.write_str(rule.text()),
+                line,
+            } => write!(f, "line {line}: {}", rule.text()),
             Self::Local(misuse) => f.write_str(misuse.text()),
             Self::Candidate(error) => error.fmt(f),
             Self::UnknownSection => f.write_str("candidate of no known section"),
@@ -202,10 +262,30 @@ impl From<CandidateError> for NegotiationError {
     }
 }
 
-/// A rule broken by a section, or by the whole description.
-pub(crate) fn violation(rule: Violation, section: impl Into<Option<usize>>) -> NegotiationError {
-    let section = section
-        .into()
-        .and_then(|index: usize| u16::try_from(index).ok());
-    NegotiationError::Remote { rule, section }
+/// Where a description breaks a rule.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    section: Option<u16>,
+    line: u32,
+}
+
+impl Place {
+    pub(crate) const NONE: Self = Self {
+        section: None,
+        line: 1,
+    };
+
+    pub(crate) fn new(section: Option<usize>, line: u32) -> Self {
+        let section = section.and_then(|index| u16::try_from(index).ok());
+        Self { section, line }
+    }
+}
+
+/// A rule broken at a place.
+pub(crate) fn violation(rule: Violation, place: Place) -> NegotiationError {
+    NegotiationError::Remote {
+        rule,
+        section: place.section,
+        line: place.line,
+    }
 }

@@ -1,16 +1,21 @@
 //! The signalling state machine (RFC 9429 §3.2) and the checks at its doors.
 
+use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::negotiator::check::check_answer;
-use crate::negotiator::description::Description;
+use crate::negotiator::check::fits_offer;
+use crate::negotiator::config::{Glare, Profile};
+use crate::negotiator::description::{Description, Section};
+use crate::negotiator::error::violation;
+use crate::negotiator::transport::TransportId;
 use crate::negotiator::{
-    LocalTransport, Misuse, NegotiationError, NegotiatorConfig, RemoteDescription, RemoteSection,
-    SectionConfig,
+    Effects, LocalTransports, Misuse, NegotiationError, NegotiatorConfig, RemoteDescription,
+    RemoteSection, SectionConfig, Violation,
 };
-use crate::{DtlsRole, Limits, Setup};
+use crate::{Direction, DtlsRole, Limits, Setup};
 
 /// Where an exchange of offer and answer stands (RFC 9429 §3.2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,6 +31,8 @@ pub enum SignalingState {
     HaveLocalPranswer,
     /// The own offer was answered provisionally.
     HaveRemotePranswer,
+    /// Nothing is possible any more.
+    Closed,
 }
 
 impl fmt::Display for SignalingState {
@@ -36,6 +43,7 @@ impl fmt::Display for SignalingState {
             Self::HaveRemoteOffer => "have-remote-offer",
             Self::HaveLocalPranswer => "have-local-pranswer",
             Self::HaveRemotePranswer => "have-remote-pranswer",
+            Self::Closed => "closed",
         })
     }
 }
@@ -92,72 +100,141 @@ pub(crate) enum Slot {
 }
 
 /// A finished exchange.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Exchange {
-    pub(crate) local: Description,
-    pub(crate) remote: Description,
+    pub(crate) local: Arc<Description>,
+    pub(crate) remote: Arc<Description>,
     pub(crate) local_offered: bool,
     pub(crate) slots: Vec<Slot>,
-    /// The owner's sections that were refused at some time: they are not offered again.
+    /// The transport of each section; `None` if it is refused.
+    pub(crate) ids: Vec<Option<TransportId>>,
+    /// All of them.
+    pub(crate) in_use: BTreeSet<TransportId>,
+    /// The owner's sections that were refused or stopped at some time: they are not offered again.
     pub(crate) retired: Vec<usize>,
 }
 
 impl Exchange {
     pub(crate) fn answer(&self) -> &Description {
-        if self.local_offered {
-            &self.remote
-        } else {
-            &self.local
-        }
+        self.side(!self.local_offered)
+    }
+
+    pub(crate) fn offer(&self) -> &Description {
+        self.side(self.local_offered)
+    }
+
+    pub(crate) fn side(&self, local: bool) -> &Description {
+        if local { &self.local } else { &self.remote }
     }
 
     pub(crate) fn is_live(&self, index: usize) -> bool {
-        self.answer()
-            .sections
-            .get(index)
-            .is_some_and(|section| section.on_transport)
-    }
-
-    pub(crate) fn tag(&self) -> Option<usize> {
-        self.answer()
-            .transport
-            .as_ref()
-            .map(|transport| usize::from(transport.mline_index))
-    }
-
-    pub(crate) fn mid_extension(&self) -> Option<u16> {
-        self.answer()
-            .sections
-            .iter()
-            .find_map(|section| section.mid_extension)
+        self.ids.get(index).is_some_and(Option::is_some)
     }
 
     /// The local role: the answer decides (RFC 8842 §5).
-    pub(crate) fn dtls_role(&self) -> Option<DtlsRole> {
-        let setup = self.answer().transport.as_ref()?.dtls.setup;
-        Some(match (setup, self.local_offered) {
-            (Setup::Active, false) | (Setup::Passive, true) => DtlsRole::Client,
-            _ => DtlsRole::Server,
-        })
+    pub(crate) fn dtls_role(&self, id: TransportId) -> Option<DtlsRole> {
+        let setup = self.answer().transport(id)?.dtls.as_ref()?.setup;
+        match (setup, self.local_offered) {
+            (Setup::Active, false) | (Setup::Passive, true) => Some(DtlsRole::Client),
+            (Setup::Active, true) | (Setup::Passive, false) => Some(DtlsRole::Server),
+            _ => None,
+        }
+    }
+}
+
+/// An exchange that is under way.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Pending {
+    pub(crate) offer: Arc<Description>,
+    /// The provisional answer.
+    pub(crate) answer: Option<Arc<Description>>,
+    pub(crate) local_offered: bool,
+    pub(crate) slots: Vec<Slot>,
+    /// The transports, each in the place of the section that speaks for it in the offer.
+    pub(crate) ids: Vec<Option<TransportId>>,
+    /// Numbers of transports that are used, counted from 0.
+    pub(crate) used: u32,
+}
+
+impl Pending {
+    /// What this side, or the other, has said in it.
+    pub(crate) fn side(&self, local: bool) -> Option<&Description> {
+        if local == self.local_offered {
+            Some(&self.offer)
+        } else {
+            self.answer.as_deref()
+        }
+    }
+
+    /// The transport that the section `tag` of the answer speaks for: its own, else that of its
+    /// group in the offer if it is in a group still.
+    fn id_at(&self, answer: &Description, tag: usize) -> Option<TransportId> {
+        let at = |index: usize| self.ids.get(index).copied().flatten();
+        let of_group = || {
+            answer.sections.get(tag)?.group?;
+            at(self.offer.sections.get(tag)?.tag?)
+        };
+        at(tag).or_else(of_group)
+    }
+
+    /// For every section of an answer the transport that it speaks for. Each speaks for one that
+    /// was offered, and no two for the same.
+    fn answered(&self, answer: &Description) -> Result<Vec<Option<TransportId>>, NegotiationError> {
+        let mut known = BTreeSet::new();
+        let mut ids = Vec::with_capacity(answer.sections.len());
+        for (index, section) in answer.sections.iter().enumerate() {
+            let mut id = None;
+            if section.tag == Some(index) {
+                id = self.id_at(answer, index);
+                if !id.is_some_and(|id| known.insert(id)) {
+                    return Err(violation(Violation::NotOffered, section.place));
+                }
+            }
+            ids.push(id);
+        }
+        Ok(ids)
+    }
+
+    /// What it comes to with this answer.
+    pub(super) fn finished(&self, answer: Arc<Description>) -> Exchange {
+        let id = |section: &Section| section.tag.and_then(|tag| self.id_at(&answer, tag));
+        let ids: Vec<Option<TransportId>> = answer.sections.iter().map(id).collect();
+        let in_use = ids.iter().flatten().copied().collect();
+        let (local, remote) = if self.local_offered {
+            (self.offer.clone(), answer)
+        } else {
+            (answer, self.offer.clone())
+        };
+        Exchange {
+            local,
+            remote,
+            local_offered: self.local_offered,
+            slots: self.slots.clone(),
+            ids,
+            in_use,
+            retired: Vec::new(),
+        }
     }
 }
 
 /// What `create_offer` or `create_answer` made last.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq)]
 struct Created {
-    is_offer: bool,
-    description: Description,
+    description: Arc<Description>,
     slots: Vec<Slot>,
+    ids: Vec<Option<TransportId>>,
+    used: u32,
 }
 
-/// Negotiates one bundled transport by offers and answers, without any I/O.
+/// Negotiates by offers and answers, without any I/O.
 ///
 /// The owner moves texts: what [`create_offer`](Self::create_offer) or
 /// [`create_answer`](Self::create_answer) returns is given to [`set_local`](Self::set_local) and
 /// sent; what arrives is given to [`set_remote`](Self::set_remote). A call that is refused changes
-/// nothing.
+/// nothing; one that is not says what it has changed ([`Effects`]).
 ///
-/// `Debug` shows the state only, since descriptions hold passwords.
+/// Two of them are equal if they behave alike from here on. `Debug` shows the state only, since
+/// descriptions hold passwords.
 ///
 /// ```
 /// use floe_sdp::ice::IceCredentials;
@@ -174,7 +251,8 @@ struct Created {
 /// let credentials = |ufrag| IceCredentials::new(ufrag, "0123456789abcdef012345").unwrap();
 /// let (here, there) = (credentials("here"), credentials("there"));
 /// let transport = |credentials| LocalTransport {
-///     credentials, pacing: None, candidates: &[], end_of_candidates: false, dtls: &dtls, lite: false,
+///     credentials: Some(credentials), pacing: None, candidates: &[], end_of_candidates: false,
+///     dtls: Some(&dtls), lite: false, address: None,
 /// };
 /// let data = || vec![SectionConfig::Application(DataChannel::default())];
 /// let mut alice = Negotiator::new(NegotiatorConfig::new(1, data()))?;
@@ -183,7 +261,7 @@ struct Created {
 /// let offer = alice.create_offer(&transport(&here))?;
 /// alice.set_local(DescriptionKind::Offer, &offer)?;
 /// let remote = bob.set_remote(DescriptionKind::Offer, offer.as_bytes())?;
-/// assert_eq!(remote.transport.unwrap().credentials, here);
+/// assert_eq!(remote.transport().unwrap().credentials.as_ref(), Some(&here));
 ///
 /// let answer = bob.create_answer(&transport(&there))?;
 /// bob.set_local(DescriptionKind::Answer, &answer)?;
@@ -191,17 +269,19 @@ struct Created {
 /// assert_eq!(alice.negotiated().unwrap().sctp.unwrap().remote_port, 5000);
 /// # Ok::<(), floe_sdp::NegotiationError>(())
 /// ```
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Negotiator {
-    pub(super) config: NegotiatorConfig,
+    pub(super) config: Arc<NegotiatorConfig>,
     pub(super) state: SignalingState,
     /// `sess-version` of the text created last.
     version: u64,
+    /// The owner's sections that are to be offered no more.
+    pub(super) stopped: Vec<usize>,
     pub(super) current: Option<Exchange>,
-    pub(super) pending_local: Option<Description>,
-    pub(super) pending_remote: Option<Description>,
-    pending_slots: Vec<Slot>,
+    pub(super) pending: Option<Pending>,
     created: Option<Created>,
+    /// Numbers of transports that the finished exchanges have used.
+    pub(super) used: u32,
 }
 
 impl fmt::Debug for Negotiator {
@@ -218,14 +298,14 @@ impl Negotiator {
     pub fn new(config: NegotiatorConfig) -> Result<Self, NegotiationError> {
         config.check()?;
         Ok(Self {
-            config,
+            config: Arc::new(config),
             state: SignalingState::Stable,
             version: 0,
+            stopped: Vec::new(),
             current: None,
-            pending_local: None,
-            pending_remote: None,
-            pending_slots: Vec::new(),
+            pending: None,
             created: None,
+            used: 0,
         })
     }
 
@@ -235,34 +315,72 @@ impl Negotiator {
     }
 
     /// One more section for the next offer; it takes the place of a refused one if there is any.
-    pub fn add_section(&mut self, section: SectionConfig) -> Result<(), NegotiationError> {
-        let mut config = self.config.clone();
+    /// Returns the index of the section among the owner's.
+    pub fn add_section(&mut self, section: SectionConfig) -> Result<usize, NegotiationError> {
+        self.check_open()?;
+        let mut config = NegotiatorConfig::clone(&self.config);
         config.sections.push(section);
         config.check()?;
-        self.config = config;
+        self.config = Arc::new(config);
+        Ok(self.config.sections.len() - 1)
+    }
+
+    /// Ends a section of the owner's, by index: the next offer or answer refuses it, and its place
+    /// is free for another one.
+    pub fn stop_section(&mut self, index: usize) -> Result<(), NegotiationError> {
+        self.check_open()?;
+        if index >= self.config.sections.len() {
+            return Err(Misuse::NoSuchSection.into());
+        }
+        if !self.stopped.contains(&index) {
+            self.stopped.push(index);
+        }
         Ok(())
+    }
+
+    /// Another direction for the owner's RTP section of this index, from the next offer or answer
+    /// on: `SendOnly` or `Inactive` is hold (RFC 3264 §8.4).
+    pub fn set_direction(
+        &mut self,
+        index: usize,
+        direction: Direction,
+    ) -> Result<(), NegotiationError> {
+        self.check_open()?;
+        let section = Arc::make_mut(&mut self.config).sections.get_mut(index);
+        let rtp = section.and_then(SectionConfig::rtp_mut);
+        rtp.ok_or(Misuse::NoSuchSection)?.direction = direction;
+        Ok(())
+    }
+
+    fn check_open(&self) -> Result<(), NegotiationError> {
+        match self.state {
+            SignalingState::Closed => Err(NegotiationError::State(self.state)),
+            _ => Ok(()),
+        }
     }
 
     /// The local description: the pending one, else the current one.
     pub fn local_description(&self) -> Option<&str> {
-        let current = self.current.as_ref().map(|current| &current.local);
-        let description = self.pending_local.as_ref().or(current)?;
-        core::str::from_utf8(&description.text).ok()
+        core::str::from_utf8(&self.side(true)?.text).ok()
     }
 
     /// The remote description: the pending one, else the current one.
     pub fn remote_description(&self) -> Option<&[u8]> {
-        self.remote().map(|description| description.text.as_slice())
+        Some(self.side(false)?.text.as_slice())
     }
 
-    pub(super) fn remote(&self) -> Option<&Description> {
-        self.pending_remote
+    pub(super) fn side(&self, local: bool) -> Option<&Description> {
+        let pending = self
+            .pending
             .as_ref()
-            .or(self.current.as_ref().map(|current| &current.remote))
+            .and_then(|pending| pending.side(local));
+        pending.or_else(|| Some(self.current.as_ref()?.side(local)))
     }
 
+    /// The owner's section behind a slot; a stopped one is none.
     pub(super) fn section(&self, slot: Slot) -> Option<&SectionConfig> {
         match slot {
+            Slot::Own(index) if self.stopped.contains(&index) => None,
             Slot::Own(index) => self.config.sections.get(index),
             Slot::Accept(index) => self.config.accept.get(index),
             Slot::None => None,
@@ -272,7 +390,10 @@ impl Negotiator {
     /// Makes an offer, in states stable and have-local-offer. New credentials restart ICE.
     ///
     /// Every text has a `sess-version` one above the last (RFC 9429 §5.2.2).
-    pub fn create_offer(&mut self, local: &LocalTransport<'_>) -> Result<String, NegotiationError> {
+    pub fn create_offer<'a>(
+        &mut self,
+        local: &impl LocalTransports<'a>,
+    ) -> Result<String, NegotiationError> {
         if self
             .state
             .after(Side::Local, DescriptionKind::Offer)
@@ -280,37 +401,60 @@ impl Negotiator {
         {
             return Err(NegotiationError::State(self.state));
         }
-        local.check()?;
-        let slots = self.offer_slots();
-        if slots.len() > usize::from(u16::MAX) {
+        let plan = self.plan_offer();
+        if plan.slots.len() > usize::from(u16::MAX) {
             return Err(Misuse::TooManySections.into());
         }
-        let text = self.write_offer(&slots, local, self.version + 1)?;
-        self.keep_created(DescriptionKind::Offer, text, slots)
+        let (ids, used) = self.number(&plan.on_transports(), plan.slots.len(), |index| {
+            plan.is_kept(index)
+        });
+        let text = self.write_offer(&plan, &ids, local, self.version + 1)?;
+        self.keep_created(DescriptionKind::Offer, text, plan.slots, ids, used)
     }
 
     /// Makes an answer, in states have-remote-offer and have-local-pranswer; it may be set as
     /// [`Pranswer`](DescriptionKind::Pranswer) or [`Answer`](DescriptionKind::Answer).
     ///
     /// If the offer restarts ICE, the credentials must be new, else those in use.
-    pub fn create_answer(
+    pub fn create_answer<'a>(
         &mut self,
-        local: &LocalTransport<'_>,
+        local: &impl LocalTransports<'a>,
     ) -> Result<String, NegotiationError> {
-        if self
-            .state
-            .after(Side::Local, DescriptionKind::Answer)
-            .is_none()
-        {
-            return Err(NegotiationError::State(self.state));
-        }
-        let Some(offer) = &self.pending_remote else {
+        let possible = self.state.after(Side::Local, DescriptionKind::Answer);
+        let (Some(_), Some(pending)) = (possible, &self.pending) else {
             return Err(NegotiationError::State(self.state));
         };
-        local.check()?;
-        let accepted = self.accept(offer, &self.pending_slots);
-        let text = self.write_answer(offer, &accepted, local, self.version + 1);
-        self.keep_created(DescriptionKind::Answer, text, self.pending_slots.clone())
+        let text = self.write_answer(pending, local, self.version + 1)?;
+        let (slots, ids, used) = (pending.slots.clone(), pending.ids.clone(), pending.used);
+        self.keep_created(DescriptionKind::Answer, text, slots, ids, used)
+    }
+
+    /// The numbers of transports, given by the sections on them: those that go on keep theirs.
+    /// One place for each of `sections`, and how many numbers are used then.
+    fn number(
+        &self,
+        transports: &[Vec<usize>],
+        sections: usize,
+        kept: impl Fn(usize) -> bool,
+    ) -> (Vec<Option<TransportId>>, u32) {
+        let current = self.current.as_ref();
+        let before = |index: usize| {
+            let id = current?.ids.get(index).copied().flatten();
+            id.filter(|_| kept(index))
+        };
+        let mut used = self.used;
+        let mut ids = alloc::vec![None; sections];
+        let continued = crate::negotiator::check::continues(transports, before);
+        for (members, id) in transports.iter().zip(continued) {
+            let id = id.unwrap_or_else(|| {
+                used += 1;
+                TransportId(used - 1)
+            });
+            if let Some(place) = members.first().and_then(|first| ids.get_mut(*first)) {
+                *place = Some(id);
+            }
+        }
+        (ids, used)
     }
 
     fn keep_created(
@@ -318,48 +462,106 @@ impl Negotiator {
         kind: DescriptionKind,
         text: String,
         slots: Vec<Slot>,
+        ids: Vec<Option<TransportId>>,
+        used: u32,
     ) -> Result<String, NegotiationError> {
         // An own text is read as one of the other side's would be: what is kept is what it says.
-        let limits = Limits {
-            max_bytes: usize::MAX,
-            max_lines: usize::MAX,
-            max_media: usize::MAX,
-        };
-        let description = Description::read(kind, text.as_bytes(), &limits)?;
+        let mut description = self.read(kind, text.as_bytes(), &Limits::NONE)?;
+        description.number(|index| ids.get(index).copied().flatten());
         self.check_local(kind, &description)?;
         self.version += 1;
         self.created = Some(Created {
-            is_offer: kind == DescriptionKind::Offer,
-            description,
+            description: Arc::new(description),
             slots,
+            ids,
+            used,
         });
         Ok(text)
     }
 
+    fn read(
+        &self,
+        kind: DescriptionKind,
+        text: &[u8],
+        limits: &Limits,
+    ) -> Result<Description, NegotiationError> {
+        Description::read(kind, text, self.config.profile == Profile::Jsep, limits)
+    }
+
     /// Puts the description created last into force.
-    pub fn set_local(&mut self, kind: DescriptionKind, text: &str) -> Result<(), NegotiationError> {
+    pub fn set_local(
+        &mut self,
+        kind: DescriptionKind,
+        text: &str,
+    ) -> Result<Effects, NegotiationError> {
         let next = self
             .state
             .after(Side::Local, kind)
             .ok_or(NegotiationError::State(self.state))?;
-        let created = self.created.as_ref().filter(|created| {
-            created.is_offer == (kind == DescriptionKind::Offer)
-                && created.description.text == text.as_bytes()
-        });
-        let created = created.ok_or(Misuse::NotAsCreated)?.clone();
-        if kind == DescriptionKind::Offer {
-            self.pending_slots = created.slots;
-        }
-        self.pending_local = Some(created.description);
-        self.enter(next);
-        Ok(())
+        let (_, effects) = self.transact(|this| {
+            let is_offer = kind == DescriptionKind::Offer;
+            let created = this.created.clone().filter(|created| {
+                let description = &created.description;
+                (description.kind == DescriptionKind::Offer) == is_offer
+                    && description.text == text.as_bytes()
+            });
+            let Created {
+                mut description,
+                slots,
+                ids,
+                used,
+            } = created.ok_or(Misuse::NotAsCreated)?;
+            Arc::make_mut(&mut description).kind = kind;
+            match &mut this.pending {
+                Some(pending) if !is_offer => pending.answer = Some(description),
+                _ => {
+                    this.pending = Some(Pending {
+                        offer: description,
+                        answer: None,
+                        local_offered: true,
+                        slots,
+                        ids,
+                        used,
+                    });
+                }
+            }
+            this.enter(next);
+            Ok(false)
+        })?;
+        Ok(effects)
     }
 
     /// Takes a description of the other side.
     ///
-    /// The candidates in it are for the ICE agent of the one transport. An offer is checked against
-    /// what was negotiated before, an answer against the offer.
+    /// The candidates in it are for the ICE agents of its transports. An offer is checked against
+    /// what was negotiated before, an answer against the offer. An offer that meets an own one is
+    /// a matter of [`Glare`].
     pub fn set_remote(
+        &mut self,
+        kind: DescriptionKind,
+        text: &[u8],
+    ) -> Result<RemoteDescription, NegotiationError> {
+        let (mut remote, effects) = self.transact(|this| {
+            let meets =
+                this.state == SignalingState::HaveLocalOffer && kind == DescriptionKind::Offer;
+            if meets {
+                match this.config.glare {
+                    Glare::Polite => this.give_up(),
+                    Glare::Impolite => return Err(NegotiationError::Glare),
+                }
+            }
+            let mut remote = this.take(kind, text)?;
+            remote.effects.rolled_back = meets;
+            Ok(remote)
+        })?;
+        remote.effects = Effects {
+            rolled_back: remote.effects.rolled_back,
+            ..effects
+        };
+        Ok(remote)
+    }
+
+    fn take(
         &mut self,
         kind: DescriptionKind,
         text: &[u8],
@@ -373,74 +575,124 @@ impl Negotiator {
             max_media,
             ..self.config.limits
         };
-        let mut description = Description::read(kind, text, &limits)?;
-        let accepted: Vec<bool> = if kind == DescriptionKind::Offer {
+        let mut description = self.read(kind, text, &limits)?;
+        description.check_bundles()?;
+        if self.config.profile == Profile::Jsep {
+            description.check_jsep(self.config.policy())?;
+        }
+        let remote = if kind == DescriptionKind::Offer {
             self.check_offer(&description)?;
-            self.check_remote_transport(kind, &mut description)?;
             let slots = self.answer_slots(&description);
-            let accepted = self.accept(&description, &slots);
-            self.pending_slots = slots;
-            accepted.iter().map(Option::is_some).collect()
+            let accepted = self.accept(&description, &slots, &|_| true);
+            let accepted: Vec<bool> = accepted.iter().map(Option::is_some).collect();
+            let mut transports = description.on_transports();
+            transports.retain(|members| {
+                let of = |index: &usize| description.sections.get(*index)?.tag;
+                let tag = members.first().filter(|first| of(first) == Some(**first));
+                tag.and_then(|tag| accepted.get(*tag)) == Some(&true)
+            });
+            let kept = |index: usize| accepted.get(index) == Some(&true);
+            let (ids, used) = self.number(&transports, description.sections.len(), kept);
+            description.number(|index| ids.get(index).copied().flatten());
+            let used_here = |index: u16| ids.get(usize::from(index)).is_some_and(Option::is_some);
+            self.check_remote_transports(kind, &mut description, &used_here)?;
+            let remote = summary(&description, &accepted, &used_here);
+            self.pending = Some(Pending {
+                offer: Arc::new(description),
+                answer: None,
+                local_offered: false,
+                slots,
+                ids,
+                used,
+            });
+            remote
         } else {
-            let offer = self
-                .pending_local
-                .as_ref()
-                .ok_or(NegotiationError::State(self.state))?;
-            check_answer(offer, &description)?;
-            self.check_remote_transport(kind, &mut description)?;
-            description
-                .sections
-                .iter()
-                .map(|section| section.on_transport)
-                .collect()
+            let Some(pending) = &self.pending else {
+                return Err(NegotiationError::State(self.state));
+            };
+            fits_offer(&pending.offer, &description)?;
+            let ids = pending.answered(&description)?;
+            description.number(|index| ids.get(index).copied().flatten());
+            let speaks = |index: u16| ids.get(usize::from(index)).is_some_and(Option::is_some);
+            self.check_remote_transports(kind, &mut description, &speaks)?;
+            let sections = description.sections.iter();
+            let accepted: Vec<bool> = sections.map(|section| section.tag.is_some()).collect();
+            let remote = summary(&description, &accepted, &speaks);
+            if let Some(pending) = &mut self.pending {
+                pending.answer = Some(Arc::new(description));
+            }
+            remote
         };
-        let summary = summary(kind, &description, &accepted);
-        self.pending_remote = Some(description);
         self.created = None;
         self.enter(next);
-        Ok(summary)
+        Ok(remote)
     }
 
-    /// Gives up the exchange that is under way (RFC 9429 §5.7); refused in state stable.
-    pub fn rollback(&mut self) -> Result<(), NegotiationError> {
-        if self.state == SignalingState::Stable {
+    /// Gives up the offer that waits for its answer, whichever side made it (RFC 9429 §5.7).
+    /// Refused in all other states: a provisional answer stands until the final one, as in
+    /// browsers.
+    pub fn rollback(&mut self) -> Result<Effects, NegotiationError> {
+        use SignalingState::{HaveLocalOffer, HaveRemoteOffer};
+        if !matches!(self.state, HaveLocalOffer | HaveRemoteOffer) {
             return Err(NegotiationError::State(self.state));
         }
-        self.pending_local = None;
-        self.pending_remote = None;
-        self.pending_slots = Vec::new();
+        let (_, effects) = self.transact(|this| {
+            this.give_up();
+            Ok(false)
+        })?;
+        Ok(effects)
+    }
+
+    fn give_up(&mut self) {
+        self.pending = None;
         self.created = None;
         self.state = SignalingState::Stable;
-        Ok(())
+    }
+
+    /// Ends all: no transport is in use any more, and no call is possible. Closing twice is
+    /// closing once.
+    pub fn close(&mut self) -> Effects {
+        let closed = Self {
+            state: SignalingState::Closed,
+            current: None,
+            pending: None,
+            created: None,
+            ..self.clone()
+        };
+        let effects = self.view().changes(&closed.view(), false);
+        *self = closed;
+        effects
+    }
+
+    /// Does it all or, on an error, nothing; and says what has changed.
+    fn transact<T>(
+        &mut self,
+        change: impl FnOnce(&mut Self) -> Result<T, NegotiationError>,
+    ) -> Result<(T, Effects), NegotiationError> {
+        let mut changed = self.clone();
+        let result = change(&mut changed)?;
+        let effects = self.view().changes(&changed.view(), false);
+        *self = changed;
+        Ok((result, effects))
     }
 
     fn enter(&mut self, next: SignalingState) {
         if next == SignalingState::Stable {
-            if let (Some(local), Some(remote)) =
-                (self.pending_local.take(), self.pending_remote.take())
-            {
-                self.finish(local, remote);
-            }
+            self.finish();
         }
         self.state = next;
     }
 
-    fn finish(&mut self, local: Description, remote: Description) {
-        use SignalingState::{HaveLocalOffer, HaveRemotePranswer};
-        let local_offered = matches!(self.state, HaveLocalOffer | HaveRemotePranswer);
-        let slots = core::mem::take(&mut self.pending_slots);
-        let retired = self
-            .current
-            .take()
-            .map(|before| before.retired)
-            .unwrap_or_default();
-        let mut exchange = Exchange {
-            local,
-            remote,
-            local_offered,
-            slots,
-            retired,
+    fn finish(&mut self) {
+        let Some(mut pending) = self.pending.take() else {
+            return;
         };
+        let Some(answer) = pending.answer.take() else {
+            return;
+        };
+        let before = self.current.take().map(|before| before.retired);
+        let mut exchange = pending.finished(answer);
+        exchange.retired = before.unwrap_or_default();
         for (index, slot) in exchange.slots.iter().enumerate() {
             match slot {
                 Slot::Own(own) if !exchange.is_live(index) => exchange.retired.push(*own),
@@ -449,36 +701,40 @@ impl Negotiator {
         }
         exchange.retired.sort_unstable();
         exchange.retired.dedup();
+        self.used = pending.used;
         self.current = Some(exchange);
         self.created = None;
     }
 }
 
 fn summary(
-    kind: DescriptionKind,
     description: &Description,
     accepted: &[bool],
+    used: &dyn Fn(u16) -> bool,
 ) -> RemoteDescription {
-    let section =
-        |(index, section): (usize, &crate::negotiator::description::Section)| RemoteSection {
-            mline_index: index as u16,
-            mid: section.mid.as_ref().map(ToString::to_string),
-            media: section.media,
-            accepted: accepted.get(index) == Some(&true),
-            direction: section.direction,
-            codecs: section.codecs.clone(),
-            sctp_port: section.data.map(|(port, _)| port),
-            max_message_size: section.data.map(|(_, size)| size),
-        };
-    let accepts = accepted.contains(&true);
+    let section = |(index, section): (usize, &Section)| RemoteSection {
+        mline_index: index as u16,
+        mid: section.mid.as_ref().map(ToString::to_string),
+        media: section.media,
+        accepted: accepted.get(index) == Some(&true),
+        direction: section.direction,
+        codecs: section.codecs.clone(),
+        sctp_port: section.data.map(|(port, _)| port),
+        max_message_size: section.data.map(|(_, size)| size),
+    };
+    let transports = description.transports.iter();
     RemoteDescription {
-        kind,
-        transport: description.transport.clone().filter(|_| accepts),
+        kind: description.kind,
+        transports: transports
+            .filter(|transport| used(transport.mline_index))
+            .cloned()
+            .collect(),
         sections: description
             .sections
             .iter()
             .enumerate()
             .map(section)
             .collect(),
+        effects: Effects::default(),
     }
 }

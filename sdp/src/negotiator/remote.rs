@@ -2,81 +2,37 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::time::Duration;
 
-use crate::ice::{Candidate, IceCredentials};
-use crate::negotiator::DescriptionKind;
-use crate::{Codec, Direction, DtlsIdentity};
+use crate::negotiator::transport::RemoteTransport;
+use crate::negotiator::{DescriptionKind, Effects};
+use crate::{Codec, Direction};
 
 /// A description that [`Negotiator::set_remote`](crate::Negotiator::set_remote) has taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RemoteDescription {
     /// Offer, provisional answer or answer.
     pub kind: DescriptionKind,
-    /// The one transport; `None` if no section is alive.
-    pub transport: Option<RemoteTransport>,
+    /// The transports of the sections that are accepted, in the order of those that speak for
+    /// them; their candidates are for ICE.
+    pub transports: Vec<RemoteTransport>,
     /// One for every `m=`, in order.
     pub sections: Vec<RemoteSection>,
+    /// What has changed by it.
+    pub effects: Effects,
 }
 
 impl RemoteDescription {
+    /// The first transport: the only one, if the policy is
+    /// [`MustBundle`](crate::BundlePolicy::MustBundle). `None` if no section is accepted.
+    pub fn transport(&self) -> Option<&RemoteTransport> {
+        self.transports.first()
+    }
+
     /// The first data section that is accepted.
     pub fn data(&self) -> Option<&RemoteSection> {
         self.sections
             .iter()
             .find(|section| section.accepted && section.sctp_port.is_some())
-    }
-}
-
-/// What the other side says of the one transport that all accepted sections share.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "independent facts of a transport"
-)]
-pub struct RemoteTransport {
-    /// The section that speaks for the transport (the BUNDLE tag), counted from 0.
-    pub mline_index: u16,
-    /// Its mid.
-    pub mid: Option<String>,
-    /// Credentials of the ICE generation.
-    pub credentials: IceCredentials,
-    /// Whether this is a new generation; false for the first.
-    pub ice_restart: bool,
-    /// All `ice-options`, in order.
-    pub ice_options: Vec<String>,
-    /// Whether it is an ICE-lite agent.
-    pub lite: bool,
-    /// `ice-pacing`; without it 50 ms count (RFC 8839 §5.5).
-    pub pacing: Option<Duration>,
-    /// Candidates of component 1, in order; names are kept.
-    pub candidates: Vec<Candidate>,
-    /// `candidate` lines that are malformed or of another component.
-    pub ignored_candidates: usize,
-    /// Whether there will be no more candidates in this generation.
-    pub end_of_candidates: bool,
-    /// Whether the default destination is none of the candidates, or the other side says so of
-    /// ours (`ice-mismatch`): something between the two has changed the text (RFC 8839 §4.2.5).
-    pub mismatch: bool,
-    /// Certificates, DTLS role, association.
-    pub dtls: DtlsIdentity,
-    /// Whether certificates or `tls-id` differ from those in use; false for the first.
-    pub dtls_restart: bool,
-}
-
-impl RemoteTransport {
-    fn has_option(&self, name: &str) -> bool {
-        self.ice_options.iter().any(|option| option == name)
-    }
-
-    /// Whether it takes candidates later (RFC 8838).
-    pub fn trickle(&self) -> bool {
-        self.has_option("trickle")
-    }
-
-    /// Whether it follows RFC 8445; an RFC 5245 agent does not say so.
-    pub fn ice2(&self) -> bool {
-        self.has_option("ice2")
     }
 }
 

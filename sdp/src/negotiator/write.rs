@@ -1,11 +1,14 @@
 //! Writing descriptions (RFC 9429 §5.2, §5.3).
 
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt::{self, Write};
 use core::net::{IpAddr, Ipv4Addr};
 
+use crate::attribute::StreamDirection;
 use crate::ice::{CandidateAddress, CandidateTransport, CandidateType};
-use crate::negotiator::description::MID_EXTENSION;
+use crate::negotiator::local::Locals;
+use crate::negotiator::rtp::{HeaderExtension, Stream};
 use crate::negotiator::{DataChannel, LocalTransport};
 use crate::{Codec, Direction, Setup};
 
@@ -13,6 +16,17 @@ use crate::{Codec, Direction, Setup};
 #[derive(Default)]
 pub(crate) struct Writer {
     out: String,
+}
+
+/// What an RTP section says of itself.
+pub(crate) struct RtpLines<'a> {
+    pub(crate) codecs: &'a [Codec],
+    pub(crate) direction: Direction,
+    pub(crate) extensions: &'a [HeaderExtension],
+    pub(crate) mux: bool,
+    pub(crate) mux_only: bool,
+    /// Streams of a simulcast that are sent, and that are received.
+    pub(crate) rids: [&'a [Stream]; 2],
 }
 
 /// Where media is wanted: port and address for `m=` and `c=`.
@@ -60,7 +74,12 @@ impl Destination {
                 ));
             }
         }
-        best.map_or(Self::UNKNOWN, |(_, destination)| destination)
+        let address = local.address.map(|address| Self {
+            port: address.port(),
+            ip: address.ip(),
+        });
+        let best = best.map(|(_, destination)| destination);
+        best.or(address).unwrap_or(Self::UNKNOWN)
     }
 }
 
@@ -76,13 +95,13 @@ impl Writer {
     }
 
     /// Everything before the first `m=`; RFC 9429 §5.2.1 fixes most of it.
-    pub(crate) fn session<'a>(
+    pub(crate) fn session(
         &mut self,
         id: u64,
         version: u64,
-        timing: impl Iterator<Item = &'a str>,
-        bundle: Option<&[&str]>,
-        local: &LocalTransport<'_>,
+        timing: &[String],
+        groups: &[Vec<&str>],
+        locals: &Locals<'_>,
     ) {
         self.line(format_args!("v=0"));
         self.line(format_args!("o=- {id} {version} IN IP4 0.0.0.0"));
@@ -90,7 +109,7 @@ impl Writer {
         for times in timing {
             self.line(format_args!("t={times}"));
         }
-        if let Some(mids) = bundle {
+        for mids in groups {
             let mut group = String::from("a=group:BUNDLE");
             for mid in mids {
                 group.push(' ');
@@ -98,10 +117,15 @@ impl Writer {
             }
             self.line(format_args!("{group}"));
         }
-        self.line(format_args!("a=ice-options:trickle ice2"));
-        if local.lite {
+        if locals.has_ice() {
+            self.line(format_args!("a=ice-options:trickle ice2"));
+        }
+        let Some(first) = locals.first().filter(|_| locals.has_ice()) else {
+            return;
+        };
+        if first.lite {
             self.line(format_args!("a=ice-lite"));
-        } else if let Some(pacing) = local.pacing {
+        } else if let Some(pacing) = first.pacing {
             self.line(format_args!("a=ice-pacing:{}", pacing.as_millis()));
         }
     }
@@ -133,15 +157,27 @@ impl Writer {
     }
 
     /// What only the section says that speaks for the transport.
-    pub(crate) fn transport(&mut self, local: &LocalTransport<'_>, setup: Setup, tls_id: bool) {
-        self.line(format_args!("a=ice-ufrag:{}", local.credentials.ufrag()));
-        self.line(format_args!("a=ice-pwd:{}", local.credentials.pwd()));
-        for fingerprint in &local.dtls.fingerprints {
-            self.line(format_args!("a=fingerprint:{fingerprint}"));
+    pub(crate) fn transport(
+        &mut self,
+        local: &LocalTransport<'_>,
+        setup: Option<Setup>,
+        tls_id: bool,
+    ) {
+        if let Some(credentials) = local.credentials {
+            self.line(format_args!("a=ice-ufrag:{}", credentials.ufrag()));
+            self.line(format_args!("a=ice-pwd:{}", credentials.pwd()));
         }
-        self.line(format_args!("a=setup:{}", setup.name()));
-        if let Some(id) = local.dtls.tls_id.as_ref().filter(|_| tls_id) {
-            self.line(format_args!("a=tls-id:{id}"));
+        if let Some((dtls, setup)) = local.dtls.zip(setup) {
+            for fingerprint in &dtls.fingerprints {
+                self.line(format_args!("a=fingerprint:{fingerprint}"));
+            }
+            self.line(format_args!("a=setup:{}", setup.name()));
+            if let Some(id) = dtls.tls_id.as_ref().filter(|_| tls_id) {
+                self.line(format_args!("a=tls-id:{id}"));
+            }
+        }
+        if local.credentials.is_none() {
+            return;
         }
         for candidate in local.candidates {
             self.line(format_args!("a={candidate}"));
@@ -156,43 +192,72 @@ impl Writer {
         self.line(format_args!("a=max-message-size:{}", data.max_message_size));
     }
 
-    /// What an RTP section says of itself.
-    ///
     /// `rtcp-mux` stands in every RTP section, also where RFC 9143 §7.1.3 would have it in the
     /// tagged one alone: RFC 9429 §5.8.3 has receivers look for it in each, and browsers do.
-    pub(crate) fn rtp(
-        &mut self,
-        codecs: &[Codec],
-        direction: Direction,
-        mid_extension: Option<u16>,
-        mux_only: bool,
-    ) {
-        if let Some(id) = mid_extension {
-            self.line(format_args!("a=extmap:{id} {MID_EXTENSION}"));
+    pub(crate) fn rtp(&mut self, lines: &RtpLines<'_>) {
+        for extension in lines.extensions {
+            let HeaderExtension { id, uri, direction } = extension;
+            match direction {
+                Direction::SendRecv => self.line(format_args!("a=extmap:{id} {uri}")),
+                one => self.line(format_args!("a=extmap:{id}/{} {uri}", one.name())),
+            }
         }
-        self.line(format_args!("a={}", direction.name()));
-        self.line(format_args!("a=rtcp-mux"));
-        if mux_only {
+        self.line(format_args!("a={}", lines.direction.name()));
+        if lines.mux {
+            self.line(format_args!("a=rtcp-mux"));
+        }
+        if lines.mux_only {
             self.line(format_args!("a=rtcp-mux-only"));
         }
-        for codec in codecs {
-            let Codec {
-                payload_type,
-                name,
-                clock_rate,
-                ..
-            } = codec;
-            match codec.channels {
-                Some(channels) => {
-                    self.line(format_args!(
-                        "a=rtpmap:{payload_type} {name}/{clock_rate}/{channels}"
-                    ));
+        for codec in lines.codecs {
+            self.codec(codec);
+        }
+        self.streams(lines.rids);
+    }
+
+    fn codec(&mut self, codec: &Codec) {
+        let Codec {
+            payload_type,
+            name,
+            clock_rate,
+            ..
+        } = codec;
+        match codec.channels {
+            Some(channels) => {
+                self.line(format_args!(
+                    "a=rtpmap:{payload_type} {name}/{clock_rate}/{channels}"
+                ));
+            }
+            None => self.line(format_args!("a=rtpmap:{payload_type} {name}/{clock_rate}")),
+        }
+        if let Some(parameters) = &codec.parameters {
+            self.line(format_args!("a=fmtp:{payload_type} {parameters}"));
+        }
+        for feedback in &codec.feedback {
+            self.line(format_args!("a=rtcp-fb:{payload_type} {feedback}"));
+        }
+    }
+
+    /// `rid` for every stream and one `simulcast`, if there is any.
+    fn streams(&mut self, rids: [&[Stream]; 2]) {
+        let mut simulcast = String::new();
+        let directions = [StreamDirection::Send, StreamDirection::Receive];
+        for (direction, rids) in directions.into_iter().zip(rids) {
+            let name = direction.name();
+            for (index, stream) in rids.iter().enumerate() {
+                self.line(format_args!("a=rid:{}", stream.line(direction)));
+                if index > 0 {
+                    simulcast.push(';');
+                } else {
+                    simulcast.push_str(if simulcast.is_empty() { "" } else { " " });
+                    simulcast.push_str(name);
+                    simulcast.push(' ');
                 }
-                None => self.line(format_args!("a=rtpmap:{payload_type} {name}/{clock_rate}")),
+                simulcast.push_str(&stream.id);
             }
-            if let Some(parameters) = &codec.parameters {
-                self.line(format_args!("a=fmtp:{payload_type} {parameters}"));
-            }
+        }
+        if !simulcast.is_empty() {
+            self.line(format_args!("a=simulcast:{simulcast}"));
         }
     }
 }

@@ -3,8 +3,9 @@
 
 use floe_sdp::ice::{Candidate, IceCredentials};
 use floe_sdp::{
-    Codec, DataChannel, DescriptionKind, Direction, DtlsIdentity, Fingerprint, LocalTransport,
-    NegotiationError, Negotiator, NegotiatorConfig, RemoteDescription, Rtp, SectionConfig, Setup,
+    BundlePolicy, Codec, DataChannel, DescriptionKind, Direction, DtlsIdentity, Fingerprint,
+    LocalTransport, NegotiationError, Negotiator, NegotiatorConfig, RemoteDescription, Rtp,
+    SectionConfig, Setup,
 };
 
 pub(crate) use DescriptionKind::{Answer, Offer, Pranswer};
@@ -29,9 +30,18 @@ pub(crate) fn credentials(generation: &str) -> IceCredentials {
     .unwrap()
 }
 
+/// One transport.
+pub(crate) fn config(id: u64, sections: Vec<SectionConfig>) -> NegotiatorConfig {
+    NegotiatorConfig {
+        bundle: BundlePolicy::MustBundle,
+        ..NegotiatorConfig::new(id, sections)
+    }
+}
+
 impl Owner {
+    /// One transport.
     pub(crate) fn new(id: u64, sections: Vec<SectionConfig>) -> Self {
-        Self::with(NegotiatorConfig::new(id, sections))
+        Self::with(config(id, sections))
     }
 
     pub(crate) fn with(config: NegotiatorConfig) -> Self {
@@ -57,12 +67,13 @@ impl Owner {
 
     fn transport(&self) -> LocalTransport<'_> {
         LocalTransport {
-            credentials: &self.credentials,
+            credentials: Some(&self.credentials),
             pacing: self.pacing,
             candidates: &self.candidates,
             end_of_candidates: self.end_of_candidates,
-            dtls: &self.dtls,
+            dtls: Some(&self.dtls),
             lite: self.lite,
+            address: None,
         }
     }
 
@@ -117,17 +128,11 @@ pub(crate) fn data() -> SectionConfig {
 }
 
 pub(crate) fn audio(direction: Direction) -> SectionConfig {
-    SectionConfig::Audio(Rtp {
-        codecs: Codec::audio(),
-        direction,
-    })
+    SectionConfig::Audio(Rtp::new(Codec::audio(), direction))
 }
 
 pub(crate) fn video(direction: Direction) -> SectionConfig {
-    SectionConfig::Video(Rtp {
-        codecs: Codec::video(),
-        direction,
-    })
+    SectionConfig::Video(Rtp::new(Codec::video(), direction))
 }
 
 /// The lines of the section of this index.

@@ -5,6 +5,7 @@ use core::time::Duration;
 
 use floe_sansio::Instant;
 
+use super::stage::Stage;
 use super::{Allocation, Filtering, Mapping};
 
 /// What a NAT does: independent axes, never a list of types.
@@ -33,8 +34,10 @@ pub struct NatConfig {
     pub allocation: Allocation,
     /// What keeps a mapping alive.
     pub refresh: Refresh,
-    /// How long it lives without.
+    /// How long one of UDP lives without.
     pub timers: NatTimers,
+    /// How long one of TCP lives without.
+    pub tcp_timers: NatTimers,
     /// What happens to a packet from the inside to the NAT's own external address.
     pub hairpin: Hairpin,
     /// How much is remembered.
@@ -44,13 +47,14 @@ pub struct NatConfig {
 impl NatConfig {
     /// Endpoint-independent mapping (REQ-1) and filtering (REQ-8, transparency first), ports
     /// preserved where possible, mappings refreshed by outbound packets (REQ-6) and kept for 300 s
-    /// (REQ-5c), hairpinning with external source (REQ-9a).
+    /// (REQ-5c), hairpinning with external source (REQ-9a); for TCP the timers of RFC 5382.
     pub const RFC4787: Self = Self {
         mapping: Mapping::EndpointIndependent,
         filtering: Filtering::EndpointIndependent,
         allocation: Allocation::PreservingElseRandom,
         refresh: Refresh::Outbound,
         timers: NatTimers::RFC4787,
+        tcp_timers: NatTimers::RFC5382,
         hairpin: Hairpin::External,
         limits: NatLimits::DEFAULT,
     };
@@ -72,14 +76,16 @@ impl NatConfig {
         if self.limits.mappings_per_host == 0 || self.limits.sessions_per_endpoint == 0 {
             return Err(NatConfigError::ZeroLimit);
         }
-        if self.timers.new.is_zero() || self.timers.established.is_zero() {
-            return Err(NatConfigError::ZeroTimer);
+        for timers in [self.timers, self.tcp_timers] {
+            if timers.new.is_zero() || timers.established.is_zero() {
+                return Err(NatConfigError::ZeroTimer);
+            }
         }
         Ok(())
     }
 }
 
-/// The axes in one line.
+/// The axes in one line, for UDP.
 impl fmt::Display for NatConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
@@ -159,10 +165,10 @@ impl Refresh {
     }
 }
 
-/// How long UDP state lives without being refreshed.
+/// How long state lives without being refreshed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct NatTimers {
-    /// As long as nothing has come back.
+    /// As long as nothing has come back; of TCP, also once both sides have sent a FIN or one a RST.
     pub new: Duration,
     /// Once something has.
     pub established: Duration,
@@ -173,6 +179,16 @@ pub struct NatTimers {
 impl NatTimers {
     /// The default of RFC 4787 REQ-5c: 300 s.
     pub const RFC4787: Self = Self::same(Duration::from_secs(300));
+    /// The least that RFC 5382 REQ-5 allows for TCP: 4 min transitory, 2 h 4 min established.
+    pub const RFC5382: Self = Self {
+        new: Duration::from_secs(240),
+        established: Duration::from_secs(7_440),
+    };
+    /// Linux: `nf_conntrack_tcp_timeout_syn_sent` and `…_time_wait` 120 s, `…_established` five days.
+    pub const LINUX_TCP: Self = Self {
+        new: Duration::from_secs(120),
+        established: Duration::from_secs(432_000),
+    };
     /// Linux: `nf_conntrack_udp_timeout` 30 s, `nf_conntrack_udp_timeout_stream` 120 s.
     pub const LINUX: Self = Self {
         new: Duration::from_secs(30),
@@ -187,12 +203,17 @@ impl NatTimers {
         }
     }
 
-    pub(super) fn expiry(self, refreshed: Instant, replied: bool) -> Instant {
-        refreshed + if replied { self.established } else { self.new }
+    pub(super) fn expiry(self, refreshed: Instant, stage: Stage) -> Instant {
+        refreshed
+            + if stage.is_established() {
+                self.established
+            } else {
+                self.new
+            }
     }
 
-    pub(super) fn expired(self, now: Instant, refreshed: Instant, replied: bool) -> bool {
-        self.expiry(refreshed, replied) <= now
+    pub(super) fn expired(self, now: Instant, refreshed: Instant, stage: Stage) -> bool {
+        self.expiry(refreshed, stage) <= now
     }
 }
 

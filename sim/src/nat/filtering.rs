@@ -5,6 +5,7 @@ use core::net::SocketAddr;
 use floe_sansio::Instant;
 
 use super::NatTimers;
+use super::stage::{Side, Sign, Stage};
 use crate::DropCause;
 
 /// From whom a NAT accepts packets to an inside endpoint that has a mapping.
@@ -44,7 +45,7 @@ impl Filtering {
 struct Session {
     remote: SocketAddr,
     refreshed: Instant,
-    replied: bool,
+    stage: Stage,
 }
 
 /// The sessions of one inside endpoint, sorted by remote endpoint.
@@ -72,9 +73,9 @@ impl Sessions {
         if full(&self.sorted) && self.find(remote).is_err() && self.sweep <= now {
             let mut next = Instant::MAX;
             self.sorted.retain(|s| {
-                let lives = !timers.expired(now, s.refreshed, s.replied);
+                let lives = !timers.expired(now, s.refreshed, s.stage);
                 if lives {
-                    next = next.min(timers.expiry(s.refreshed, s.replied));
+                    next = next.min(timers.expiry(s.refreshed, s.stage));
                 }
                 lives
             });
@@ -87,6 +88,7 @@ impl Sessions {
     pub(super) fn sent(
         &mut self,
         now: Instant,
+        sign: Sign,
         remote: SocketAddr,
         timers: NatTimers,
         refresh: bool,
@@ -94,24 +96,30 @@ impl Sessions {
         let fresh = Session {
             remote,
             refreshed: now,
-            replied: false,
+            stage: Stage::New,
         };
         match self.find(remote) {
-            Ok(at) if timers.expired(now, self.sorted[at].refreshed, self.sorted[at].replied) => {
+            Ok(at) if timers.expired(now, self.sorted[at].refreshed, self.sorted[at].stage) => {
                 self.sorted[at] = fresh;
             }
-            Ok(at) if refresh => self.sorted[at].refreshed = now,
-            Ok(_) => {}
+            Ok(at) => {
+                let session = &mut self.sorted[at];
+                session.stage = session.stage.after(Side::Inside, sign);
+                if refresh {
+                    session.refreshed = now;
+                }
+            }
             Err(at) => self.sorted.insert(at, fresh),
         }
     }
 
     /// A packet from `remote` was accepted.
-    pub(super) fn received(&mut self, now: Instant, remote: SocketAddr, refresh: bool) {
+    pub(super) fn received(&mut self, now: Instant, sign: Sign, remote: SocketAddr, refresh: bool) {
         if let Ok(at) = self.find(remote) {
-            self.sorted[at].replied = true;
+            let session = &mut self.sorted[at];
+            session.stage = session.stage.after(Side::Outside, sign);
             if refresh {
-                self.sorted[at].refreshed = now;
+                session.refreshed = now;
             }
         }
     }
@@ -127,7 +135,7 @@ impl Sessions {
         if filtering == Filtering::EndpointIndependent {
             return Ok(());
         }
-        let lives = |s: &Session| !timers.expired(now, s.refreshed, s.replied);
+        let lives = |s: &Session| !timers.expired(now, s.refreshed, s.stage);
         let exact = self.find(remote).is_ok_and(|at| lives(&self.sorted[at]));
         if exact {
             return Ok(());

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use floe_sansio::Instant;
 
 use super::NatTimers;
+use super::stage::Stage;
 
 /// When a NAT uses the mapping that an inside endpoint already has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -83,8 +84,7 @@ pub(super) struct Key {
 pub(super) struct Entry {
     pub(super) port: u16,
     pub(super) refreshed: Instant,
-    /// Whether anything has come back.
-    pub(super) replied: bool,
+    pub(super) stage: Stage,
 }
 
 /// The mappings of one NAT, found from either side. Whoever finds an expired one takes it out.
@@ -118,7 +118,7 @@ impl Table {
         expired: &mut impl FnMut(Key),
     ) -> Option<&mut Entry> {
         let entry = self.by_inside.get(key)?;
-        if self.timers.expired(now, entry.refreshed, entry.replied) {
+        if self.timers.expired(now, entry.refreshed, entry.stage) {
             self.by_external
                 .remove(&(entry.port, self.mapping.scope(key.remote)));
             self.by_inside.remove(key);
@@ -186,10 +186,10 @@ impl Table {
         let mut next = Instant::MAX;
         let mut gone = Vec::new();
         for (key, entry) in self.by_inside.range(range) {
-            if self.timers.expired(now, entry.refreshed, entry.replied) {
+            if self.timers.expired(now, entry.refreshed, entry.stage) {
                 gone.push(*key);
             } else {
-                next = next.min(self.timers.expiry(entry.refreshed, entry.replied));
+                next = next.min(self.timers.expiry(entry.refreshed, entry.stage));
             }
         }
         for key in gone {

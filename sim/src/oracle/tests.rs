@@ -27,7 +27,7 @@ fn between(a: Preset, b: Preset) -> Expectation {
 /// - linux-masquerade: its flows keep the inside port, so it is port-restricted for a lone host;
 /// - double-nat: the carrier adds no dependence, the home filters by port: port-restricted;
 /// - symmetric-cgn: the carrier's mapping counts: symmetric;
-/// - udp-blocked: nothing, not even a relay, as long as relays are reached over UDP.
+/// - udp-blocked: a relay, which it reaches over TCP.
 #[test]
 fn the_table_of_all_kinds() {
     // d direct, r relayed, - none; rows and columns in the order of `Preset::ALL`.
@@ -49,16 +49,16 @@ fn the_table_of_all_kinds() {
     assert_eq!(
         table,
         [
-            "open                 ddddddddd-",
-            "full-cone            ddddddddd-",
-            "address-restricted   ddddddddd-",
-            "port-restricted      ddddrrddr-",
-            "symmetric            dddrrrrrr-",
-            "symmetric-sequential dddrrrrrr-",
-            "linux-masquerade     ddddrrddr-",
-            "double-nat           ddddrrddr-",
-            "symmetric-cgn        dddrrrrrr-",
-            "udp-blocked          ----------",
+            "open                 dddddddddr",
+            "full-cone            dddddddddr",
+            "address-restricted   dddddddddr",
+            "port-restricted      ddddrrddrr",
+            "symmetric            dddrrrrrrr",
+            "symmetric-sequential dddrrrrrrr",
+            "linux-masquerade     ddddrrddrr",
+            "double-nat           ddddrrddrr",
+            "symmetric-cgn        dddrrrrrrr",
+            "udp-blocked          rrrrrrrrrr",
         ]
     );
 }
@@ -118,6 +118,21 @@ fn a_host_further_out_is_reached_by_its_own_address_unless_the_inner_home_uses_i
     }
 }
 
+/// A relay behind a NAT is out of reach, whatever carries the packets.
+#[test]
+fn a_relay_has_to_be_reached_by_both() {
+    let mut world = Topology::new();
+    let blocked = world.preset("wifi", public(), Preset::UdpBlocked);
+    let home = world.preset("home", public(), Preset::FullCone);
+    let (a, b) = (world.host("a", blocked), world.host("b", home));
+    let hidden = world.host("hidden", home);
+    let between = |relay| Oracle::new(&world).expect(a, b, &[relay]).path;
+    assert_eq!(between(hidden), Path::None);
+    let open = world.host("open", public());
+    let between = |relay| Oracle::new(&world).expect(a, b, &[relay]).path;
+    assert_eq!(between(open), Path::Relayed);
+}
+
 #[test]
 fn a_second_interface_is_a_second_chance() {
     let mut world = Topology::new();
@@ -125,13 +140,15 @@ fn a_second_interface_is_a_second_chance() {
     let blocked = world.preset("wifi", public(), Preset::UdpBlocked);
     let home = world.preset("home", public(), Preset::PortRestricted);
     let (a, b) = (world.host("a", blocked), world.host("b", home));
-    assert_eq!(Oracle::new(&world).expect(a, b, &[relay]).path, Path::None);
-    let mobile = world.preset("mobile", public(), Preset::SymmetricCgn);
-    world.interface(a, mobile);
+    let without = Oracle::new(&world).expect(a, b, &[]);
+    assert_eq!(without.path, Path::None);
     assert_eq!(
         Oracle::new(&world).expect(a, b, &[relay]).path,
         Path::Relayed
     );
+    let mobile = world.preset("mobile", public(), Preset::SymmetricCgn);
+    world.interface(a, mobile);
+    assert_eq!(Oracle::new(&world).expect(a, b, &[]), without);
     let cable = world.preset("cable", public(), Preset::FullCone);
     world.interface(a, cable);
     assert_eq!(

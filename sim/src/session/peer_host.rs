@@ -4,13 +4,16 @@ use core::net::SocketAddr;
 use core::time::Duration;
 use std::collections::VecDeque;
 
-use floe_peer::{Config, Connection, DescriptionKind, Error, Event, FailureCause, SelectedPair};
-use floe_sansio::{Datagram, HEADROOM, Input, Instant, TAILROOM, Transmit};
+use floe_peer::{
+    Config, Connection, DescriptionKind, Error, Event, FailureCause, SelectedPair, StreamId,
+};
+use floe_sansio::{Datagram, FiveTuple, HEADROOM, Input, Instant, TAILROOM, Transmit, Transport};
 use floe_stun::{Class, MessageType, Method};
 
-use super::SideReport;
+use super::report::{ServerFailure, SideReport};
 use super::signal::Signal;
-use crate::{Endpoint, HostId, Message};
+use super::streams::Streams;
+use crate::{Endpoint, HostId, Message, StreamCommand, StreamEvent};
 
 /// What the application says over the selected pair.
 const HELLO: &[u8] = b"\xFFhello over the selected pair";
@@ -52,6 +55,10 @@ pub struct PeerHost {
     wanted: Option<DescriptionKind>,
     outbox: VecDeque<Message>,
     transmits: VecDeque<Transmit>,
+    /// The connections that it wanted, the how many-th under its number.
+    wanted_streams: Vec<(StreamId, Option<FiveTuple>)>,
+    streams: Streams,
+    commands: VecDeque<StreamCommand>,
     hello_at: Option<Instant>,
     hellos: u32,
     report: SideReport,
@@ -75,6 +82,9 @@ impl PeerHost {
             wanted: None,
             outbox: VecDeque::new(),
             transmits: VecDeque::new(),
+            wanted_streams: Vec::new(),
+            streams: Streams::default(),
+            commands: VecDeque::new(),
             hello_at: None,
             hellos: 0,
             report: SideReport::default(),
@@ -89,6 +99,14 @@ impl PeerHost {
     /// The connection, to look at.
     pub const fn connection(&self) -> &Connection {
         &self.connection
+    }
+
+    /// Lets the application say hello as if a pair had just been selected.
+    pub fn hail(&mut self, now: Instant) {
+        self.report.answered = false;
+        self.hellos = 0;
+        self.hello_at = Some(now);
+        self.say_hello(now);
     }
 
     /// Whether it has selected a pair or failed.
@@ -167,8 +185,77 @@ impl PeerHost {
                 }
                 Event::Selected(pair) => self.selected(now, pair),
                 Event::Failed(cause) => self.failed(now, cause),
+                Event::GatheringFailed {
+                    transport, cause, ..
+                } => self.report.server_failures.push(ServerFailure {
+                    at: now,
+                    transport,
+                    error: cause,
+                }),
+                Event::StreamWanted {
+                    id,
+                    transport: Transport::Tcp,
+                    local,
+                    remote,
+                } => {
+                    self.commands.push_back(StreamCommand::Connect {
+                        id: self.wanted_streams.len() as u64,
+                        local,
+                        remote,
+                    });
+                    self.wanted_streams.push((id, None));
+                }
+                // Nothing is encrypted here.
+                Event::StreamWanted { id, .. } => self.connection.stream_failed(now, id),
+                Event::StreamUnwanted(id) => self.unwanted(id),
                 _ => {}
             }
+        }
+    }
+
+    fn unwanted(&mut self, id: StreamId) {
+        let mut wanted = (0..).zip(&self.wanted_streams);
+        if let Some((number, &(_, path))) = wanted.find(|(_, (known, _))| *known == id) {
+            self.commands.push_back(match path {
+                Some(path) => StreamCommand::Close(path),
+                None => StreamCommand::Cancel(number),
+            });
+            if let Some(path) = path {
+                self.streams.close(path);
+            }
+        }
+    }
+
+    fn opened(&mut self, now: Instant, number: u64, path: FiveTuple) {
+        let Some((id, known)) = self.wanted_streams.get_mut(number as usize) else {
+            return;
+        };
+        *known = Some(path);
+        let taken = self.connection.stream_opened(now, *id, path.local);
+        if taken.is_ok() {
+            self.streams.open(path);
+        } else {
+            self.commands.push_back(StreamCommand::Close(path));
+        }
+    }
+
+    /// An open connection is gone.
+    fn lost(&mut self, now: Instant, path: FiveTuple) {
+        let mut wanted = self.wanted_streams.iter();
+        let id = wanted.find(|(_, known)| *known == Some(path));
+        if let Some(&(id, _)) = id.filter(|_| self.streams.close(path)) {
+            self.connection.stream_failed(now, id);
+        }
+    }
+
+    fn read(&mut self, now: Instant, path: FiveTuple, bytes: &mut [u8]) {
+        let (frames, end) = self.streams.read(path, bytes);
+        for mut frame in frames {
+            let _ = self.receive(now, frame.datagram());
+        }
+        if end.is_err() {
+            self.commands.push_back(StreamCommand::Reset(path));
+            self.lost(now, path);
         }
     }
 
@@ -302,5 +389,28 @@ impl Endpoint for PeerHost {
 
     fn poll_message(&mut self) -> Option<Message> {
         self.outbox.pop_front()
+    }
+
+    fn poll_stream(&mut self) -> Option<StreamCommand> {
+        self.commands.pop_front()
+    }
+
+    fn stream(&mut self, now: Instant, event: StreamEvent) {
+        match event {
+            StreamEvent::Opened { id, path } => self.opened(now, id, path),
+            StreamEvent::Failed { id, .. } => {
+                if let Some(&(id, _)) = self.wanted_streams.get(id as usize) {
+                    self.connection.stream_failed(now, id);
+                }
+            }
+            StreamEvent::Data { path, mut bytes } => self.read(now, path, &mut bytes),
+            StreamEvent::Ended(path) => {
+                self.commands.push_back(StreamCommand::Close(path));
+                self.lost(now, path);
+            }
+            StreamEvent::Lost { path, .. } => self.lost(now, path),
+            StreamEvent::Accepted(_) => {}
+        }
+        self.drain(now);
     }
 }

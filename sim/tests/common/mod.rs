@@ -47,6 +47,7 @@ pub(crate) fn public() -> Site {
 }
 
 /// A world with a recorder on each host.
+#[allow(dead_code)]
 pub(crate) fn start(world: &Topology, seed: u64) -> Simulation<Recorder> {
     let mut simulation = Simulation::new(world, seed).unwrap();
     for host in world.hosts() {

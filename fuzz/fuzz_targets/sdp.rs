@@ -1,4 +1,0 @@
-//! See `floe_fuzz::sdp`.
-#![no_main]
-
-libfuzzer_sys::fuzz_target!(|data: &[u8]| floe_fuzz::sdp::run(data));
