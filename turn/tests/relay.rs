@@ -518,6 +518,31 @@ fn a_budget_bounds_the_bytes_of_one_allocation() {
     );
 }
 
+/// By every way out and in: in an indication, in a channel, from a peer.
+/// req: TURN-5-22
+#[test]
+fn a_budget_bounds_bytes_by_every_way() {
+    let data = [7; 1000];
+    let ways: [fn(&mut Relay, &[u8]) -> bool; 3] = [
+        |t, data| t.out(&send_indication(peer(), data)).is_some(),
+        |t, data| t.out(&channel_data(0x4000, data)).is_some(),
+        |t, data| t.back(peer(), data).is_some(),
+    ];
+    for way in ways {
+        let mut config = server_config();
+        config.budget = Some(TrafficBudget::per_second(10_000, 1_000_000));
+        let mut t = Relay::with(config);
+        t.bind(0x4000, peer());
+        let start = t.now;
+        let passed = (0..10_000).filter(|&tick| {
+            t.now = start + millis(tick);
+            way(&mut t, &data)
+        });
+        let passed = passed.count();
+        assert!((110..=111).contains(&passed), "{passed}");
+    }
+}
+
 /// req: TURN-5-22
 #[test]
 fn a_budget_bounds_the_packets_of_one_allocation() {
