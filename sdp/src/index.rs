@@ -200,7 +200,7 @@ impl Reader {
         // a forbidden byte cuts it short is wrong because of that byte.
         let result = match entry.letter {
             0 => Ok(()),
-            _ => self.value(text, &mut entry, line),
+            _ => self.value(text, &mut entry, &line),
         };
         let trouble = split.trouble.map(|(kind, at)| Error {
             kind,
@@ -234,9 +234,12 @@ impl Reader {
         &mut self,
         text: &'a [u8],
         entry: &mut Entry,
-        line: Line<'a>,
+        line: &Line<'a>,
     ) -> Result<(), Error> {
         let letter = entry.letter;
+        if letter == b'a' && self.order.is_at_attributes() {
+            return self.attribute(text, entry, line);
+        }
         let mut order = self.order;
         order.accept(letter, |kind| self.report(line.error_at_letter(kind)))?;
         self.order = order;
@@ -249,7 +252,7 @@ impl Reader {
             _ if line.value().is_empty() && letter != b'm' => {}
             _ => self.field(text, entry, line)?,
         }
-        self.note(letter, &line)
+        self.note(letter, line)
     }
 
     /// Remembers a line that will be asked for.
@@ -296,7 +299,7 @@ impl Reader {
         &mut self,
         text: &'a [u8],
         entry: &mut Entry,
-        line: Line<'a>,
+        line: &Line<'a>,
     ) -> Result<(), Error> {
         let Err(error) = self.check(line) else {
             return Ok(());
@@ -304,7 +307,7 @@ impl Reader {
         if self.index.lenient {
             let trimmed = trimmed(text, *entry);
             let better = self.view(text, trimmed, entry.start as usize + line.raw().len());
-            if self.check(better).is_ok() {
+            if self.check(&better).is_ok() {
                 let before = trimmed.value > entry.value;
                 let at = if before { 0 } else { better.value().len() };
                 *entry = trimmed;
@@ -314,7 +317,7 @@ impl Reader {
         self.report(error)
     }
 
-    fn check(&self, line: Line<'_>) -> Result<(), Error> {
+    fn check(&self, line: &Line<'_>) -> Result<(), Error> {
         if line.letter() != b'm' {
             return line.check(self.sections == 0);
         }
@@ -329,7 +332,7 @@ impl Reader {
         &mut self,
         text: &'a [u8],
         entry: &mut Entry,
-        line: Line<'a>,
+        line: &Line<'a>,
     ) -> Result<(), Error> {
         self.level.attributes += 1;
         if self.level.attributes > self.limits.max_attributes {
@@ -338,20 +341,23 @@ impl Reader {
         if line.value().is_empty() {
             return Ok(());
         }
+        let better;
         let mut line = line;
-        match line.find_name() {
-            Ok(name_end) => entry.name_end = name_end,
-            Err(error) => {
-                let trimmed = trimmed(text, *entry);
-                let better = self.view(text, trimmed, entry.start as usize + line.raw().len());
-                let name_end = better.find_name().ok().filter(|_| self.index.lenient);
-                let Some(name_end) = name_end else {
-                    return self.report(error);
-                };
-                *entry = trimmed;
-                entry.name_end = name_end;
-                self.report(line.error(ErrorKind::StrayBlank, 0))?;
-                line = better;
+        if entry.name_end == NO_NAME {
+            match line.find_name() {
+                Ok(name_end) => entry.name_end = name_end,
+                Err(error) => {
+                    let trimmed = trimmed(text, *entry);
+                    better = self.view(text, trimmed, entry.start as usize + line.raw().len());
+                    let name_end = better.find_name().ok().filter(|_| self.index.lenient);
+                    let Some(name_end) = name_end else {
+                        return self.report(error);
+                    };
+                    *entry = trimmed;
+                    entry.name_end = name_end;
+                    self.report(line.error(ErrorKind::StrayBlank, 0))?;
+                    line = &better;
+                }
             }
         }
         match line.value().split_at_checked(entry.name_end as usize) {
