@@ -20,6 +20,8 @@ pub(crate) struct Index {
     pub(crate) name: u32,
     pub(crate) connection: u32,
     pub(crate) lenient: bool,
+    /// Those it was read within.
+    pub(crate) limits: Limits,
 }
 
 /// A media section.
@@ -106,7 +108,6 @@ struct Level {
 /// Takes one line after the other, and knows what is wrong with it.
 #[derive(Debug)]
 pub(crate) struct Reader {
-    limits: Limits,
     pub(crate) index: Index,
     /// Whether the index gets the lines, or whoever asks only wants to know whether they are good.
     keep: bool,
@@ -130,7 +131,6 @@ pub(crate) struct State {
 impl Reader {
     pub(crate) fn new(limits: Limits, lenient: bool, keep: bool) -> Self {
         Self {
-            limits,
             index: Index {
                 entries: Vec::new(),
                 sections: Vec::new(),
@@ -139,6 +139,7 @@ impl Reader {
                 name: NONE,
                 connection: NONE,
                 lenient,
+                limits,
             },
             keep,
             lines: 0,
@@ -190,10 +191,10 @@ impl Reader {
     pub(crate) fn line(&mut self, text: &[u8], split: &Split) -> Result<(), Error> {
         let mut entry = split.entry;
         let line = self.view(text, entry, split.next);
-        if self.lines >= self.limits.max_lines {
+        if self.lines >= self.index.limits.max_lines {
             return Err(line.error_at_letter(ErrorKind::TooManyLines));
         }
-        if (entry.end - entry.start) as usize > self.limits.max_line_bytes {
+        if (entry.end - entry.start) as usize > self.index.limits.max_line_bytes {
             return Err(line.error_at_letter(ErrorKind::LineTooLong));
         }
         // Of two errors in a line, that which stands first counts. What is wrong with the value where
@@ -259,7 +260,7 @@ impl Reader {
     fn note(&mut self, letter: u8, line: &Line<'_>) -> Result<(), Error> {
         let number = self.lines as u32;
         if letter == b'm' {
-            if self.sections >= self.limits.max_media {
+            if self.sections >= self.index.limits.max_media {
                 return Err(line.error_at_letter(ErrorKind::TooManyMedia));
             }
             self.sections += 1;
@@ -322,7 +323,7 @@ impl Reader {
             return line.check(self.sections == 0);
         }
         let media = line.media_line()?;
-        if media.format_count() > self.limits.max_formats {
+        if media.format_count() > self.index.limits.max_formats {
             return Err(line.error_at_letter(ErrorKind::TooManyFormats));
         }
         Ok(())
@@ -335,7 +336,7 @@ impl Reader {
         line: &Line<'a>,
     ) -> Result<(), Error> {
         self.level.attributes += 1;
-        if self.level.attributes > self.limits.max_attributes {
+        if self.level.attributes > self.index.limits.max_attributes {
             return Err(line.error_at_letter(ErrorKind::TooManyAttributes));
         }
         if line.value().is_empty() {
@@ -363,7 +364,7 @@ impl Reader {
         match line.value().split_at_checked(entry.name_end as usize) {
             Some((b"candidate", _)) => {
                 self.level.candidates += 1;
-                if self.level.candidates > self.limits.max_candidates {
+                if self.level.candidates > self.index.limits.max_candidates {
                     return Err(line.error_at_letter(ErrorKind::TooManyCandidates));
                 }
             }
