@@ -76,5 +76,21 @@ fn scaling(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, description, scaling);
+/// A megabyte, without limits and within them.
+fn hostile(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("sdp/hostile");
+    group.sample_size(10);
+    for (kind, text) in scale::hostile() {
+        group.throughput(Throughput::Bytes(text.len() as u64));
+        group.bench_function(format!("{kind}/read"), |bencher| {
+            bencher.iter(|| Floe::parse(black_box(&text)));
+        });
+        group.bench_function(format!("{kind}/refused"), |bencher| {
+            bencher.iter(|| scale::refuse(black_box(&text)));
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, description, scaling, hostile);
 criterion_main!(benches);

@@ -141,6 +141,15 @@ impl<R: Repeat> Sdp<'_, R> {
             let fields = sdp::fields(&document);
             self.repeat.repeat(|| sdp::built(&fields, offer.len()));
         }
+        for (kind, text) in scale::hostile() {
+            if self.name == format!("sdp/{kind}/floe") {
+                self.repeat.repeat(|| {
+                    black_box(Floe::parse(&text));
+                });
+            } else if self.name == format!("sdp/{kind}/floe, refused") {
+                self.repeat.repeat(|| scale::refuse(&text));
+            }
+        }
     }
 }
 
@@ -192,6 +201,10 @@ fn sdp_names() -> Vec<String> {
     let mut names = Names(Vec::new());
     sdp::for_each(&mut names);
     names.0.push("sdp/build/floe".into());
+    for (kind, _) in scale::hostile() {
+        names.0.push(format!("sdp/{kind}/floe"));
+        names.0.push(format!("sdp/{kind}/floe, refused"));
+    }
     names.0
 }
 

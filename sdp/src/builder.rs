@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use crate::attribute::AttributeValue;
 use crate::index::Reader;
-use crate::line::split;
+use crate::line::{NO_NAME, whole_line};
 use crate::{
     Bandwidth, Connection, Error, ErrorKind, Field, Limits, MediaLine, Origin, Repeat, Time, Zone,
 };
@@ -90,17 +90,25 @@ impl Builder {
     }
 
     fn check(&mut self, start: usize, field: &Field<'_>) -> Result<(), Error> {
-        let line = split(&self.text, start, false);
-        // A line end inside of the value: the line is shorter than what was written.
-        let inside = (line.next < self.text.len()).then_some(line.entry.end as usize);
-        let kind = ErrorKind::ForbiddenByte;
-        if let Some(at) = inside {
-            return Err(self.reader.error(kind, start, at));
-        }
         if matches!(field, Field::Key) {
             return Err(self.reader.error(ErrorKind::Key, start, start));
         }
-        self.reader.line(&self.text, &line)
+        // The name of a typed attribute is a good one; with a colon and nothing behind it, it is not.
+        let name_end = match field {
+            Field::Attribute(AttributeValue::Other) => NO_NAME,
+            Field::Attribute(value) => match value.name().len() {
+                len if start + 2 + len + 1 == self.text.len() - 2 => NO_NAME,
+                len => len as u32,
+            },
+            _ => NO_NAME,
+        };
+        let line = whole_line(&self.text, start, field.letter(), name_end);
+        match line.trouble {
+            Some((ErrorKind::ForbiddenByte, at)) => {
+                Err(self.reader.error(ErrorKind::ForbiddenByte, start, at))
+            }
+            _ => self.reader.line(&self.text, &line),
+        }
     }
 
     /// The description, if nothing is missing.

@@ -12,7 +12,7 @@ use crate::{Error, ErrorKind, Field, Limits, Line, Session};
 /// A description that owns its text, and can be edited.
 ///
 /// Every edit puts a new text together and reads it: what would not be read is refused, and the
-/// document is then what it was. Lines that an edit is not about stay byte for byte what they are; a new
+/// document is then what it was. The limits it was read within hold on. Lines that an edit is not about stay byte for byte what they are; a new
 /// line takes the line end of the one before it. Line numbers count from 1, as in errors.
 ///
 /// ```
@@ -33,7 +33,6 @@ use crate::{Error, ErrorKind, Field, Limits, Line, Session};
 pub struct SessionBuf {
     text: Vec<u8>,
     index: Index,
-    limits: Limits,
 }
 
 /// The session level, or a media section.
@@ -69,20 +68,11 @@ impl SessionBuf {
 
     fn read(text: Vec<u8>, limits: Limits, lenient: bool) -> Result<Self, Error> {
         let index = Index::read(&text, &limits, lenient)?;
-        Ok(Self {
-            text,
-            index,
-            limits,
-        })
+        Ok(Self { text, index })
     }
 
-    /// What has been read within some limits is kept; edits keep within the usual ones, or what it has.
     pub(crate) fn of(text: Vec<u8>, index: Index) -> Self {
-        Self {
-            text,
-            index,
-            limits: Limits::DEFAULT,
-        }
+        Self { text, index }
     }
 
     /// The document.
@@ -336,7 +326,7 @@ impl SessionBuf {
     }
 
     fn replace(&mut self, text: Vec<u8>) -> Result<(), Error> {
-        *self = Self::read(text, self.limits, self.index.lenient)?;
+        *self = Self::read(text, self.index.limits, self.index.lenient)?;
         Ok(())
     }
 }

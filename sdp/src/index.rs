@@ -20,6 +20,8 @@ pub(crate) struct Index {
     pub(crate) name: u32,
     pub(crate) connection: u32,
     pub(crate) lenient: bool,
+    /// Those it was read within.
+    pub(crate) limits: Limits,
 }
 
 /// A media section.
@@ -106,7 +108,6 @@ struct Level {
 /// Takes one line after the other, and knows what is wrong with it.
 #[derive(Debug)]
 pub(crate) struct Reader {
-    limits: Limits,
     pub(crate) index: Index,
     /// Whether the index gets the lines, or whoever asks only wants to know whether they are good.
     keep: bool,
@@ -130,7 +131,6 @@ pub(crate) struct State {
 impl Reader {
     pub(crate) fn new(limits: Limits, lenient: bool, keep: bool) -> Self {
         Self {
-            limits,
             index: Index {
                 entries: Vec::new(),
                 sections: Vec::new(),
@@ -139,6 +139,7 @@ impl Reader {
                 name: NONE,
                 connection: NONE,
                 lenient,
+                limits,
             },
             keep,
             lines: 0,
@@ -190,17 +191,17 @@ impl Reader {
     pub(crate) fn line(&mut self, text: &[u8], split: &Split) -> Result<(), Error> {
         let mut entry = split.entry;
         let line = self.view(text, entry, split.next);
-        if self.lines >= self.limits.max_lines {
+        if self.lines >= self.index.limits.max_lines {
             return Err(line.error_at_letter(ErrorKind::TooManyLines));
         }
-        if (entry.end - entry.start) as usize > self.limits.max_line_bytes {
+        if (entry.end - entry.start) as usize > self.index.limits.max_line_bytes {
             return Err(line.error_at_letter(ErrorKind::LineTooLong));
         }
         // Of two errors in a line, that which stands first counts. What is wrong with the value where
         // a forbidden byte cuts it short is wrong because of that byte.
         let result = match entry.letter {
             0 => Ok(()),
-            _ => self.value(text, &mut entry, line),
+            _ => self.value(text, &mut entry, &line),
         };
         let trouble = split.trouble.map(|(kind, at)| Error {
             kind,
@@ -234,9 +235,12 @@ impl Reader {
         &mut self,
         text: &'a [u8],
         entry: &mut Entry,
-        line: Line<'a>,
+        line: &Line<'a>,
     ) -> Result<(), Error> {
         let letter = entry.letter;
+        if letter == b'a' && self.order.is_at_attributes() {
+            return self.attribute(text, entry, line);
+        }
         let mut order = self.order;
         order.accept(letter, |kind| self.report(line.error_at_letter(kind)))?;
         self.order = order;
@@ -249,14 +253,14 @@ impl Reader {
             _ if line.value().is_empty() && letter != b'm' => {}
             _ => self.field(text, entry, line)?,
         }
-        self.note(letter, &line)
+        self.note(letter, line)
     }
 
     /// Remembers a line that will be asked for.
     fn note(&mut self, letter: u8, line: &Line<'_>) -> Result<(), Error> {
         let number = self.lines as u32;
         if letter == b'm' {
-            if self.sections >= self.limits.max_media {
+            if self.sections >= self.index.limits.max_media {
                 return Err(line.error_at_letter(ErrorKind::TooManyMedia));
             }
             self.sections += 1;
@@ -296,7 +300,7 @@ impl Reader {
         &mut self,
         text: &'a [u8],
         entry: &mut Entry,
-        line: Line<'a>,
+        line: &Line<'a>,
     ) -> Result<(), Error> {
         let Err(error) = self.check(line) else {
             return Ok(());
@@ -304,7 +308,7 @@ impl Reader {
         if self.index.lenient {
             let trimmed = trimmed(text, *entry);
             let better = self.view(text, trimmed, entry.start as usize + line.raw().len());
-            if self.check(better).is_ok() {
+            if self.check(&better).is_ok() {
                 let before = trimmed.value > entry.value;
                 let at = if before { 0 } else { better.value().len() };
                 *entry = trimmed;
@@ -314,12 +318,12 @@ impl Reader {
         self.report(error)
     }
 
-    fn check(&self, line: Line<'_>) -> Result<(), Error> {
+    fn check(&self, line: &Line<'_>) -> Result<(), Error> {
         if line.letter() != b'm' {
             return line.check(self.sections == 0);
         }
         let media = line.media_line()?;
-        if media.format_count() > self.limits.max_formats {
+        if media.format_count() > self.index.limits.max_formats {
             return Err(line.error_at_letter(ErrorKind::TooManyFormats));
         }
         Ok(())
@@ -329,35 +333,38 @@ impl Reader {
         &mut self,
         text: &'a [u8],
         entry: &mut Entry,
-        line: Line<'a>,
+        line: &Line<'a>,
     ) -> Result<(), Error> {
         self.level.attributes += 1;
-        if self.level.attributes > self.limits.max_attributes {
+        if self.level.attributes > self.index.limits.max_attributes {
             return Err(line.error_at_letter(ErrorKind::TooManyAttributes));
         }
         if line.value().is_empty() {
             return Ok(());
         }
+        let better;
         let mut line = line;
-        match line.find_name() {
-            Ok(name_end) => entry.name_end = name_end,
-            Err(error) => {
-                let trimmed = trimmed(text, *entry);
-                let better = self.view(text, trimmed, entry.start as usize + line.raw().len());
-                let name_end = better.find_name().ok().filter(|_| self.index.lenient);
-                let Some(name_end) = name_end else {
-                    return self.report(error);
-                };
-                *entry = trimmed;
-                entry.name_end = name_end;
-                self.report(line.error(ErrorKind::StrayBlank, 0))?;
-                line = better;
+        if entry.name_end == NO_NAME {
+            match line.find_name() {
+                Ok(name_end) => entry.name_end = name_end,
+                Err(error) => {
+                    let trimmed = trimmed(text, *entry);
+                    better = self.view(text, trimmed, entry.start as usize + line.raw().len());
+                    let name_end = better.find_name().ok().filter(|_| self.index.lenient);
+                    let Some(name_end) = name_end else {
+                        return self.report(error);
+                    };
+                    *entry = trimmed;
+                    entry.name_end = name_end;
+                    self.report(line.error(ErrorKind::StrayBlank, 0))?;
+                    line = &better;
+                }
             }
         }
         match line.value().split_at_checked(entry.name_end as usize) {
             Some((b"candidate", _)) => {
                 self.level.candidates += 1;
-                if self.level.candidates > self.limits.max_candidates {
+                if self.level.candidates > self.index.limits.max_candidates {
                     return Err(line.error_at_letter(ErrorKind::TooManyCandidates));
                 }
             }

@@ -223,6 +223,27 @@ pub(crate) fn split(text: &[u8], start: usize, lenient: bool) -> Split {
     }
 }
 
+/// What was just written, from `start` to the end of `text`, as one line that ends with CRLF.
+pub(crate) fn whole_line(text: &[u8], start: usize, letter: u8, name_end: u32) -> Split {
+    let (value, end) = (start + 2, text.len() - 2);
+    let forbidden = memchr3(b'\n', b'\r', 0, text.get(value..end).unwrap_or_default());
+    let trouble = match forbidden {
+        Some(at) => Some((ErrorKind::ForbiddenByte, value + at)),
+        None => (value == end).then_some((ErrorKind::EmptyValue, value)),
+    };
+    Split {
+        entry: Entry {
+            start: start as u32,
+            value: value as u32,
+            end: end as u32,
+            name_end,
+            letter,
+        },
+        next: text.len(),
+        trouble,
+    }
+}
+
 /// A letter and `=` with blanks around them: the letter, and where the value begins.
 fn loose(body: &[u8]) -> Option<(u8, usize)> {
     let skip = |from: usize| {

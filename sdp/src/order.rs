@@ -78,6 +78,11 @@ impl Order {
         }
     }
 
+    /// Whether the last line was an attribute: then another one is always in order.
+    pub(crate) fn is_at_attributes(self) -> bool {
+        self.last == b'a'
+    }
+
     /// Whether there has been no line.
     pub(crate) fn is_untouched(self) -> bool {
         self.last == 0

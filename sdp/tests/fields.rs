@@ -168,6 +168,9 @@ fn a_builder_refuses_what_would_be_malformed_and_goes_on() {
     sdp.push(Time::PERMANENT).unwrap();
     let name = Field::Generic("not a token", None);
     assert_eq!(sdp.push(name).unwrap_err().kind, ErrorKind::Attribute);
+    let empty = sdp.push(AttributeValue::Mid("")).unwrap_err();
+    assert_eq!((empty.kind, empty.column), (ErrorKind::Attribute, 6));
+    sdp.push(AttributeValue::IceLite).unwrap();
     sdp.push(MediaLine::new("audio", 9, "RTP/AVP", "0"))
         .unwrap();
     let error = sdp.push(AttributeValue::Mid("0")).unwrap_err();

@@ -23,8 +23,8 @@ pub fn large_offer() -> String {
     for line in OFFER.split_inclusive('\n') {
         offer.push_str(line);
         if let Some(rest) = line.strip_prefix("a=candidate:") {
-            for copy in 1..4 {
-                offer.push_str(&format!("a=candidate:{copy}{rest}"));
+            for copy in ["1", "2", "3"] {
+                offer.extend(["a=candidate:", copy, rest]);
             }
         }
     }

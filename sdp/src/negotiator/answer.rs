@@ -6,8 +6,8 @@ use alloc::vec::Vec;
 
 use crate::negotiator::config::{Profile, Rtp};
 use crate::negotiator::description::{DATA_CHANNEL, Description, Section};
+use crate::negotiator::exchange::{Exchange, Pending, Slot};
 use crate::negotiator::local::Locals;
-use crate::negotiator::machine::{Exchange, Pending, Slot};
 use crate::negotiator::rtp::{
     HeaderExtension, Stream, common_codecs, common_extensions, simulcast_streams,
 };

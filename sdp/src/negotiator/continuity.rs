@@ -3,7 +3,7 @@
 use crate::negotiator::check::{check_change, follows};
 use crate::negotiator::description::Description;
 use crate::negotiator::error::{Place, violation};
-use crate::negotiator::machine::Exchange;
+use crate::negotiator::exchange::Exchange;
 use crate::negotiator::transport::{Change, RemoteTransport};
 use crate::negotiator::{
     DescriptionKind, Misuse, NegotiationError, Negotiator, SignalingState, Violation,

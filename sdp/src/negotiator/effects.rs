@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use crate::Direction;
 use crate::ice::IceCredentials;
-use crate::negotiator::machine::Exchange;
+use crate::negotiator::exchange::Exchange;
 use crate::negotiator::transport::{Transport, TransportId};
 use crate::negotiator::{Negotiated, Negotiator};
 

@@ -1,221 +1,21 @@
-//! The signalling state machine (RFC 9429 §3.2) and the checks at its doors.
+//! The negotiator's calls: what may be said when, and the checks at its doors (RFC 9429 §3.2).
 
-use alloc::collections::BTreeSet;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::negotiator::check::fits_offer;
+use crate::negotiator::check::{continues, fits_offer};
 use crate::negotiator::config::{Glare, Profile};
 use crate::negotiator::description::{Description, Section};
-use crate::negotiator::error::violation;
+use crate::negotiator::exchange::{Exchange, Pending, Slot};
+use crate::negotiator::state::Side;
 use crate::negotiator::transport::TransportId;
 use crate::negotiator::{
-    Effects, LocalTransports, Misuse, NegotiationError, NegotiatorConfig, RemoteDescription,
-    RemoteSection, SectionConfig, Violation,
+    DescriptionKind, Effects, LocalTransports, Misuse, NegotiationError, NegotiatorConfig,
+    RemoteDescription, RemoteSection, SectionConfig, SignalingState,
 };
-use crate::{Direction, DtlsRole, Limits, Setup};
-
-/// Where an exchange of offer and answer stands (RFC 9429 §3.2).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum SignalingState {
-    /// No exchange is under way.
-    #[default]
-    Stable,
-    /// An own offer waits for its answer.
-    HaveLocalOffer,
-    /// An offer of the other side waits for the own answer.
-    HaveRemoteOffer,
-    /// It was answered provisionally.
-    HaveLocalPranswer,
-    /// The own offer was answered provisionally.
-    HaveRemotePranswer,
-    /// Nothing is possible any more.
-    Closed,
-}
-
-impl fmt::Display for SignalingState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Stable => "stable",
-            Self::HaveLocalOffer => "have-local-offer",
-            Self::HaveRemoteOffer => "have-remote-offer",
-            Self::HaveLocalPranswer => "have-local-pranswer",
-            Self::HaveRemotePranswer => "have-remote-pranswer",
-            Self::Closed => "closed",
-        })
-    }
-}
-
-/// What a description is. Rollback is a call of its own: [`Negotiator::rollback`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DescriptionKind {
-    /// Opens an exchange.
-    Offer,
-    /// Answers it for now.
-    Pranswer,
-    /// Answers it and ends the exchange.
-    Answer,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Side {
-    Local,
-    Remote,
-}
-
-impl SignalingState {
-    /// The state after a description is set; `None` if it may not be set now.
-    fn after(self, side: Side, kind: DescriptionKind) -> Option<Self> {
-        use DescriptionKind::{Answer, Offer, Pranswer};
-        use SignalingState as State;
-        Some(match (self, side, kind) {
-            (State::Stable | State::HaveLocalOffer, Side::Local, Offer) => State::HaveLocalOffer,
-            (State::Stable | State::HaveRemoteOffer, Side::Remote, Offer) => State::HaveRemoteOffer,
-            (State::HaveLocalOffer | State::HaveRemotePranswer, Side::Remote, Answer)
-            | (State::HaveRemoteOffer | State::HaveLocalPranswer, Side::Local, Answer) => {
-                State::Stable
-            }
-            (State::HaveLocalOffer | State::HaveRemotePranswer, Side::Remote, Pranswer) => {
-                State::HaveRemotePranswer
-            }
-            (State::HaveRemoteOffer | State::HaveLocalPranswer, Side::Local, Pranswer) => {
-                State::HaveLocalPranswer
-            }
-            _ => return None,
-        })
-    }
-}
-
-/// Whose section stands behind an `m=` line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Slot {
-    /// One of the owner's, by index.
-    Own(usize),
-    /// The other side's, accepted by an entry of [`NegotiatorConfig::accept`].
-    Accept(usize),
-    /// Nobody's: refused.
-    None,
-}
-
-/// A finished exchange.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Exchange {
-    pub(crate) local: Arc<Description>,
-    pub(crate) remote: Arc<Description>,
-    pub(crate) local_offered: bool,
-    pub(crate) slots: Vec<Slot>,
-    /// The transport of each section; `None` if it is refused.
-    pub(crate) ids: Vec<Option<TransportId>>,
-    /// All of them.
-    pub(crate) in_use: BTreeSet<TransportId>,
-    /// The owner's sections that were refused or stopped at some time: they are not offered again.
-    pub(crate) retired: Vec<usize>,
-}
-
-impl Exchange {
-    pub(crate) fn answer(&self) -> &Description {
-        self.side(!self.local_offered)
-    }
-
-    pub(crate) fn offer(&self) -> &Description {
-        self.side(self.local_offered)
-    }
-
-    pub(crate) fn side(&self, local: bool) -> &Description {
-        if local { &self.local } else { &self.remote }
-    }
-
-    pub(crate) fn is_live(&self, index: usize) -> bool {
-        self.ids.get(index).is_some_and(Option::is_some)
-    }
-
-    /// The local role: the answer decides (RFC 8842 §5).
-    pub(crate) fn dtls_role(&self, id: TransportId) -> Option<DtlsRole> {
-        let setup = self.answer().transport(id)?.dtls.as_ref()?.setup;
-        match (setup, self.local_offered) {
-            (Setup::Active, false) | (Setup::Passive, true) => Some(DtlsRole::Client),
-            (Setup::Active, true) | (Setup::Passive, false) => Some(DtlsRole::Server),
-            _ => None,
-        }
-    }
-}
-
-/// An exchange that is under way.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Pending {
-    pub(crate) offer: Arc<Description>,
-    /// The provisional answer.
-    pub(crate) answer: Option<Arc<Description>>,
-    pub(crate) local_offered: bool,
-    pub(crate) slots: Vec<Slot>,
-    /// The transports, each in the place of the section that speaks for it in the offer.
-    pub(crate) ids: Vec<Option<TransportId>>,
-    /// Numbers of transports that are used, counted from 0.
-    pub(crate) used: u32,
-}
-
-impl Pending {
-    /// What this side, or the other, has said in it.
-    pub(crate) fn side(&self, local: bool) -> Option<&Description> {
-        if local == self.local_offered {
-            Some(&self.offer)
-        } else {
-            self.answer.as_deref()
-        }
-    }
-
-    /// The transport that the section `tag` of the answer speaks for: its own, else that of its
-    /// group in the offer if it is in a group still.
-    fn id_at(&self, answer: &Description, tag: usize) -> Option<TransportId> {
-        let at = |index: usize| self.ids.get(index).copied().flatten();
-        let of_group = || {
-            answer.sections.get(tag)?.group?;
-            at(self.offer.sections.get(tag)?.tag?)
-        };
-        at(tag).or_else(of_group)
-    }
-
-    /// For every section of an answer the transport that it speaks for. Each speaks for one that
-    /// was offered, and no two for the same.
-    fn answered(&self, answer: &Description) -> Result<Vec<Option<TransportId>>, NegotiationError> {
-        let mut known = BTreeSet::new();
-        let mut ids = Vec::with_capacity(answer.sections.len());
-        for (index, section) in answer.sections.iter().enumerate() {
-            let mut id = None;
-            if section.tag == Some(index) {
-                id = self.id_at(answer, index);
-                if !id.is_some_and(|id| known.insert(id)) {
-                    return Err(violation(Violation::NotOffered, section.place));
-                }
-            }
-            ids.push(id);
-        }
-        Ok(ids)
-    }
-
-    /// What it comes to with this answer.
-    pub(super) fn finished(&self, answer: Arc<Description>) -> Exchange {
-        let id = |section: &Section| section.tag.and_then(|tag| self.id_at(&answer, tag));
-        let ids: Vec<Option<TransportId>> = answer.sections.iter().map(id).collect();
-        let in_use = ids.iter().flatten().copied().collect();
-        let (local, remote) = if self.local_offered {
-            (self.offer.clone(), answer)
-        } else {
-            (answer, self.offer.clone())
-        };
-        Exchange {
-            local,
-            remote,
-            local_offered: self.local_offered,
-            slots: self.slots.clone(),
-            ids,
-            in_use,
-            retired: Vec::new(),
-        }
-    }
-}
+use crate::{Direction, Limits};
 
 /// What `create_offer` or `create_answer` made last.
 #[derive(Clone, PartialEq, Eq)]
@@ -444,7 +244,7 @@ impl Negotiator {
         };
         let mut used = self.used;
         let mut ids = alloc::vec![None; sections];
-        let continued = crate::negotiator::check::continues(transports, before);
+        let continued = continues(transports, before);
         for (members, id) in transports.iter().zip(continued) {
             let id = id.unwrap_or_else(|| {
                 used += 1;

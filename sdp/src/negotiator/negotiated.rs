@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::negotiator::description::{Description, Section};
-use crate::negotiator::machine::Exchange;
+use crate::negotiator::exchange::Exchange;
 use crate::negotiator::rtp::{HeaderExtension, Stream, simulcast_streams};
 use crate::negotiator::transport::TransportId;
 use crate::negotiator::{MediaKind, Negotiator};

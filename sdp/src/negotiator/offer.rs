@@ -6,8 +6,8 @@ use alloc::vec::Vec;
 
 use crate::negotiator::config::{BundlePolicy, Profile, Rtp};
 use crate::negotiator::description::{DATA_CHANNEL, Section, by_speaker};
+use crate::negotiator::exchange::{Exchange, Slot};
 use crate::negotiator::local::Locals;
-use crate::negotiator::machine::{Exchange, Slot};
 use crate::negotiator::rtp::{HeaderExtension, MAX_EXTENSION, MID_EXTENSION};
 use crate::negotiator::transport::TransportId;
 use crate::negotiator::write::{Destination, RtpLines, Writer};
