@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::io::{self, Write};
+use std::path::Path;
 
 use floe_sdp::Session;
 
@@ -106,4 +107,11 @@ pub(super) fn show(
         writeln!(out, "{line}")?;
     }
     Ok(())
+}
+
+/// A description that cannot be read: why, on standard error.
+pub(super) fn refuse(file: &Path, text: &[u8], error: &floe_sdp::Error) -> Result<Verdict, Error> {
+    let mut err = anstream::AutoStream::auto(io::stderr().lock());
+    show(&input::name(file), text, error, Level::Error, &mut err)?;
+    Ok(Verdict::Failed)
 }

@@ -9,7 +9,7 @@ use floe_sdp::ice::CandidateAddress;
 use floe_sdp::{Address, Connection, Direction, Field, Line, Media, Session};
 
 use super::args::ExplainArgs;
-use super::check::{Level, show};
+use super::check::refuse;
 use super::input;
 use crate::error::Error;
 use crate::run::Verdict;
@@ -22,17 +22,7 @@ pub(super) fn run(args: &ExplainArgs, out: &mut impl Write) -> Result<Verdict, E
             explain(&session, out)?;
             Ok(Verdict::Passed)
         }
-        Err(error) => {
-            let mut err = anstream::AutoStream::auto(io::stderr().lock());
-            show(
-                &input::name(&args.file),
-                &text,
-                &error,
-                Level::Error,
-                &mut err,
-            )?;
-            Ok(Verdict::Failed)
-        }
+        Err(error) => refuse(&args.file, &text, &error),
     }
 }
 

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use floe_sdp::Session;
 
 use super::args::PrintArgs;
-use super::check::{Level, show};
+use super::check::refuse;
 use super::input;
 use crate::error::Error;
 use crate::run::Verdict;
@@ -28,16 +28,6 @@ pub(super) fn run(args: &PrintArgs, out: &mut impl Write) -> Result<Verdict, Err
             raw.flush()?;
             Ok(Verdict::Passed)
         }
-        Err(error) => {
-            let mut err = anstream::AutoStream::auto(io::stderr().lock());
-            show(
-                &input::name(&args.file),
-                &text,
-                &error,
-                Level::Error,
-                &mut err,
-            )?;
-            Ok(Verdict::Failed)
-        }
+        Err(error) => refuse(&args.file, &text, &error),
     }
 }
