@@ -33,7 +33,8 @@ impl fmt::Display for SignalingState {
     }
 }
 
-/// What a description is. Rollback is a call of its own: [`Negotiator::rollback`].
+/// What a description is. Rollback is a call of its own:
+/// [`Negotiator::rollback`](crate::Negotiator::rollback).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DescriptionKind {
     /// Opens an exchange.
