@@ -131,7 +131,7 @@ fn later_answers_keep_the_section_that_speaks_and_the_port_of_rtcp() {
     assert_eq!(rule(bob.take(Offer, &offer)), Violation::MissingRtcpMux);
 }
 
-/// req: JSEP-4.1.9-1, JSEP-5.3.1-1, OA-5-3, OA-8-1
+/// req: JSEP-4.1.9-1, JSEP-5.3.1-1, OA-5-3, OA-8-1, SDP-5.2-3
 #[test]
 fn answers_need_an_offer_and_offers_come_at_any_time() {
     let (mut alice, mut bob) = pair();
@@ -400,4 +400,58 @@ fn an_empty_group_is_answered_with_an_empty_group() {
     let answer = bob.answer();
     assert!(head(&answer).contains(&"a=group:BUNDLE"));
     assert!(section(&answer, 0)[0].starts_with("m=application 9 "));
+}
+
+/// req: SDP-8.2.3-1
+#[test]
+fn formats_of_rtp_are_payload_types_and_each_has_a_map() {
+    for text in texts() {
+        for index in [0, 1] {
+            let section = section(&text, index);
+            let formats: Vec<&str> = section[0].split(' ').skip(3).collect();
+            assert!(section[0].contains("/RTP/") && !formats.is_empty());
+            for format in formats {
+                assert!(
+                    format.parse::<u8>().is_ok_and(|number| number < 128),
+                    "{format}"
+                );
+                let map = format!("a=rtpmap:{format} ");
+                assert!(section.iter().any(|line| line.starts_with(&map)), "{map}");
+            }
+        }
+    }
+}
+
+/// Without an operating system and without unsafe code there is nothing to start a program with.
+/// req: SDP-7-2
+#[test]
+fn reading_can_start_nothing() {
+    let root = include_str!("../src/lib.rs");
+    let attributes: Vec<&str> = root
+        .lines()
+        .filter(|line| line.starts_with("#!["))
+        .collect();
+    assert!(attributes.contains(&"#![no_std]") && attributes.contains(&"#![forbid(unsafe_code)]"));
+    let root = root.replace("#[cfg(test)]\nextern crate std", "");
+    assert!(!root.contains("extern crate std"), "only under test");
+}
+
+/// req: OA-8.3.1-2
+#[test]
+fn where_only_the_address_changes_the_rest_is_as_it_was() {
+    let (mut alice, mut bob) = pair();
+    exchange(&mut alice, &mut bob);
+    let (before, _) = exchange(&mut alice, &mut bob);
+    let host = "candidate:1 1 udp 2130706431 192.0.2.7 6000 typ host";
+    alice.candidates = vec![host.parse().unwrap()];
+    let after = alice.offer();
+    let changed = |line: &&str| !after.lines().any(|other| other == *line);
+    let gone: Vec<&str> = before.lines().filter(changed).collect();
+    assert!(!gone.is_empty());
+    for line in gone {
+        let is_of_addresses = ["o=", "m=", "c=", "a=candidate"]
+            .iter()
+            .any(|kind| line.starts_with(kind));
+        assert!(is_of_addresses, "{line}");
+    }
 }

@@ -14,7 +14,7 @@ fn by_first_byte(first: u8) -> Protocol {
     }
 }
 
-/// req: DEMUX-7983-7-1, DEMUX-7983-7-2
+/// req: DEMUX-7983-7-1, DEMUX-7983-7-2, BUNDLE-8.1-1
 #[test]
 fn without_quic_the_first_byte_tells_the_protocol_and_what_is_left_is_unknown() {
     for first in 0..=255 {
