@@ -2,6 +2,8 @@
 
 use alloc::vec::Vec;
 
+use memchr::memchr3;
+
 use crate::attribute::AttributeValue;
 use crate::index::Reader;
 use crate::line::{NO_NAME, whole_line};
@@ -78,15 +80,37 @@ impl Builder {
     /// always refused (RFC 8866 §5.12).
     pub fn push<'f>(&mut self, field: impl Into<Field<'f>>) -> Result<&mut Self, Error> {
         let start = self.text.len();
-        let state = self.reader.state();
         let field = field.into();
         field.write(&mut self.text);
-        if let Err(error) = self.check(start, &field) {
+        let result = if self.is_safe(start, &field) {
+            self.reader.safe_attribute();
+            Ok(())
+        } else {
+            let state = self.reader.state();
+            self.check(start, &field)
+                .inspect_err(|_| self.reader.restore(state))
+        };
+        if let Err(error) = result {
             self.text.truncate(start);
-            self.reader.restore(state);
             return Err(error);
         }
         Ok(self)
+    }
+
+    /// Whether a line is right without another look at it: a typed attribute where attributes stand, whose
+    /// strings hold no line ends. Most lines are.
+    fn is_safe(&self, start: usize, field: &Field<'_>) -> bool {
+        let Field::Attribute(value) = field else {
+            return false;
+        };
+        if matches!(value, AttributeValue::Other | AttributeValue::Direction(_)) {
+            return false;
+        }
+        let line = self.text.get(start + 2..self.text.len() - 2);
+        self.reader.is_at_attributes()
+            && line.is_some_and(|line| {
+                !line.ends_with(b":") && memchr3(b'\n', b'\r', 0, line).is_none()
+            })
     }
 
     fn check(&mut self, start: usize, field: &Field<'_>) -> Result<(), Error> {

@@ -230,6 +230,16 @@ impl Reader {
         Line::new(text, entry, next, number, self.index.lenient)
     }
 
+    /// Whether the next line may be an attribute, and nothing comes of that but one more line.
+    pub(crate) fn is_at_attributes(&self) -> bool {
+        self.order.is_at_attributes() && !self.keep
+    }
+
+    /// An attribute that needs no look, where [`Self::is_at_attributes`], and no limits count.
+    pub(crate) const fn safe_attribute(&mut self) {
+        self.lines += 1;
+    }
+
     /// Place and value of a line that has a letter.
     fn value<'a>(
         &mut self,
