@@ -118,7 +118,7 @@ fn an_answer_accepts_all_sections_on_one_transport() {
     assert!(here.local_offered && !there.local_offered);
 }
 
-/// req: JSEP-3.2-1, JSEP-5.5-1, JSEP-5.6-1, OA-4-2, OA-4-3, OA-4-4
+/// req: JSEP-3.2-1, JSEP-5.6-1, OA-4-2, OA-4-3, OA-4-4
 #[test]
 fn calls_have_their_place_in_the_state_machine_and_change_nothing_elsewhere() {
     use SignalingState::{
@@ -280,7 +280,7 @@ fn in_state(state: SignalingState) -> (Owner, String) {
     (owner, answer)
 }
 
-/// req: JSEP-5.4-1, JSEP-4.1.8-1
+/// req: JSEP-5.4-1, JSEP-4.1.8-1, JSEP-5.5-1
 #[test]
 fn only_the_text_created_last_can_be_set() {
     let mut alice = Owner::new(1, vec![data()]);

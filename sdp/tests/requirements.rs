@@ -349,10 +349,11 @@ fn media_is_sent_in_the_formats_of_both_under_the_numbers_of_the_other_side() {
     let offer = alice.offer();
     bob.take(Offer, &offer).unwrap();
     let answer = bob.create_answer().unwrap();
-    // An answer with a number of its own for opus, behind PCMU.
+    // An answer with a number of its own for opus, behind PCMU, and a format that was not offered.
     let answer = answer
-        .replace("SAVPF 111 9 0 8", "SAVPF 0 120")
-        .replace(":111 ", ":120 ");
+        .replace("SAVPF 111 9 0 8", "SAVPF 0 120 121")
+        .replace(":111 ", ":120 ")
+        .replace("a=rtpmap:120", "a=rtpmap:121 speex/8000\r\na=rtpmap:120");
     alice.take(Answer, &answer).unwrap();
     let audio = &negotiated(&alice).sections[0];
     let numbers =
