@@ -48,6 +48,7 @@ fn a_browser_is_answered_in_its_bundle() {
 fn a_telephone_is_answered_by_the_profile_that_suits_it() {
     let options = ["--profile", "rfc3264", "--address", "192.0.2.7:5004"];
     let text = answer("manner/sip-phone-offer.sdp", &options);
+    assert!(!text.contains("a=ice-"), "the phone knows no ICE: {text}");
     assert_eq!(ports(&text)[0], "5004");
     assert!(text.contains("c=IN IP4 192.0.2.7\r\n") && !text.contains("ice-ufrag"));
     let output = floe(&["sdp", "answer", &offer("manner/sip-phone-offer.sdp")]);

@@ -136,13 +136,15 @@ impl Negotiator {
                 groups.push(mids);
             }
         }
+        let mut offered = offer.transports.iter();
+        let has_ice = offered.any(|transport| transport.credentials.is_some());
         let mut writer = Writer::default();
         writer.session(
             self.config.session_id,
             version,
             &offer.timing,
             &groups,
-            &all,
+            all.ice().filter(|_| has_ice),
         );
         for (index, (section, accepted)) in offer.sections.iter().zip(&accepted).enumerate() {
             let media = &section.media_name;

@@ -53,8 +53,10 @@ impl<'a> Locals<'a> {
         self.all.iter().flatten().next().copied()
     }
 
-    pub(super) fn has_ice(&self) -> bool {
+    /// The same, if there is ICE on any.
+    pub(super) fn ice(&self) -> Option<LocalTransport<'a>> {
         let mut all = self.all.iter().flatten();
-        all.any(|transport| transport.credentials.is_some())
+        let has_ice = all.any(|transport| transport.credentials.is_some());
+        self.first().filter(|_| has_ice)
     }
 }

@@ -319,7 +319,13 @@ impl Negotiator {
             .iter()
             .map(|group| group.iter().filter_map(mid).collect())
             .collect();
-        writer.session(self.config.session_id, version, timing, &groups, &locals);
+        writer.session(
+            self.config.session_id,
+            version,
+            timing,
+            &groups,
+            locals.ice(),
+        );
 
         let before = || {
             let both = current

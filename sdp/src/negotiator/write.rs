@@ -7,7 +7,6 @@ use core::net::{IpAddr, Ipv4Addr};
 
 use crate::attribute::StreamDirection;
 use crate::ice::{CandidateAddress, CandidateTransport, CandidateType};
-use crate::negotiator::local::Locals;
 use crate::negotiator::rtp::{HeaderExtension, Stream};
 use crate::negotiator::{DataChannel, LocalTransport};
 use crate::{Codec, Direction, Setup};
@@ -94,14 +93,15 @@ impl Writer {
         self.out.push_str("\r\n");
     }
 
-    /// Everything before the first `m=`; RFC 9429 §5.2.1 fixes most of it.
+    /// Everything before the first `m=`; RFC 9429 §5.2.1 fixes most of it. `ice` is a transport of ICE, if
+    /// there is any.
     pub(crate) fn session(
         &mut self,
         id: u64,
         version: u64,
         timing: &[String],
         groups: &[Vec<&str>],
-        locals: &Locals<'_>,
+        ice: Option<LocalTransport<'_>>,
     ) {
         self.line(format_args!("v=0"));
         self.line(format_args!("o=- {id} {version} IN IP4 0.0.0.0"));
@@ -117,12 +117,10 @@ impl Writer {
             }
             self.line(format_args!("{group}"));
         }
-        if locals.has_ice() {
-            self.line(format_args!("a=ice-options:trickle ice2"));
-        }
-        let Some(first) = locals.first().filter(|_| locals.has_ice()) else {
+        let Some(first) = ice else {
             return;
         };
+        self.line(format_args!("a=ice-options:trickle ice2"));
         if first.lite {
             self.line(format_args!("a=ice-lite"));
         } else if let Some(pacing) = first.pacing {
