@@ -82,57 +82,42 @@ impl Builder {
         let start = self.text.len();
         let field = field.into();
         field.write(&mut self.text);
-        let result = if self.is_safe(start, &field) {
-            self.reader.safe_attribute();
-            Ok(())
-        } else {
-            let state = self.reader.state();
-            self.check(start, &field)
-                .inspect_err(|_| self.reader.restore(state))
-        };
-        if let Err(error) = result {
+        if let Err(error) = self.check(start, &field) {
             self.text.truncate(start);
             return Err(error);
         }
         Ok(self)
     }
 
-    /// Whether a line is right without another look at it: a typed attribute where attributes stand, whose
-    /// strings hold no line ends. Most lines are.
-    fn is_safe(&self, start: usize, field: &Field<'_>) -> bool {
-        let Field::Attribute(value) = field else {
-            return false;
-        };
-        if matches!(value, AttributeValue::Other | AttributeValue::Direction(_)) {
-            return false;
-        }
-        let line = self.text.get(start + 2..self.text.len() - 2);
-        self.reader.is_at_attributes()
-            && line.is_some_and(|line| {
-                !line.ends_with(b":") && memchr3(b'\n', b'\r', 0, line).is_none()
-            })
-    }
-
     fn check(&mut self, start: usize, field: &Field<'_>) -> Result<(), Error> {
         if matches!(field, Field::Key) {
             return Err(self.reader.error(ErrorKind::Key, start, start));
         }
-        // The name of a typed attribute is a good one; with a colon and nothing behind it, it is not.
-        let name_end = match field {
-            Field::Attribute(AttributeValue::Other) => NO_NAME,
-            Field::Attribute(value) => match value.name().len() {
-                len if start + 2 + len + 1 == self.text.len() - 2 => NO_NAME,
-                len => len as u32,
-            },
-            _ => NO_NAME,
-        };
-        let line = whole_line(&self.text, start, field.letter(), name_end);
-        match line.trouble {
-            Some((ErrorKind::ForbiddenByte, at)) => {
-                Err(self.reader.error(ErrorKind::ForbiddenByte, start, at))
-            }
-            _ => self.reader.line(&self.text, &line),
+        let value = self
+            .text
+            .get(start + 2..self.text.len() - 2)
+            .unwrap_or_default();
+        if let Some(at) = memchr3(b'\n', b'\r', 0, value) {
+            let at = start + 2 + at;
+            return Err(self.reader.error(ErrorKind::ForbiddenByte, start, at));
         }
+        // The name of a typed attribute is a good one; with a colon and nothing behind it, it is not.
+        let typed = match field {
+            Field::Attribute(AttributeValue::Other) => None,
+            Field::Attribute(typed) if !value.ends_with(b":") => Some(typed),
+            _ => None,
+        };
+        // Among attributes such a line is right without another reading, but for what stands once.
+        let is_direction = matches!(typed, Some(AttributeValue::Direction(_)));
+        if typed.is_some() && !is_direction && self.reader.is_at_attributes() {
+            self.reader.safe_attribute();
+            return Ok(());
+        }
+        let name_end = typed.map_or(NO_NAME, |typed| typed.name().len() as u32);
+        let line = whole_line(&self.text, start, field.letter(), name_end);
+        let state = self.reader.state();
+        let result = self.reader.line(&self.text, &line);
+        result.inspect_err(|_| self.reader.restore(state))
     }
 
     /// The description, if nothing is missing.

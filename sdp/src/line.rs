@@ -223,14 +223,11 @@ pub(crate) fn split(text: &[u8], start: usize, lenient: bool) -> Split {
     }
 }
 
-/// What was just written, from `start` to the end of `text`, as one line that ends with CRLF.
+/// What was just written, from `start` to the end of `text`, as one line that ends with CRLF, and has no
+/// other line end.
 pub(crate) fn whole_line(text: &[u8], start: usize, letter: u8, name_end: u32) -> Split {
     let (value, end) = (start + 2, text.len() - 2);
-    let forbidden = memchr3(b'\n', b'\r', 0, text.get(value..end).unwrap_or_default());
-    let trouble = match forbidden {
-        Some(at) => Some((ErrorKind::ForbiddenByte, value + at)),
-        None => (value == end).then_some((ErrorKind::EmptyValue, value)),
-    };
+    let trouble = (value == end).then_some((ErrorKind::EmptyValue, value));
     Split {
         entry: Entry {
             start: start as u32,

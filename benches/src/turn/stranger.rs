@@ -90,14 +90,11 @@ fn request(
     entropy: &mut Entropy,
 ) -> Vec<u8> {
     let kind = MessageType::new(Class::Request, Method::ALLOCATE);
-    let bare = |id| {
-        let mut buffer = vec![0; 512];
-        let builder = Builder::new(&mut buffer, kind, id).with(&RequestedTransport::UDP);
-        let len = builder.finish().expect("room");
-        buffer.truncate(len);
-        buffer
-    };
-    let mut first = bare(TransactionId::random(entropy));
+    let mut first = vec![0; 512];
+    let id = TransactionId::random(entropy);
+    let builder = Builder::new(&mut first, kind, id).with(&RequestedTransport::UDP);
+    let len = builder.finish().expect("room");
+    first.truncate(len);
     if guess == Guess::None {
         return first;
     }

@@ -87,8 +87,13 @@ impl ServerHost {
     fn closed(&mut self, now: Instant, path: FiveTuple) {
         if self.streams.close(path) {
             self.turn.client_closed(now, path);
-            while self.turn.poll_event().is_some() {}
+            self.ignore_events();
         }
+    }
+
+    /// Sockets of a simulated host need not be opened and closed.
+    fn ignore_events(&mut self) {
+        while self.turn.poll_event().is_some() {}
     }
 }
 
@@ -103,14 +108,13 @@ impl Endpoint for ServerHost {
         } else {
             self.turn.handle_input(now, datagram)
         };
-        // Sockets of a simulated host need not be opened and closed.
-        while self.turn.poll_event().is_some() {}
+        self.ignore_events();
         input
     }
 
     fn timeout(&mut self, now: Instant) {
         self.turn.handle_timeout(now);
-        while self.turn.poll_event().is_some() {}
+        self.ignore_events();
     }
 
     fn poll_transmit(&mut self) -> Option<Transmit> {
