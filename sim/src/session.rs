@@ -22,6 +22,7 @@ use crate::{
 };
 
 pub use call::Session;
+pub use node::Node as SessionHost;
 use node::Node;
 pub use peer_host::{PeerHost, Tally, Timeline};
 pub use report::{Report, ServerFailure, SideReport};

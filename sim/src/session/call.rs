@@ -119,6 +119,37 @@ impl Session {
         self.act(side, PeerHost::hail);
     }
 
+    /// Does something with a peer, then sends what that caused. The peer is told what its clock shows.
+    pub fn act<R>(
+        &mut self,
+        side: usize,
+        action: impl FnOnce(&mut PeerHost, Instant) -> R,
+    ) -> Option<R> {
+        let &host = self.hosts.get(side)?;
+        let act = |node: &mut Node, now| node.peer_mut().map(|peer| action(peer, now));
+        self.simulation.act(host, act)?
+    }
+
+    /// The host of a peer.
+    pub fn host(&self, side: usize) -> Option<HostId> {
+        self.hosts.get(side).copied()
+    }
+
+    /// The host of the server.
+    pub const fn server_host(&self) -> HostId {
+        self.server
+    }
+
+    /// The world.
+    pub const fn simulation(&self) -> &Simulation<Node> {
+        &self.simulation
+    }
+
+    /// The world, to tamper with: taps, forged packets, clocks, links.
+    pub const fn simulation_mut(&mut self) -> &mut Simulation<Node> {
+        &mut self.simulation
+    }
+
     /// Takes the server away with all its state; its host falls silent.
     pub fn stop_server(&mut self) {
         self.simulation.detach(self.server);
@@ -132,16 +163,6 @@ impl Session {
         let server = self.config.server(self.server_address(), seed, self.now());
         let node = Node::Server(Box::new(server));
         self.simulation.attach(self.server, node);
-    }
-
-    fn act(&mut self, side: usize, action: impl FnOnce(&mut PeerHost, Instant)) {
-        if let Some(&host) = self.hosts.get(side) {
-            self.simulation.act(host, |node, now| {
-                if let Some(peer) = node.peer_mut() {
-                    action(peer, now);
-                }
-            });
-        }
     }
 
     /// Lets time pass until both sides have come to an end, or [`SessionConfig::limit`] is reached.

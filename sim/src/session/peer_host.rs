@@ -61,6 +61,8 @@ pub struct PeerHost {
     commands: VecDeque<StreamCommand>,
     hello_at: Option<Instant>,
     hellos: u32,
+    /// Everything the connection said.
+    events: Vec<(Instant, Event)>,
     report: SideReport,
 }
 
@@ -87,6 +89,7 @@ impl PeerHost {
             commands: VecDeque::new(),
             hello_at: None,
             hellos: 0,
+            events: Vec::new(),
             report: SideReport::default(),
         })
     }
@@ -99,6 +102,18 @@ impl PeerHost {
     /// The connection, to look at.
     pub const fn connection(&self) -> &Connection {
         &self.connection
+    }
+
+    /// Tells the connection something; what it says to that is taken in.
+    pub fn command<R>(&mut self, now: Instant, command: impl FnOnce(&mut Connection) -> R) -> R {
+        let result = command(&mut self.connection);
+        self.drain(now);
+        result
+    }
+
+    /// Everything the connection has said, and when.
+    pub fn events(&self) -> &[(Instant, Event)] {
+        &self.events
     }
 
     /// Lets the application say hello as if a pair had just been selected.
@@ -172,6 +187,7 @@ impl PeerHost {
 
     fn drain(&mut self, now: Instant) {
         while let Some(event) = self.connection.poll_event() {
+            self.events.push((now, event.clone()));
             match event {
                 Event::Candidate(candidate) => self.signal(&Signal::Candidate(candidate)),
                 Event::GatheringComplete => {
