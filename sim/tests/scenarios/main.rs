@@ -3,3 +3,9 @@
 
 mod common;
 mod harness;
+mod lost;
+mod nomination;
+mod reflexive;
+mod relay;
+mod roles;
+mod trickle;

@@ -40,6 +40,10 @@ pub(crate) struct AgentHost {
     unwrapper: Unwrapper,
 
     pub(crate) events: Vec<(Instant, Event)>,
+    /// What it has come to, whenever that changed.
+    pub(crate) states: Vec<(Instant, State)>,
+    /// When it learned the credentials of the other side.
+    pub(crate) introduced: Option<Instant>,
     /// All datagrams in the order in which they came and went.
     pub(crate) packets: Vec<Packet>,
     /// Why the agent refused what came from the other side.
@@ -73,6 +77,8 @@ impl AgentHost {
             media_sent: 0,
             unwrapper: Unwrapper::default(),
             events: Vec::new(),
+            states: Vec::new(),
+            introduced: None,
             packets: Vec::new(),
             refused: Vec::new(),
             heard: Vec::new(),
@@ -122,6 +128,19 @@ impl AgentHost {
         self.media_sent
     }
 
+    /// How many datagrams of media it has heard since then.
+    pub(crate) fn heard_since(&self, since: Instant) -> usize {
+        self.heard.iter().filter(|(at, _)| *at >= since).count()
+    }
+
+    /// The longest time without media, from the first until now.
+    pub(crate) fn longest_silence(&self, now: Instant) -> Duration {
+        let times = self.heard.iter().map(|&(at, _)| at).chain([now]);
+        let times: Vec<_> = times.collect();
+        let gaps = times.windows(2).map(|pair| pair[1].since(pair[0]));
+        gaps.max().unwrap_or_default()
+    }
+
     pub(crate) fn role(&self) -> Role {
         self.agent.role()
     }
@@ -132,6 +151,14 @@ impl AgentHost {
 
     pub(crate) fn selected(&self) -> Option<SelectedPair> {
         self.agent.selected()
+    }
+
+    /// Whether it has never fallen back: from a pair that works to none.
+    pub(crate) fn never_lost_its_pair(&self) -> bool {
+        let worked = |state: &State| matches!(state, State::Connected | State::Completed);
+        let mut states = self.states.iter().map(|(_, state)| state);
+        let _ = states.find(|state| worked(state));
+        states.all(worked)
     }
 
     pub(crate) fn failed(&self) -> Option<(Instant, FailureCause)> {
@@ -235,6 +262,10 @@ impl AgentHost {
                 self.drain(now);
             }
         }
+        let state = self.agent.state();
+        if self.states.last().is_none_or(|&(_, last)| last != state) {
+            self.states.push((now, state));
+        }
         while let Some(transmit) = self.agent.poll_transmit() {
             self.keep(now, &transmit);
             self.transmits.push_back(transmit);
@@ -272,6 +303,7 @@ impl AgentHost {
         }
         if let Some(parameters) = text.lines().find_map(parameters) {
             results.push(self.agent.set_remote_parameters(now, parameters));
+            self.introduced.get_or_insert(now);
         }
         if text.lines().any(|line| line == "end") {
             results.push(self.agent.end_of_remote_candidates(now));

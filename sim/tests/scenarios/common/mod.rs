@@ -7,6 +7,7 @@
 #![allow(dead_code, unused_imports)] // each scenario uses a part
 
 mod agent_host;
+pub(crate) mod forgery;
 mod packet;
 mod plan;
 mod variation;
@@ -16,7 +17,7 @@ pub(crate) use agent_host::AgentHost;
 pub(crate) use packet::{Packet, Stun};
 pub(crate) use plan::Plan;
 pub(crate) use variation::{Variation, for_each_variation, for_variations};
-pub(crate) use world::{Node, World};
+pub(crate) use world::{Node, Withheld, World};
 
 use core::time::Duration;
 

@@ -1,5 +1,6 @@
 //! What an agent sent or received, taken out of the relay if it went through one.
 
+use core::fmt;
 use core::net::SocketAddr;
 use std::collections::BTreeMap;
 
@@ -27,6 +28,32 @@ pub(crate) struct Packet {
     pub(crate) payload: Bytes,
     /// What it says, if it is STUN.
     pub(crate) stun: Option<Stun>,
+}
+
+impl fmt::Display for Packet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let arrow = if self.sent { "→" } else { "←" };
+        let relay = if self.relayed { " (relay)" } else { "" };
+        write!(
+            f,
+            "{:?} {}{relay} {arrow} {}",
+            self.at, self.local, self.remote
+        )?;
+        let Some(stun) = self.stun else {
+            return write!(f, " {} bytes", self.payload.len());
+        };
+        write!(f, " {:?} {:?}", stun.method, stun.class)?;
+        if let Some(role) = stun.role {
+            write!(f, ", {role:?}")?;
+        }
+        if stun.nominates {
+            write!(f, ", nominates")?;
+        }
+        match stun.code {
+            Some(code) => write!(f, ", {code:?}"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// What a STUN message says.

@@ -44,6 +44,11 @@ impl Variation {
         })
     }
 
+    /// Whether one variation was asked for.
+    pub(crate) fn is_alone() -> bool {
+        std::env::var("VARIATION").is_ok()
+    }
+
     /// Whether nothing is lost: times and counts can be told.
     pub(crate) const fn is_calm(self) -> bool {
         self.loss == 0
@@ -107,7 +112,8 @@ fn run(scenario: &impl Fn(Variation), variation: Variation) {
         let thread = std::thread::current();
         let name = thread.name().unwrap_or_default();
         eprintln!("it was this variation: {variation:?}");
-        eprintln!("alone: VARIATION={variation} cargo test -p floe-sim --test scenarios -- {name}");
+        eprintln!("alone, with all that was said:");
+        eprintln!("VARIATION={variation} cargo test -p floe-sim --test scenarios -- {name}");
         resume_unwind(panic);
     }
 }

@@ -1,7 +1,9 @@
 //! Two agents, a server, a signalling path, and a stranger.
 
+use core::fmt;
 use core::net::SocketAddr;
 use core::time::Duration;
+use std::sync::{Arc, Mutex};
 
 use floe_ice::{Event, Role};
 use floe_sansio::{Datagram, FiveTuple, Input, Instant, Transmit};
@@ -10,7 +12,7 @@ use floe_sim::{
 };
 
 use super::plan::{PEER_PORT, REALM, SERVER_PORT, user};
-use super::{AgentHost, Plan, Variation};
+use super::{AgentHost, Plan, Stun, Variation};
 
 /// What runs on a host of a world.
 #[derive(Debug)]
@@ -28,12 +30,21 @@ impl Node {
     }
 }
 
+/// Candidates, and perhaps their end, that were withheld from a side.
+#[derive(Debug)]
+pub(crate) struct Withheld {
+    to: usize,
+    lines: Arc<Mutex<Vec<String>>>,
+}
+
 /// A world under way.
 #[derive(Debug)]
 pub(crate) struct World {
     pub(crate) variation: Variation,
     pub(crate) simulation: Simulation<Node>,
     pub(crate) hosts: [HostId; 2],
+    /// All addresses of each side, the one that works first.
+    pub(crate) all_addresses: [Vec<SocketAddr>; 2],
     /// Where the server runs.
     pub(crate) server: HostId,
     /// A host in the core on which nothing runs.
@@ -62,10 +73,13 @@ impl World {
         simulation.set_signalling(plan.signal_delay);
         let address = |host, port| SocketAddr::new(topology.address(host), port);
         let server_address = address(server, SERVER_PORT);
-        for (side, host) in hosts.into_iter().enumerate() {
+        let all_addresses = hosts.map(|host| {
             let addresses = topology.addresses(host);
-            let addresses: Vec<_> = addresses.map(|ip| SocketAddr::new(ip, PEER_PORT)).collect();
-            let config = plan.config(side, &addresses, server_address);
+            let addresses = addresses.map(|ip| SocketAddr::new(ip, PEER_PORT));
+            addresses.collect::<Vec<_>>()
+        });
+        for (side, host) in hosts.into_iter().enumerate() {
+            let config = plan.config(side, &all_addresses[side], server_address);
             let random = simulation.network().random();
             let agent = AgentHost::new(
                 config,
@@ -81,6 +95,7 @@ impl World {
             variation,
             simulation,
             hosts,
+            all_addresses,
             server,
             stranger,
             addresses: hosts.map(|host| address(host, PEER_PORT)),
@@ -114,6 +129,11 @@ impl World {
     /// Takes the server away with all its state; its host falls silent.
     pub(crate) fn stop_server(&mut self) {
         self.simulation.detach(self.server);
+    }
+
+    /// The second address of a side.
+    pub(crate) fn second_address(&self, side: usize) -> SocketAddr {
+        self.all_addresses[side][1]
     }
 
     /// The TURN server, while it runs.
@@ -176,12 +196,93 @@ impl World {
         self.simulation.set_tap(tap);
     }
 
+    /// The first `count` datagrams of which this holds are lost. It replaces other taps.
+    pub(crate) fn lose(
+        &mut self,
+        count: usize,
+        which: impl Fn(&Passing, &Stun) -> bool + Send + 'static,
+    ) {
+        let mut seen = 0;
+        self.tap(move |_, passing| {
+            let stun = Stun::read(&passing.payload);
+            if seen < count && stun.is_some_and(|stun| which(passing, &stun)) {
+                seen += 1;
+                return Fate::Drop;
+            }
+            Fate::Pass
+        });
+    }
+
     /// See [`Simulation::set_message_tap`].
     pub(crate) fn tap_messages(
         &mut self,
         tap: impl FnMut(Instant, HostId, &mut Message) -> Fate + Send + 'static,
     ) {
         self.simulation.set_message_tap(tap);
+    }
+
+    /// The password of a side, with which the other side signs its checks and this one its answers.
+    pub(crate) fn password(&self, side: usize) -> String {
+        self.side(side).agent.credentials().pwd().into()
+    }
+
+    pub(crate) fn ufrag(&self, side: usize) -> String {
+        self.side(side).agent.credentials().ufrag().into()
+    }
+
+    /// From now on no candidate of this side is signalled, nor their end. It replaces other taps on
+    /// messages.
+    pub(crate) fn withhold_candidates(&mut self, side: usize) -> Withheld {
+        self.withhold(side, |_| true)
+    }
+
+    /// The same of those that this holds of.
+    pub(crate) fn withhold(
+        &mut self,
+        side: usize,
+        which: impl Fn(&str) -> bool + Send + 'static,
+    ) -> Withheld {
+        let [zero, one] =
+            self.withhold_lines(move |from, line| from == side && (line == "end" || which(line)));
+        if side == 0 { zero } else { one }
+    }
+
+    /// From now on no line of which this holds is signalled: a candidate or `end`, by the side that
+    /// signals it. It replaces other taps on messages.
+    pub(crate) fn withhold_lines(
+        &mut self,
+        which: impl Fn(usize, &str) -> bool + Send + 'static,
+    ) -> [Withheld; 2] {
+        let withheld = [1, 0].map(|to| Withheld {
+            to,
+            lines: Arc::default(),
+        });
+        let lines = withheld.each_ref().map(|of| Arc::clone(&of.lines));
+        let hosts = self.hosts;
+        self.tap_messages(move |_, from, message| {
+            let side = usize::from(from == hosts[1]);
+            let text = core::mem::take(&mut message.text);
+            for line in text.lines() {
+                let is_candidate = line.starts_with("candidate:") || line == "end";
+                if is_candidate && which(side, line) {
+                    lines[side].lock().unwrap().push(line.into());
+                } else {
+                    message.text.push_str(line);
+                    message.text.push('\n');
+                }
+            }
+            Fate::Pass
+        });
+        withheld
+    }
+
+    /// What was withheld so far arrives now, and nothing is withheld any more.
+    pub(crate) fn deliver(&mut self, withheld: &Withheld) {
+        self.tap_messages(|_, _, _| Fate::Pass);
+        let lines = core::mem::take(&mut *withheld.lines.lock().unwrap());
+        let text = format!("more\n{}", lines.join("\n"));
+        let from = self.hosts[1 - withheld.to];
+        self.act(withheld.to, |agent, now| agent.message(now, from, &text));
     }
 
     /// A datagram from the stranger that seems to come from `source`.
@@ -255,7 +356,19 @@ impl World {
         pairs.any(|pair| pair.is_relayed())
     }
 
-    /// Both sides are connected, and exactly one of them controls.
+    /// When both sides were connected.
+    pub(crate) fn connected_at(&self) -> Instant {
+        let [zero, one] = self.sides().map(|side| side.connected_at().unwrap());
+        zero.max(one)
+    }
+
+    /// When both sides had selected a pair.
+    pub(crate) fn selected_at(&self) -> Instant {
+        let [zero, one] = self.sides().map(|side| side.selected_at().unwrap());
+        zero.max(one)
+    }
+
+    /// Exactly one side controls.
     pub(crate) fn assert_one_controls(&self) {
         let roles = self.sides().map(AgentHost::role);
         assert_ne!(roles[0], roles[1], "both have the same role");
@@ -303,9 +416,29 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
-        if self.is_safe && !std::thread::panicking() {
-            self.verify();
+        if !std::thread::panicking() {
+            if self.is_safe {
+                self.verify();
+            }
+        } else if Variation::is_alone() {
+            eprintln!("{self}");
         }
+    }
+}
+
+/// What both agents said, and the STUN that they sent and received.
+impl fmt::Display for World {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, side) in self.sides().into_iter().enumerate() {
+            writeln!(f, "side {number}, {:?}: {:?}", side.role(), side.states)?;
+            for (at, event) in &side.events {
+                writeln!(f, "{at:?} {event:?}")?;
+            }
+            for packet in side.packets.iter().filter(|it| it.stun.is_some()) {
+                writeln!(f, "{packet}")?;
+            }
+        }
+        Ok(())
     }
 }
 
