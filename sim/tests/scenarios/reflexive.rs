@@ -52,6 +52,37 @@ fn scenario_05_check_before_the_answer() {
     });
 }
 
+/// The same where the check came over a pair that would have been one of the last to be checked.
+#[test]
+fn scenario_05_check_over_a_late_pair_before_the_answer() {
+    for_each_variation(|variation| {
+        let answerer = variation.answerer();
+        let mut plan = with_slow_signalling(variation);
+        plan.further_addresses[answerer] = 4;
+        let mut world = plan.build();
+        let last = world.all_addresses[answerer][4];
+        let from = world.hosts[answerer];
+        world.tap(move |_, passing| {
+            if passing.from == from && passing.source != last {
+                Fate::Drop
+            } else {
+                Fate::Pass
+            }
+        });
+        world.offer();
+        world.settle();
+        world.assert_connected();
+        if variation.is_calm() {
+            let side = world.offerer();
+            let triggered = side.checks().next().unwrap();
+            assert_eq!(
+                (triggered.at, triggered.remote),
+                (side.introduced.unwrap(), last)
+            );
+        }
+    });
+}
+
 /// The side whose candidates are not signalled, and a world in which they are not. It stands behind a
 /// NAT, or at an open address.
 fn unsignalled(variation: Variation, before: Preset) -> (World, Withheld) {

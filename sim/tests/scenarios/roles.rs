@@ -46,9 +46,15 @@ fn conflict(variation: Variation, signal_delay: Duration, role: Role) -> usize {
     world.assert_connected();
     world.assert_one_controls();
     assert!(switches(&world) <= 1, "{} switches", switches(&world));
+    let firsts = world.sides().map(|side| side.checks().next().unwrap());
+    let [zero, one] = firsts.map(|check| check.stun.unwrap().tie_breaker);
+    assert_eq!(
+        world.controlling(),
+        usize::from(one > zero),
+        "the larger one"
+    );
     if variation.is_calm() {
-        let first = |side: &AgentHost| side.checks().next().unwrap().at;
-        let crossed = world.sides().map(first).into_iter().max().unwrap();
+        let crossed = firsts[0].at.max(firsts[1].at);
         let switched = |event: &Event| matches!(event, Event::RoleChanged(_));
         let switched = world.sides().into_iter().find_map(|it| it.when(switched));
         assert!(switched.unwrap() <= crossed + world.round_trip * 3 / 2);
