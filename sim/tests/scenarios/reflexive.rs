@@ -122,7 +122,7 @@ fn signal_at(
     for side in world.sides() {
         assert!(side.never_lost_its_pair(), "{:?}", side.states);
         assert_eq!(side.count(|event| matches!(event, Event::Selected(_))), 1);
-        assert_eq!(side.count(|event| matches!(event, Event::Connected)), 1);
+        assert_eq!(side.count(|event| matches!(event, Event::Connected(_))), 1);
     }
     let selected = world.side(1).selected().unwrap();
     // Where the server's answer was lost there is nothing to signal.
@@ -280,7 +280,7 @@ fn scenario_09_mapped_to_another_interface() {
         let count = world.side(0).checks().count();
         let most = if variation.is_calm() { 12 } else { 24 };
         assert!(count <= most, "{count} checks");
-        let candidates = world.side(0).agent.local_candidates();
+        let candidates: Vec<_> = world.side(0).agent.local_candidates().collect();
         assert_eq!(candidates.len(), 2, "{first} and {second}: {candidates:?}");
         world.assert_connected();
     });
