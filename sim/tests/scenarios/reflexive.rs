@@ -218,8 +218,8 @@ fn with_answers_from_elsewhere(variation: Variation, until: Duration) -> World {
 #[test]
 fn scenario_08_answer_from_another_address() {
     for_each_variation(|variation| {
-        let mut world = with_answers_from_elsewhere(variation, secs(2));
-        world.wait(secs(2));
+        let mut world = with_answers_from_elsewhere(variation, millis(700));
+        world.wait(millis(700));
         for side in [0, 1] {
             assert_eq!(world.side(side).state(), State::Checking);
             assert!(!world.act(side, AgentHost::say), "data can be sent");
