@@ -279,6 +279,8 @@ pub struct Agent {
     gatherer: Gatherer,
     gathering: Gathering,
     gathering_since: Option<Instant>,
+    /// Until when the owner may bind another port where a server calls one taken.
+    port_awaited: Option<Instant>,
     foundations: Foundations,
     /// By a number that none gets twice.
     locals: BTreeMap<usize, Candidate>,
@@ -353,6 +355,7 @@ impl Agent {
             gatherer: Gatherer::default(),
             gathering: Gathering::Idle,
             gathering_since: None,
+            port_awaited: None,
             foundations: Foundations::default(),
             locals: BTreeMap::new(),
             next_local: 0,

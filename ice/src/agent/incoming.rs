@@ -283,12 +283,16 @@ impl Agent {
         if !core::mem::replace(&mut self.heard, true) {
             self.checks.hurry(now);
         }
+        let nominated = nominate && self.role == Role::Controlled;
         let existing = self.checks.find(path.local, path.remote);
-        let Some(id) = existing.or_else(|| self.pair_unknown(now, component, path, priority))
-        else {
+        let unknown = |agent: &mut Self| {
+            // It has answered, so it has to follow: the peer may have lost the pair before.
+            let again = nominated && agent.config.recovery;
+            agent.pair_unknown(now, component, path, priority, again)
+        };
+        let Some(id) = existing.or_else(|| unknown(self)) else {
             return;
         };
-        let nominated = nominate && self.role == Role::Controlled;
         let Some(pair) = self.checks.get(id).filter(|pair| !pair.spent) else {
             return;
         };
@@ -345,6 +349,7 @@ impl Agent {
         component: usize,
         path: FiveTuple,
         priority: u32,
+        nominated_again: bool,
     ) -> Option<PairId> {
         let local = *self.local_index.get(&(path.local, path.local))?;
         let through_relay = self.locals.get(&local)?.kind == CandidateKind::Relayed;
@@ -368,7 +373,8 @@ impl Agent {
             same_base && settled && selected.relayed == relayed && self.config.recovery
         });
         let concluded = self.components[component].selected.is_some();
-        if concluded && !moved && !self.would_improve(component, relayed) {
+        let useful = moved || nominated_again || self.would_improve(component, relayed);
+        if concluded && !useful {
             return None;
         }
         let known = self.remote_index.get(&(component, path.remote)).copied();
@@ -383,34 +389,20 @@ impl Agent {
                 self.push_remote(component, candidate)
             }
         };
-        if moved {
-            self.move_pair(now, component, local, remote)
-        } else {
-            self.add_pair(now, local, remote)
-        }
-    }
-
-    /// A pair for the new address of the peer's end of the selected pair.
-    fn move_pair(
-        &mut self,
-        now: Instant,
-        component: usize,
-        local: usize,
-        remote: usize,
-    ) -> Option<PairId> {
+        // What was selected before does not stand in the way of this pair.
         let selected = self.components[component].selected.take();
         let id = self.add_pair(now, local, remote);
         self.components[component].selected = selected;
         let id = id?;
-        self.checks.note(id, |pair| pair.moved = true);
+        self.checks.note(id, |pair| pair.moved = moved);
         Some(id)
     }
 
     /// A lite agent accepts what the peer nominates (RFC 8445 §7.3.2).
     fn select_lite(&mut self, now: Instant, component: usize, path: FiveTuple, priority: u32) {
         let existing = self.checks.find(path.local, path.remote);
-        let Some(id) = existing.or_else(|| self.pair_unknown(now, component, path, priority))
-        else {
+        let found = existing.or_else(|| self.pair_unknown(now, component, path, priority, false));
+        let Some(id) = found else {
             return;
         };
         self.make_valid(now, id);
@@ -673,7 +665,9 @@ impl Agent {
             return;
         };
         let remote = &self.remotes[pair.remote].candidate;
-        let Some(selected) = self.components[at].selected else {
+        // The peer may have asked from several addresses at once: one of them is enough.
+        let selected = self.components[at].selected;
+        let Some(selected) = selected.filter(|it| it.at + RELEASE_DELAY <= now) else {
             return;
         };
         let mut ends = selected.ends;
@@ -683,6 +677,7 @@ impl Agent {
         self.components[at].selected = Some(Selection {
             pair: id,
             ends,
+            at: now,
             ..selected
         });
         self.events.push_back(Event::Selected(ends));
