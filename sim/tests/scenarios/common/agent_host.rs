@@ -16,6 +16,9 @@ use floe_turn::AllocateError;
 use super::millis;
 use super::packet::{Packet, Unwrapper};
 
+/// The server knows somebody else by this address.
+const MISMATCH: GatheringError = GatheringError::Allocation(AllocateError::Mismatch);
+
 /// One ICE agent, and what it said and heard.
 ///
 /// It signals in lines: `offer`, `answer` or `more`, then `ice` with user name fragment, password,
@@ -31,7 +34,6 @@ pub(crate) struct AgentHost {
     /// Whether candidates that are found now have to be signalled by themselves.
     described: bool,
     candidates: Vec<String>,
-    gathered: bool,
     /// What the offer said, until it is answered.
     offered: Option<String>,
     /// The user name fragment of the other side, in the generation of the moment and in those before.
@@ -76,7 +78,6 @@ impl AgentHost {
             wanted: None,
             described: false,
             candidates: Vec::new(),
-            gathered: false,
             offered: None,
             remote_ufrag: None,
             stale_ufrags: Vec::new(),
@@ -110,7 +111,6 @@ impl AgentHost {
     fn begin_again(&mut self, now: Instant) {
         self.agent.restart(now).unwrap();
         self.candidates.clear();
-        self.gathered = false;
         self.described = false;
         self.introduced = None;
         self.stale_ufrags.extend(self.remote_ufrag.take());
@@ -272,17 +272,14 @@ impl AgentHost {
                 Event::LocalCandidate(candidate) => {
                     fresh.push(floe_sdp::ice::Candidate::from(candidate).to_string());
                 }
-                Event::GatheringComplete => {
-                    self.gathered = true;
-                    fresh.push("end".into());
-                }
+                Event::GatheringComplete => fresh.push("end".into()),
                 Event::StreamWanted { id, .. } => self.agent.stream_failed(now, *id),
-                Event::GatheringFailed { base, cause, .. } if self.takes_fresh_ports => {
-                    if *cause == GatheringError::Allocation(AllocateError::Mismatch) {
-                        let fresh = SocketAddr::new(base.ip(), base.port() + 1);
-                        let fresh = LocalAddress::new(fresh);
-                        self.agent.add_address(now, fresh).unwrap();
-                    }
+                Event::GatheringFailed { base, cause, .. }
+                    if self.takes_fresh_ports && *cause == MISMATCH =>
+                {
+                    let fresh = SocketAddr::new(base.ip(), base.port() + 1);
+                    let fresh = LocalAddress::new(fresh);
+                    self.agent.add_address(now, fresh).unwrap();
                 }
                 Event::Connected(_) if self.media_every.is_some() => {
                     self.media_next.get_or_insert(now);
@@ -297,7 +294,10 @@ impl AgentHost {
                 let ufrag = self.agent.credentials().ufrag();
                 self.signal(format!("more {ufrag}\n{line}"));
             }
-        } else if let Some(kind) = self.wanted.filter(|_| self.trickle || self.gathered) {
+        } else if let Some(kind) = self
+            .wanted
+            .filter(|_| self.trickle || self.agent.is_gathered())
+        {
             self.described = true;
             self.describe(kind);
             if let Some(offer) = self.offered.take() {
