@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use floe_sim::Preset;
 use floe_stun::{PrepareError, Profile};
 
+use crate::bench::BenchCommand;
 use crate::conditions::Conditions;
 use crate::connect::ConnectArgs;
 use crate::discover::DiscoverArgs;
@@ -18,7 +19,7 @@ use crate::stun::StunCommand;
 
 /// Two peers behind NATs find a path to each other: simulated, measured, explained.
 ///
-/// `matrix`, `pair` and `discover` happen in virtual time: the same arguments print the same bytes, on any machine
+/// `matrix`, `pair`, `bench` and `discover` happen in virtual time: the same arguments print the same bytes, on any machine
 /// and with any number of threads. `serve` and `connect` are the same machines on real sockets.
 #[derive(Debug, Parser)]
 #[command(name = "floe", version, after_help = AFTER_HELP)]
@@ -33,6 +34,7 @@ Examples:
   floe matrix --loss 5 --seeds 1..101    the same with 5 % loss, 100 times
   floe pair full-cone symmetric          one negotiation, packet by packet
   floe discover --nat symmetric          what a host finds out of its NAT (RFC 5780)
+  floe bench connect                     how fast peers connect, beside the floors and goals
   floe nat list                          what there is
   floe serve                             a STUN and TURN server on loopback
   floe connect --help                    one ICE agent, signalling on stdio
@@ -60,6 +62,9 @@ pub(crate) enum Command {
     Matrix(MatrixArgs),
     /// Negotiate once between two kinds of NAT, and tell the story packet by packet
     Pair(PairArgs),
+    /// Measure, beside what is possible at best
+    #[command(subcommand)]
+    Bench(BenchCommand),
     /// Find out from inside what kind of NAT a host is behind
     Discover(DiscoverArgs),
     /// The kinds of NAT

@@ -1,6 +1,7 @@
 //! The `floe` command: negotiations between peers behind NATs, simulated and real.
 
 mod args;
+mod bench;
 mod conditions;
 mod connect;
 mod discover;
@@ -10,6 +11,7 @@ mod ladder;
 mod matrix;
 mod nat;
 mod pair;
+mod progress;
 mod quantity;
 mod run;
 mod sdp;
@@ -23,6 +25,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 
 use crate::args::{Args, Command, NatCommand};
+use crate::bench::BenchCommand;
 use crate::error::Error;
 use crate::run::Verdict;
 use crate::stun::StunCommand;
@@ -33,6 +36,7 @@ fn main() -> ExitCode {
     let result = match args.command {
         Some(Command::Matrix(args)) => matrix::run(&args, &mut out),
         Some(Command::Pair(args)) => pair::run(&args, &mut out),
+        Some(Command::Bench(BenchCommand::Connect(args))) => bench::connect(&args, &mut out),
         Some(Command::Discover(args)) => discover::run(&args, &mut out),
         Some(Command::Nat(NatCommand::List(args))) => nat::list(args.format, &mut out),
         Some(Command::Serve(args)) => serve::run(&args, &mut out),

@@ -14,6 +14,7 @@
 //! | [`Log`] | what happened to each packet, where, and why |
 //! | [`Oracle`], [`Judgement`] | what must be possible, from the plan alone, and what a run is held against it |
 //! | [`SessionConfig`], [`Session`], [`Report`] | one whole negotiation between two real peers, with a real server, and the call that follows |
+//! | [`Draw`], [`bound`], [`quantile`] | what connecting is measured with, and against |
 //! | [`SurveyConfig`], [`Survey`] | one behaviour discovery (RFC 5780): what kind of NAT a host finds itself behind |
 //! | [`probe`] | the simplest hole puncher, the oracle's independent witness |
 //! | [`Random`], [`EventQueue`] | randomness keyed by name and number, events in a defined order |
@@ -111,6 +112,7 @@ mod endpoint;
 mod firewall;
 mod link;
 mod log;
+mod measure;
 mod nat;
 mod network;
 mod oracle;
@@ -131,6 +133,7 @@ pub use endpoint::{Endpoint, Message};
 pub use firewall::Firewall;
 pub use link::{Delay, Link};
 pub use log::{Direction, Entry, Happening, Incident, Log, NodeId, PacketId};
+pub use measure::{Bound, Draw, RE_PROBE, bound, quantile};
 pub use nat::{
     Allocation, Filtering, Hairpin, Mapping, Nat, NatConfig, NatConfigError, NatLimits, NatTimers,
     Refresh, Verdict,
@@ -143,9 +146,9 @@ pub use queue::EventQueue;
 pub use random::{Probability, Purpose, Random, entity};
 pub use session::{
     PeerHost, Report, ServerFailure, ServerHost, Session, SessionConfig, SessionError, SideReport,
-    Tally, Timeline,
+    Tally, Timeline, Violation, World,
 };
-pub use simulation::{Simulation, Stop};
+pub use simulation::{Disorder, Simulation, Stop};
 pub use stream::{StreamCommand, StreamError, StreamEvent};
 pub use survey::{DiscoveryHost, Step, Survey, SurveyConfig};
 pub use tcp::{Flags, TcpConfig, TcpHeader};

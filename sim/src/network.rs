@@ -62,6 +62,8 @@ pub struct Network {
     segments: Vec<Segment>,
     routers: Vec<Router>,
     hosts: Vec<Host>,
+    /// Links of the core between two plugs, in place of its own; sorted.
+    distances: Vec<((Plug, Plug), Link)>,
     packets: Slab<Packet>,
 }
 
@@ -226,11 +228,22 @@ impl Network {
         for segment in &mut segments {
             segment.table.sort_unstable_by_key(|&(ip, _)| ip);
         }
+        let mut distances: Vec<((Plug, Plug), Link)> = Vec::new();
+        // Of several between the same two the last one counts.
+        for &(a, b, link) in plan.distances.iter().rev() {
+            let (a, b) = (plug_in_core(plan, a), plug_in_core(plan, b));
+            for key in [(a, b), (b, a)] {
+                if let Err(at) = distances.binary_search_by_key(&key, |&(key, _)| key) {
+                    distances.insert(at, (key, link));
+                }
+            }
+        }
         Ok(Self {
             random,
             segments,
             routers,
             hosts,
+            distances,
             packets: Slab::new(),
         })
     }
@@ -500,7 +513,7 @@ impl Network {
             | u64::from(packet.hops);
         let links = [
             self.plugged(from),
-            (segment.link, segment.entity),
+            (self.between(segment_id, from, to), segment.entity),
             self.plugged(to),
         ];
         let mut delay = 0_u64;
@@ -538,6 +551,18 @@ impl Network {
         }
         let place = self.packets.insert(packet);
         queue.push(Instant::from_nanos(at), Event::Packet(place));
+    }
+
+    /// The link of a segment between two of its plugs.
+    fn between(&self, segment: SegmentId, from: Plug, to: Plug) -> Link {
+        if segment == SegmentId::CORE
+            && let Ok(at) = self
+                .distances
+                .binary_search_by_key(&(from, to), |&(key, _)| key)
+        {
+            return self.distances[at].1;
+        }
+        self.segments[segment.index()].link
     }
 
     /// The link between a plug and its segment, and whose it is.
@@ -609,6 +634,14 @@ impl Segment {
             }
         }
     }
+}
+
+/// Where packets of a host's first interface enter the core.
+fn plug_in_core(plan: &Topology, host: HostId) -> Plug {
+    let segment = plan.hosts[host.index()].interfaces[0].site.segment;
+    plan.way_up(segment)
+        .last()
+        .map_or(Plug::Host(host, 0), Plug::Outside)
 }
 
 /// Makes an address known in its segment and, where routers do not translate, in those further out.

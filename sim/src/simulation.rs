@@ -10,7 +10,10 @@ use crate::log::{Happening, Incident, Log};
 use crate::network::{Arrival, Event, Network};
 use crate::slab::Slab;
 use crate::tcp::Stack;
-use crate::{DropCause, EventQueue, HostId, StreamEvent, TcpConfig, Topology, TopologyError};
+use crate::{
+    DropCause, EventQueue, HostId, Probability, Purpose, StreamEvent, TcpConfig, Topology,
+    TopologyError,
+};
 
 /// What one host may cause at one instant before the simulation calls itself stuck.
 const STUCK: u32 = 1_000_000;
@@ -44,12 +47,39 @@ pub struct Simulation<E> {
     hosts: Vec<Host<E>>,
     messages: Slab<Envelope>,
     signalling: Duration,
+    disorder: Disorder,
     tcp: TcpConfig,
     /// When the last message arrives: none overtakes it.
     last_message: Instant,
     log: Log,
     buffer: BytesMut,
     stuck: Option<HostId>,
+}
+
+/// What a signalling path does to messages beside taking its time.
+///
+/// ```
+/// use core::time::Duration;
+/// use floe_sim::{Disorder, Probability};
+///
+/// let chat = Disorder { spread: Duration::from_millis(300), repeat: Probability::percent(10) };
+/// assert_ne!(chat, Disorder::NONE);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Disorder {
+    /// Each message takes up to so much longer, on its own, so that messages overtake each other; if
+    /// zero, they keep their order.
+    pub spread: Duration,
+    /// How likely a message arrives twice.
+    pub repeat: Probability,
+}
+
+impl Disorder {
+    /// Messages arrive once and in their order.
+    pub const NONE: Self = Self {
+        spread: Duration::ZERO,
+        repeat: Probability::NEVER,
+    };
 }
 
 /// A host and what runs on it.
@@ -63,6 +93,8 @@ struct Host<E> {
     /// When it last did something, and how much at that instant.
     active: Instant,
     at_once: u32,
+    /// How many signalling messages it has sent.
+    said: u64,
 }
 
 /// The TCP of a host, and the event that will wake it.
@@ -73,7 +105,7 @@ struct Tcp {
 }
 
 /// A signalling message on its way.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Envelope {
     from: HostId,
     message: Message,
@@ -95,10 +127,12 @@ impl<E: Endpoint> Simulation<E> {
                     scheduled: None,
                     active: Instant::ZERO,
                     at_once: 0,
+                    said: 0,
                 })
                 .collect(),
             messages: Slab::new(),
             signalling: Duration::ZERO,
+            disorder: Disorder::NONE,
             tcp: TcpConfig::DEFAULT,
             last_message: Instant::ZERO,
             log: Network::log(plan),
@@ -111,6 +145,11 @@ impl<E: Endpoint> Simulation<E> {
     /// not overtaken.
     pub const fn set_signalling(&mut self, delay: Duration) {
         self.signalling = delay;
+    }
+
+    /// What the signalling path does to messages from now on, beside taking its time.
+    pub const fn set_disorder(&mut self, disorder: Disorder) {
+        self.disorder = disorder;
     }
 
     /// What the TCP of a host is set to, if it does not speak yet.
@@ -398,10 +437,37 @@ impl<E: Endpoint> Simulation<E> {
                 };
                 self.log.add(now, self.log.node(id), what);
             }
-            let place = self.messages.insert(Envelope { from: id, message });
-            self.last_message = self.last_message.max(now + self.signalling);
-            self.queue.push(self.last_message, Event::Message(place));
+            self.post(Envelope { from: id, message });
         }
+    }
+
+    /// A message goes its way.
+    fn post(&mut self, envelope: Envelope) {
+        let due = self.now + self.signalling;
+        if self.disorder == Disorder::NONE {
+            let place = self.messages.insert(envelope);
+            self.last_message = self.last_message.max(due);
+            self.queue.push(self.last_message, Event::Message(place));
+            return;
+        }
+        let Disorder { spread, repeat } = self.disorder;
+        let (random, entity) = (self.network.random(), self.network.entity(envelope.from));
+        let said = &mut self.hosts[envelope.from.index()].said;
+        // Three draws a message: how long it takes, whether it comes again, and how much later.
+        let index = 3 * *said;
+        *said += 1;
+        let late = |index| {
+            let nanos = u64::try_from(spread.as_nanos()).unwrap_or(u64::MAX);
+            let bound = nanos.saturating_add(1);
+            Duration::from_nanos(random.below(entity, Purpose::Signal, index, bound))
+        };
+        if random.chance(entity, Purpose::Signal, index + 1, repeat) {
+            let place = self.messages.insert(envelope.clone());
+            self.queue
+                .push(due + late(index + 2), Event::Message(place));
+        }
+        let place = self.messages.insert(envelope);
+        self.queue.push(due + late(index), Event::Message(place));
     }
 
     /// The next thing that an endpoint wants, unless it has wanted too much at this instant.
