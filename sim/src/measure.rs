@@ -56,6 +56,16 @@ impl Draw {
             seed: random.draw(key, Purpose::Scenario, index.wrapping_add(3)),
         }
     }
+
+    /// The same draw with a relay that is no shortcut: r is R/2 at least, so that ρ is R at least. On
+    /// the internet a relay may be faster than the direct path; then a floor of direct paths is none.
+    #[must_use]
+    pub fn without_shortcut(self) -> Self {
+        Self {
+            server_round_trip: self.server_round_trip.max(self.round_trip / 2),
+            ..self
+        }
+    }
 }
 
 /// When both sides can send, at best and at the latest, from the moment the offer leaves.

@@ -7,7 +7,8 @@ use clap::{Subcommand, ValueEnum};
 const CONNECT_NOTES: &str = "\
 Time zero is when the offer leaves; both sides have gathered their candidates before. Each run draws
 σ (signalling one way, 40 to 300 ms), R (round trip between the networks, 10 to 200 ms) and r (round
-trip to the server, 10 to 120 ms; ρ = 2r through the relay). Where a host has several addresses, one
+trip to the server, 10 to 120 ms; ρ = 2r through the relay; in the first table ρ ≥ R, for else the
+relay would undercut the floor). Where a host has several addresses, one
 works, and from the others no packet gets anywhere.
 
 Three tables:

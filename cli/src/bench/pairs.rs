@@ -39,7 +39,7 @@ pub(super) fn plan(args: &ConnectArgs) -> Vec<Job> {
             jobs.extend((0..args.draws).map(|n| Job {
                 a,
                 b,
-                draw: Draw::nth(args.seed, n.into()),
+                draw: Draw::nth(args.seed, n.into()).without_shortcut(),
                 hosts,
                 dead_before: args.dead_before,
                 loss: 0,

@@ -2,7 +2,7 @@
 
 use core::net::SocketAddr;
 use core::time::Duration;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use floe_peer::{
     Config, Connection, DescriptionKind, Error, Event, FailureCause, IceCandidate, SelectedPair,
@@ -69,6 +69,11 @@ pub struct PeerHost {
     /// What came before the description that it belongs to: whoever signals over a path that does
     /// not keep the order holds it back.
     early: Vec<IceCandidate>,
+    /// How many candidates it has signalled, the end apart.
+    signalled: usize,
+    /// Which ones the other side has, each once, and the end that waits for more of them.
+    known: BTreeSet<String>,
+    end: Option<(IceCandidate, usize)>,
     /// The description of the other side; the same again is a repetition.
     heard: Option<(DescriptionKind, String)>,
     audit: Option<Audit>,
@@ -99,6 +104,9 @@ impl PeerHost {
             hello_at: None,
             hellos: 0,
             early: Vec::new(),
+            signalled: 0,
+            known: BTreeSet::new(),
+            end: None,
             heard: None,
             audit: session.audit.then(|| Audit::new(server)),
             report: SideReport::default(),
@@ -184,14 +192,27 @@ impl PeerHost {
             self.describe_when_ready(now, DescriptionKind::Answer);
         }
         for candidate in core::mem::take(&mut self.early) {
-            self.told(now, &candidate)?;
+            self.told(now, candidate)?;
         }
-        Ok(())
+        self.ended(now)
     }
 
-    /// The other side has told a candidate. After an end nobody minds what is late.
-    fn told(&mut self, now: Instant, candidate: &IceCandidate) -> Result<(), Error> {
-        match self.connection.add_ice_candidate(now, candidate) {
+    /// The end of candidates counts once all of them are there.
+    fn ended(&mut self, now: Instant) -> Result<(), Error> {
+        let all = |end: &mut (_, usize)| self.known.len() >= end.1;
+        match self.end.take_if(all) {
+            Some((candidate, _)) => self.told(now, candidate),
+            None => Ok(()),
+        }
+    }
+
+    /// The other side has told a candidate, or the end of them. After an end nobody minds what is late.
+    fn told(&mut self, now: Instant, candidate: IceCandidate) -> Result<(), Error> {
+        if self.heard.is_none() {
+            self.early.push(candidate);
+            return Ok(());
+        }
+        match self.connection.add_ice_candidate(now, &candidate) {
             Err(Error::Ice(_)) => Ok(()),
             other => other,
         }
@@ -230,7 +251,13 @@ impl PeerHost {
         while let Some(event) = self.connection.poll_event() {
             self.mind_the_end(&event);
             match event {
-                Event::Candidate(candidate) => self.signal(&Signal::Candidate(candidate)),
+                Event::Candidate(candidate) if candidate.candidate.is_empty() => {
+                    self.signal(&Signal::End(candidate, self.signalled));
+                }
+                Event::Candidate(candidate) => {
+                    self.signalled += 1;
+                    self.signal(&Signal::Candidate(candidate));
+                }
                 Event::GatheringComplete => {
                     self.report.timeline.gathered.get_or_insert(now);
                     if let Some(kind) = self.wanted.take() {
@@ -441,11 +468,15 @@ impl Endpoint for PeerHost {
     fn message(&mut self, now: Instant, _from: HostId, text: &str) {
         let result = match Signal::parse(text) {
             Some(Signal::Description(kind, sdp)) => self.described(now, kind, sdp),
-            Some(Signal::Candidate(candidate)) if self.heard.is_none() => {
-                self.early.push(candidate);
-                Ok(())
+            Some(Signal::Candidate(candidate)) => {
+                self.known.insert(candidate.candidate.clone());
+                let told = self.told(now, candidate);
+                told.and_then(|()| self.ended(now))
             }
-            Some(Signal::Candidate(candidate)) => self.told(now, &candidate),
+            Some(Signal::End(candidate, after)) => {
+                self.end = Some((candidate, after));
+                self.ended(now)
+            }
             None => Ok(()),
         };
         if let Err(error) = result {
