@@ -14,13 +14,14 @@ use crate::connect::ConnectArgs;
 use crate::discover::DiscoverArgs;
 use crate::quantity::{self, Seeds};
 use crate::sdp::SdpCommand;
+use crate::search::SearchArgs;
 use crate::serve::ServeArgs;
 use crate::stun::StunCommand;
 
 /// Two peers behind NATs find a path to each other: simulated, measured, explained.
 ///
-/// `matrix`, `pair`, `bench` and `discover` happen in virtual time: the same arguments print the same bytes, on any machine
-/// and with any number of threads. `serve` and `connect` are the same machines on real sockets.
+/// `matrix`, `pair`, `bench`, `search` and `discover` happen in virtual time: the same arguments print
+/// the same bytes, on any machine and with any number of threads. `serve` and `connect` are the same machines on real sockets.
 #[derive(Debug, Parser)]
 #[command(name = "floe", version, after_help = AFTER_HELP)]
 pub(crate) struct Args {
@@ -35,6 +36,7 @@ Examples:
   floe pair full-cone symmetric          one negotiation, packet by packet
   floe discover --nat symmetric          what a host finds out of its NAT (RFC 5780)
   floe bench connect                     how fast peers connect, beside the floors and goals
+  floe search --seeds 0..10000           random worlds and faults, and what no run may show
   floe nat list                          what there is
   floe serve                             a STUN and TURN server on loopback
   floe connect --help                    one ICE agent, signalling on stdio
@@ -65,6 +67,8 @@ pub(crate) enum Command {
     /// Measure, beside what is possible at best
     #[command(subcommand)]
     Bench(BenchCommand),
+    /// Negotiate in random worlds with random faults, and name what no run may show
+    Search(SearchArgs),
     /// Find out from inside what kind of NAT a host is behind
     Discover(DiscoverArgs),
     /// The kinds of NAT

@@ -15,6 +15,7 @@ mod progress;
 mod quantity;
 mod run;
 mod sdp;
+mod search;
 mod serve;
 mod stun;
 mod style;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         Some(Command::Matrix(args)) => matrix::run(&args, &mut out),
         Some(Command::Pair(args)) => pair::run(&args, &mut out),
         Some(Command::Bench(BenchCommand::Connect(args))) => bench::connect(&args, &mut out),
+        Some(Command::Search(args)) => search::run(&args, &mut out),
         Some(Command::Discover(args)) => discover::run(&args, &mut out),
         Some(Command::Nat(NatCommand::List(args))) => nat::list(args.format, &mut out),
         Some(Command::Serve(args)) => serve::run(&args, &mut out),

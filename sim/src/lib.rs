@@ -17,6 +17,7 @@
 //! | [`Draw`], [`bound`], [`quantile`] | what connecting is measured with, and against |
 //! | [`SurveyConfig`], [`Survey`] | one behaviour discovery (RFC 5780): what kind of NAT a host finds itself behind |
 //! | [`probe`] | the simplest hole puncher, the oracle's independent witness |
+//! | [`Case`], [`Finding`] | random search: worlds, faults and orders of signalling drawn from a seed, and what no run may show |
 //! | [`Random`], [`EventQueue`] | randomness keyed by name and number, events in a defined order |
 //!
 //! # Example
@@ -120,6 +121,7 @@ mod preset;
 mod prober;
 mod queue;
 mod random;
+mod search;
 mod session;
 mod simulation;
 mod slab;
@@ -144,6 +146,7 @@ pub use preset::Preset;
 pub use prober::{Prober, Puncher, Reflector, probe};
 pub use queue::EventQueue;
 pub use random::{Probability, Purpose, Random, entity};
+pub use search::{Case, Control, Examined, Finding};
 pub use session::{
     PeerHost, Report, ServerFailure, ServerHost, Session, SessionConfig, SessionError, SideReport,
     Tally, Timeline, Violation, World,

@@ -308,6 +308,28 @@ impl Network {
         self.segments[segment.index()].link = link;
     }
 
+    /// Changes what a packet crosses between a host's interface, counted from 0, and its segment, from
+    /// now on.
+    pub fn set_access(&mut self, host: HostId, interface: usize, link: Link) {
+        let interfaces = &mut self.hosts[host.index()].interfaces;
+        if let Some((_, _, known)) = interfaces.get_mut(interface) {
+            *known = link;
+        }
+    }
+
+    /// All faults of links stop: from now on nothing is lost, duplicated, corrupted or reordered, and
+    /// delays are the least that they can be.
+    pub fn calm(&mut self) {
+        let segments = self.segments.iter_mut().map(|it| &mut it.link);
+        let routers = self.routers.iter_mut().map(|it| &mut it.link);
+        let hosts = self.hosts.iter_mut().flat_map(|it| &mut it.interfaces);
+        let hosts = hosts.map(|(_, _, link)| link);
+        let distances = self.distances.iter_mut().map(|(_, link)| link);
+        for link in segments.chain(routers).chain(hosts).chain(distances) {
+            *link = link.faultless();
+        }
+    }
+
     /// A host sends a datagram.
     pub(crate) fn send(
         &mut self,

@@ -205,7 +205,9 @@ impl SessionConfig {
     }
 
     /// Begins it in another world than the one that [`world`](Self::world) describes; what this says
-    /// of NATs, distances, loss and addresses does not count then.
+    /// of NATs, distances and loss does not count then. The first interface of each host is listed
+    /// behind [`dead_before`](Self::dead_before) others, if [`dead_addresses`](Self::dead_addresses)
+    /// are as many.
     pub fn start_in(&self, world: World) -> Result<Session, SessionError> {
         Session::new(self, world)
     }

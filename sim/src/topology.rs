@@ -280,6 +280,25 @@ impl Topology {
         plan
     }
 
+    /// What a packet crosses on a segment.
+    pub fn link(&self, segment: SegmentId) -> Link {
+        self.segments[segment.index()].link
+    }
+
+    /// What a packet crosses between a host's first interface and its segment.
+    pub fn access(&self, host: HostId) -> Link {
+        self.hosts[host.index()].interfaces[0].site.link
+    }
+
+    /// What the label of the NAT in front of a site says, if a NAT is there.
+    pub fn nat_at(&self, behind: Site) -> Option<NatConfig> {
+        let router = self.segments[behind.segment.index()].gateway?;
+        match self.routers[router.index()].layer {
+            Layer::Nat(config) => Some(config),
+            Layer::Firewall(_) => None,
+        }
+    }
+
     /// Puts a NAT there, with a home network behind it; returns where to plug in behind it.
     pub fn nat(&mut self, name: &str, outside: Site, config: NatConfig) -> Site {
         // A home behind a home does not get the same addresses on both sides.
@@ -439,6 +458,21 @@ impl Topology {
         self.way_up(site.segment)
             .map(|router| self.routers[router.index()].layer)
             .collect()
+    }
+
+    /// The names of the NATs and firewalls between a host's interfaces and the core, each once, the
+    /// nearest to its first interface first.
+    pub fn routers(&self, host: HostId) -> Vec<&str> {
+        let mut names = Vec::new();
+        for interface in &self.hosts[host.index()].interfaces {
+            for router in self.way_up(interface.site.segment) {
+                let name = self.routers[router.index()].name.as_str();
+                if !names.contains(&name) {
+                    names.push(name);
+                }
+            }
+        }
+        names
     }
 
     /// The least one-way delay between the first addresses of two hosts, over the first segment that

@@ -189,7 +189,7 @@ impl Session {
 
     /// Lets this much time pass.
     pub fn wait(&mut self, duration: Duration) -> Result<(), SessionError> {
-        let stop = self.simulation.run(self.now() + duration, |_| false);
+        let stop = self.simulation.wait(duration);
         self.unless_stuck(stop)
     }
 
