@@ -10,6 +10,11 @@ use crate::{
     NatTimers, Probability, Refresh, SegmentId, Site, Subnet, Topology, World,
 };
 
+/// Behind the second interfaces of hosts.
+const SECOND: Subnet = Subnet::new(Ipv4Addr::new(10, 77, 0, 0), 16);
+/// Behind a home that is outside of a carrier.
+const OUTER: Subnet = Subnet::new(Ipv4Addr::new(10, 99, 0, 0), 16);
+
 /// How the two sides lie to each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Relation {
@@ -39,7 +44,8 @@ pub(super) fn world(dice: &mut Dice) -> (World, usize) {
         if dice.percent(10) {
             let name = format!("second-{}", plan.name(host));
             let access = Site::public(link(dice, 100));
-            let site = chain(dice, &mut plan, &name, access);
+            // A host tells its interfaces apart by their addresses.
+            let site = chain(dice, &mut plan, &name, access, SECOND);
             plan.interface(host, site);
         }
     }
@@ -71,8 +77,8 @@ fn sites(dice: &mut Dice, plan: &mut Topology) -> [Site; 2] {
         Relation::Apart => {
             let other = Site::public(link(dice, 60));
             [
-                chain(dice, plan, "nat-a", access),
-                chain(dice, plan, "nat-b", other),
+                chain(dice, plan, "nat-a", access, Subnet::HOME),
+                chain(dice, plan, "nat-b", other, Subnet::HOME),
             ]
         }
         Relation::OneCarrier => {
@@ -98,9 +104,9 @@ fn sites(dice: &mut Dice, plan: &mut Topology) -> [Site; 2] {
                 [carrier, home]
             }
         }
-        Relation::OneHome => [chain(dice, plan, "nat-a", access); 2],
+        Relation::OneHome => [chain(dice, plan, "nat-a", access, Subnet::HOME); 2],
         Relation::Inside => {
-            let outer = chain(dice, plan, "nat-a", access);
+            let outer = chain(dice, plan, "nat-a", access, Subnet::HOME);
             let config = nat(dice);
             let inner = plan.nat("nat-b", outer, config);
             if dice.percent(50) {
@@ -113,7 +119,7 @@ fn sites(dice: &mut Dice, plan: &mut Topology) -> [Site; 2] {
 }
 
 /// What lies between a host and the core: nothing, NATs, a firewall.
-fn chain(dice: &mut Dice, plan: &mut Topology, name: &str, outside: Site) -> Site {
+fn chain(dice: &mut Dice, plan: &mut Topology, name: &str, outside: Site, inside: Subnet) -> Site {
     #[derive(Clone, Copy)]
     enum Chain {
         Open,
@@ -136,9 +142,9 @@ fn chain(dice: &mut Dice, plan: &mut Topology, name: &str, outside: Site) -> Sit
             for level in (0..depth).rev() {
                 let config = nat(dice);
                 site = match (level, depth) {
-                    (0, _) => plan.nat(name, site, config),
+                    (0, _) => plan.nat_of(name, site, config, inside),
                     (1, _) => plan.carrier(&format!("{name}/carrier"), site, config),
-                    _ => plan.nat(&format!("{name}/outer"), site, config),
+                    _ => plan.nat_of(&format!("{name}/outer"), site, config, OUTER),
                 };
             }
             site
@@ -147,7 +153,7 @@ fn chain(dice: &mut Dice, plan: &mut Topology, name: &str, outside: Site) -> Sit
         Chain::HomeBehindBlocked => {
             let wall = plan.firewall(&format!("{name}/wall"), outside, Firewall::BlockUdp);
             let config = nat(dice);
-            plan.nat(name, wall, config)
+            plan.nat_of(name, wall, config, inside)
         }
     }
 }
