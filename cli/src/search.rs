@@ -28,7 +28,8 @@ stop after 2.5 s, and then everything that can connect must. A NAT that has forg
 addresses stale: of such a run only the rules of safety are asked.
 
 Findings:
-  relay-avoidable      relayed though a direct path exists, nothing was lost, one address a side
+  relay-avoidable      relayed though a direct path exists, nothing was lost or out of order, one
+                       address a side, default profile
   agent-missed-a-path  not connected though a path exists
   oracle-wrong         a path where there can be none, or none where one was thought certain
   not-mirrored         the two ends use different pairs
