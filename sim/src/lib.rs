@@ -10,6 +10,7 @@
 //! | [`NatConfig`], [`Nat`] | NATs as independent axes: mapping × filtering × port allocation × refresh × timers × hairpinning |
 //! | [`Link`] | delay, jitter, loss, duplication, corruption |
 //! | [`Simulation`], [`Network`], [`Endpoint`] | the world in motion, with a signalling path beside it |
+//! | [`Fate`], [`Passing`] | taps: datagrams and signalling messages held back, repeated, rewritten |
 //! | [`TcpConfig`], [`StreamCommand`], [`StreamEvent`] | the TCP of its hosts |
 //! | [`Log`] | what happened to each packet, where, and why |
 //! | [`Oracle`], [`Judgement`] | what must be possible, from the plan alone, and what a run is held against it |
@@ -109,6 +110,7 @@
 //! Links have no rate, queue or MTU yet, and losses are independent of each other.
 
 mod cause;
+mod clock;
 mod endpoint;
 mod firewall;
 mod link;
@@ -127,6 +129,7 @@ mod simulation;
 mod slab;
 mod stream;
 mod survey;
+mod tap;
 mod tcp;
 mod topology;
 
@@ -148,11 +151,12 @@ pub use queue::EventQueue;
 pub use random::{Probability, Purpose, Random, entity};
 pub use search::{Case, Control, Examined, Finding};
 pub use session::{
-    PeerHost, Report, ServerFailure, ServerHost, Session, SessionConfig, SessionError, SideReport,
-    Tally, Timeline, Violation, World,
+    Disorder, PeerHost, Report, ServerFailure, ServerHost, Session, SessionConfig, SessionError,
+    SessionHost, SideReport, Tally, Timeline, Violation, World,
 };
-pub use simulation::{Disorder, Simulation, Stop};
+pub use simulation::{Simulation, Stop};
 pub use stream::{StreamCommand, StreamError, StreamEvent};
 pub use survey::{DiscoveryHost, Step, Survey, SurveyConfig};
+pub use tap::{Fate, Passing};
 pub use tcp::{Flags, TcpConfig, TcpHeader};
 pub use topology::{HostId, Layer, SegmentId, Site, Subnet, Topology, TopologyError};

@@ -28,6 +28,8 @@ pub(crate) enum Event {
     Deadline(HostId),
     /// A deadline of a host's TCP.
     Tcp(HostId),
+    /// A datagram that a tap held back reaches its host.
+    Held(u32),
 }
 
 /// Counts of what a network, or one host, has seen.
@@ -134,7 +136,7 @@ struct Packet {
 }
 
 /// A packet that has reached a host.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Arrival {
     pub(crate) host: HostId,
     pub(crate) id: PacketId,
@@ -340,7 +342,20 @@ impl Network {
         log: &mut Log,
     ) {
         let content = Content::Datagram(transmit.payload);
-        self.emit(now, host, transmit.path, content, queue, log);
+        self.emit(now, host, transmit.path, content, false, queue, log);
+    }
+
+    /// A host sends a datagram from whatever address it says.
+    pub(crate) fn forge(
+        &mut self,
+        now: Instant,
+        host: HostId,
+        transmit: Transmit,
+        queue: &mut EventQueue<Event>,
+        log: &mut Log,
+    ) {
+        let content = Content::Datagram(transmit.payload);
+        self.emit(now, host, transmit.path, content, true, queue, log);
     }
 
     /// The TCP of a host sends.
@@ -362,15 +377,17 @@ impl Network {
             payload,
             is_damaged: false,
         }));
-        self.emit(now, host, path, content, queue, log);
+        self.emit(now, host, path, content, false, queue, log);
     }
 
+    #[allow(clippy::too_many_arguments)]
     fn emit(
         &mut self,
         now: Instant,
         host: HostId,
         path: FiveTuple,
         content: Content,
+        forged: bool,
         queue: &mut EventQueue<Event>,
         log: &mut Log,
     ) {
@@ -394,7 +411,8 @@ impl Network {
         let ip = packet.source.ip();
         let interface = sender.interfaces.iter().position(|&(own, ..)| own == ip);
         note(log, now, node, &packet, Incident::Sent);
-        let Some(interface) = interface else {
+        // What is forged leaves by the first interface, whosever address it bears.
+        let Some(interface) = interface.or(forged.then_some(0)) else {
             return self.drop(now, node, &packet, DropCause::ForeignSource, log);
         };
         if path.transport.is_reliable() && packet.content.header().is_none() {
@@ -405,7 +423,8 @@ impl Network {
         self.hop(now, packet, segment, from, queue, log);
     }
 
-    /// A packet reaches its next node. Returns it if that is a host.
+    /// A packet reaches its next node. Returns it if that is a host, which then gets it by
+    /// [`delivered`](Self::delivered) or does not by [`withhold`](Self::withhold).
     pub(crate) fn arrive(
         &mut self,
         now: Instant,
@@ -416,15 +435,11 @@ impl Network {
         let mut packet = self.packets.take(place)?;
         let (id, inwards) = match packet.to {
             Plug::Host(host, _) => {
-                let receiver = &mut self.hosts[host.index()];
                 if packet.content.is_damaged() {
-                    let node = receiver.node;
+                    let node = self.hosts[host.index()].node;
                     self.drop(now, node, &packet, DropCause::Checksum, log);
                     return None;
                 }
-                receiver.counters.delivered += 1;
-                receiver.counters.delivered_bytes += packet.content.payload().len() as u64;
-                note(log, now, receiver.node, &packet, Incident::Delivered);
                 return Some(Arrival {
                     host,
                     id: packet.id,
@@ -604,14 +619,28 @@ impl Network {
         }
     }
 
-    /// A packet ends here.
-    pub(crate) fn refuse(
-        &self,
+    /// A packet that has arrived is handed to its host.
+    pub(crate) fn delivered(&mut self, now: Instant, arrival: &Arrival, log: &mut Log) {
+        let counters = &mut self.hosts[arrival.host.index()].counters;
+        counters.delivered += 1;
+        counters.delivered_bytes += arrival.content.payload().len() as u64;
+        self.note(now, arrival, Incident::Delivered, log);
+    }
+
+    /// A packet that has arrived is not handed to its host.
+    pub(crate) fn withhold(
+        &mut self,
         now: Instant,
         arrival: &Arrival,
-        incident: Incident,
+        cause: DropCause,
         log: &mut Log,
     ) {
+        self.hosts[arrival.id.host.index()].counters.dropped += 1;
+        self.note(now, arrival, Incident::Dropped(cause), log);
+    }
+
+    /// What becomes of a packet at its host.
+    pub(crate) fn note(&self, now: Instant, arrival: &Arrival, incident: Incident, log: &mut Log) {
         if log.is_on() {
             let what = Happening::Packet {
                 incident,

@@ -2,6 +2,7 @@
 
 mod audit;
 mod call;
+mod disorder;
 mod node;
 mod peer_host;
 mod report;
@@ -19,12 +20,14 @@ use floe_sansio::Instant;
 use floe_turn::ServerConfig;
 
 use crate::{
-    Disorder, Link, Log, NatConfig, Preset, Probability, SegmentId, Site, Subnet, TcpConfig,
-    Topology, TopologyError, entity,
+    Link, Log, NatConfig, Preset, Probability, SegmentId, Site, Subnet, TcpConfig, Topology,
+    TopologyError, entity,
 };
 
 pub use audit::Violation;
 pub use call::Session;
+pub use disorder::Disorder;
+pub use node::Node as SessionHost;
 use node::Node;
 pub use peer_host::{PeerHost, Tally, Timeline};
 pub use report::{Report, ServerFailure, SideReport};

@@ -1,19 +1,20 @@
 //! The loop: it owns virtual time, the network and what runs on the hosts.
 
+mod tampering;
+
 use core::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use floe_sansio::{Datagram, HEADROOM, Input, Instant, TAILROOM, Transmit, Transport};
 
+use crate::clock::HostClock;
 use crate::endpoint::{Endpoint, Message};
 use crate::log::{Happening, Incident, Log};
 use crate::network::{Arrival, Event, Network};
 use crate::slab::Slab;
+use crate::tap::{MessageTap, PacketTap};
 use crate::tcp::Stack;
-use crate::{
-    DropCause, EventQueue, HostId, Probability, Purpose, StreamEvent, TcpConfig, Topology,
-    TopologyError,
-};
+use crate::{DropCause, EventQueue, HostId, StreamEvent, TcpConfig, Topology, TopologyError};
 
 /// What one host may cause at one instant before the simulation calls itself stuck.
 const STUCK: u32 = 1_000_000;
@@ -45,9 +46,14 @@ pub struct Simulation<E> {
     queue: EventQueue<Event>,
     network: Network,
     hosts: Vec<Host<E>>,
+    /// Who looks at datagrams and messages, and what was held back.
+    packet_tap: Option<PacketTap>,
+    message_tap: Option<MessageTap>,
+    held: Slab<Arrival>,
     messages: Slab<Envelope>,
+    /// Messages for hosts that sleep.
+    waiting: Vec<Envelope>,
     signalling: Duration,
-    disorder: Disorder,
     tcp: TcpConfig,
     /// When the last message arrives: none overtakes it.
     last_message: Instant,
@@ -56,36 +62,11 @@ pub struct Simulation<E> {
     stuck: Option<HostId>,
 }
 
-/// What a signalling path does to messages beside taking its time.
-///
-/// ```
-/// use core::time::Duration;
-/// use floe_sim::{Disorder, Probability};
-///
-/// let chat = Disorder { spread: Duration::from_millis(300), repeat: Probability::percent(10) };
-/// assert_ne!(chat, Disorder::NONE);
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Disorder {
-    /// Each message takes up to so much longer, on its own, so that messages overtake each other; if
-    /// zero, they keep their order.
-    pub spread: Duration,
-    /// How likely a message arrives twice.
-    pub repeat: Probability,
-}
-
-impl Disorder {
-    /// Messages arrive once and in their order.
-    pub const NONE: Self = Self {
-        spread: Duration::ZERO,
-        repeat: Probability::NEVER,
-    };
-}
-
 /// A host and what runs on it.
 #[derive(Debug)]
 struct Host<E> {
     endpoint: Option<E>,
+    clock: HostClock,
     /// Its TCP, once something speaks it.
     tcp: Option<Box<Tcp>>,
     /// The deadline event that counts: others are left over from deadlines that moved forward.
@@ -93,8 +74,6 @@ struct Host<E> {
     /// When it last did something, and how much at that instant.
     active: Instant,
     at_once: u32,
-    /// How many signalling messages it has sent.
-    said: u64,
 }
 
 /// The TCP of a host, and the event that will wake it.
@@ -123,16 +102,19 @@ impl<E: Endpoint> Simulation<E> {
                 .hosts()
                 .map(|_| Host {
                     endpoint: None,
+                    clock: HostClock::default(),
                     tcp: None,
                     scheduled: None,
                     active: Instant::ZERO,
                     at_once: 0,
-                    said: 0,
                 })
                 .collect(),
+            packet_tap: None,
+            message_tap: None,
+            held: Slab::new(),
             messages: Slab::new(),
+            waiting: Vec::new(),
             signalling: Duration::ZERO,
-            disorder: Disorder::NONE,
             tcp: TcpConfig::DEFAULT,
             last_message: Instant::ZERO,
             log: Network::log(plan),
@@ -145,11 +127,6 @@ impl<E: Endpoint> Simulation<E> {
     /// not overtaken.
     pub const fn set_signalling(&mut self, delay: Duration) {
         self.signalling = delay;
-    }
-
-    /// What the signalling path does to messages from now on, beside taking its time.
-    pub const fn set_disorder(&mut self, disorder: Disorder) {
-        self.disorder = disorder;
     }
 
     /// What the TCP of a host is set to, if it does not speak yet.
@@ -177,8 +154,10 @@ impl<E: Endpoint> Simulation<E> {
 
     /// Does something with what runs on a host, then sends what that caused.
     pub fn act<R>(&mut self, host: HostId, action: impl FnOnce(&mut E, Instant) -> R) -> Option<R> {
-        let endpoint = self.hosts[host.index()].endpoint.as_mut()?;
-        let result = action(endpoint, self.now);
+        let Host {
+            endpoint, clock, ..
+        } = &mut self.hosts[host.index()];
+        let result = action(endpoint.as_mut()?, clock.local(self.now));
         self.flush(host);
         Some(result)
     }
@@ -257,6 +236,11 @@ impl<E: Endpoint> Simulation<E> {
                     .network
                     .arrive(self.now, place, &mut self.queue, &mut self.log);
                 if let Some(arrival) = arrival {
+                    self.tap(arrival);
+                }
+            }
+            Event::Held(place) => {
+                if let Some(arrival) = self.held.take(place) {
                     self.deliver(&arrival);
                 }
             }
@@ -279,9 +263,18 @@ impl<E: Endpoint> Simulation<E> {
 
     fn deliver(&mut self, arrival: &Arrival) {
         let now = self.now;
-        let Some(endpoint) = &mut self.hosts[arrival.host.index()].endpoint else {
+        let Host {
+            endpoint, clock, ..
+        } = &mut self.hosts[arrival.host.index()];
+        if clock.is_asleep() {
+            let cause = DropCause::Asleep;
+            return self.network.withhold(now, arrival, cause, &mut self.log);
+        }
+        self.network.delivered(now, arrival, &mut self.log);
+        let local = clock.local(now);
+        let Some(endpoint) = endpoint else {
             let incident = Incident::Dropped(DropCause::NoEndpoint);
-            self.network.refuse(now, arrival, incident, &mut self.log);
+            self.network.note(now, arrival, incident, &mut self.log);
             return;
         };
         let payload = arrival.content.payload();
@@ -301,7 +294,7 @@ impl<E: Endpoint> Simulation<E> {
         }
         self.buffer[range.clone()].copy_from_slice(payload);
         let datagram = Datagram::new(arrival.path, &mut self.buffer[..size], range);
-        match endpoint.receive(now, datagram) {
+        match endpoint.receive(local, datagram) {
             Input::Forward(route) => {
                 // The machine has framed it in place: it leaves with the buffer it lies in.
                 let buffer = self.buffer.split_to(size).freeze();
@@ -316,7 +309,7 @@ impl<E: Endpoint> Simulation<E> {
             }
             Input::Dropped(reason) => {
                 let incident = Incident::Refused(reason);
-                self.network.refuse(now, arrival, incident, &mut self.log);
+                self.network.note(now, arrival, incident, &mut self.log);
             }
             Input::Data(_) | Input::Handled => {}
         }
@@ -326,8 +319,16 @@ impl<E: Endpoint> Simulation<E> {
     fn hand_over(&mut self, envelope: Envelope) {
         let Envelope { from, message } = envelope;
         let host = message.to;
-        if let Some(endpoint) = &mut self.hosts[host.index()].endpoint {
-            endpoint.message(self.now, from, &message.text);
+        let Host {
+            endpoint, clock, ..
+        } = &mut self.hosts[host.index()];
+        if clock.is_asleep() {
+            // A server of the signalling path keeps it until then.
+            self.waiting.push(Envelope { from, message });
+            return;
+        }
+        if let Some(endpoint) = endpoint {
+            endpoint.message(clock.local(self.now), from, &message.text);
         }
         if self.log.is_on() {
             let what = Happening::MessageReceived {
@@ -347,8 +348,12 @@ impl<E: Endpoint> Simulation<E> {
         host.scheduled = None;
         if let Some(endpoint) = &mut host.endpoint {
             // The deadline may have moved back since.
-            if endpoint.deadline().is_some_and(|deadline| deadline <= at) {
-                endpoint.timeout(at);
+            let local = host.clock.local(at);
+            if endpoint
+                .deadline()
+                .is_some_and(|deadline| deadline <= local)
+            {
+                endpoint.timeout(local);
             }
         }
         self.flush(id);
@@ -394,7 +399,7 @@ impl<E: Endpoint> Simulation<E> {
     fn flush(&mut self, id: HostId) {
         let now = self.now;
         let host = &mut self.hosts[id.index()];
-        if host.endpoint.is_none() {
+        if host.endpoint.is_none() || host.clock.is_asleep() {
             return;
         }
         if host.active != now {
@@ -410,7 +415,8 @@ impl<E: Endpoint> Simulation<E> {
         if host.at_once >= STUCK {
             self.stuck = Some(id);
         }
-        if let Some(deadline) = host.endpoint.as_ref().and_then(Endpoint::deadline) {
+        let deadline = host.endpoint.as_ref().and_then(Endpoint::deadline);
+        if let Some(deadline) = deadline.and_then(|deadline| host.clock.global(deadline)) {
             let deadline = deadline.max(now);
             if host.scheduled.is_none_or(|scheduled| deadline < scheduled) {
                 host.scheduled = Some(deadline);
@@ -437,37 +443,8 @@ impl<E: Endpoint> Simulation<E> {
                 };
                 self.log.add(now, self.log.node(id), what);
             }
-            self.post(Envelope { from: id, message });
+            self.signal(id, message);
         }
-    }
-
-    /// A message goes its way.
-    fn post(&mut self, envelope: Envelope) {
-        let due = self.now + self.signalling;
-        if self.disorder == Disorder::NONE {
-            let place = self.messages.insert(envelope);
-            self.last_message = self.last_message.max(due);
-            self.queue.push(self.last_message, Event::Message(place));
-            return;
-        }
-        let Disorder { spread, repeat } = self.disorder;
-        let (random, entity) = (self.network.random(), self.network.entity(envelope.from));
-        let said = &mut self.hosts[envelope.from.index()].said;
-        // Three draws a message: how long it takes, whether it comes again, and how much later.
-        let index = 3 * *said;
-        *said += 1;
-        let late = |index| {
-            let nanos = u64::try_from(spread.as_nanos()).unwrap_or(u64::MAX);
-            let bound = nanos.saturating_add(1);
-            Duration::from_nanos(random.below(entity, Purpose::Signal, index, bound))
-        };
-        if random.chance(entity, Purpose::Signal, index + 1, repeat) {
-            let place = self.messages.insert(envelope.clone());
-            self.queue
-                .push(due + late(index + 2), Event::Message(place));
-        }
-        let place = self.messages.insert(envelope);
-        self.queue.push(due + late(index), Event::Message(place));
     }
 
     /// The next thing that an endpoint wants, unless it has wanted too much at this instant.
@@ -506,7 +483,7 @@ impl<E: Endpoint> Simulation<E> {
             self.log.note(now, id, &text);
         }
         if let Some(endpoint) = &mut host.endpoint {
-            endpoint.stream(now, event);
+            endpoint.stream(host.clock.local(now), event);
         }
         host.at_once += 1;
         host.at_once < STUCK

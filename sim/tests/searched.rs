@@ -117,7 +117,7 @@ fn an_outage_amid_the_checks_ends_no_negotiation() {
                 config.seed = seed;
                 config.round_trip = Duration::from_millis(400);
                 config.gathered_before = true;
-                config.limit = Duration::from_secs(60);
+                config.limit = Duration::from_mins(1);
                 let mut session = config.start().unwrap();
                 session.wait(begin).unwrap();
                 let dead = Link::IDEAL.with_loss(Probability::ALWAYS);

@@ -7,7 +7,8 @@ use floe_sansio::Instant;
 
 use super::report::outcome;
 use super::{
-    Node, PeerHost, Report, SERVER_PORT, ServerHost, SessionConfig, SessionError, Tally, World,
+    Disorder, Node, PeerHost, Report, SERVER_PORT, ServerHost, SessionConfig, SessionError, Tally,
+    World,
 };
 use crate::{
     Expectation, HostId, Judgement, Log, Nat, Network, Oracle, Simulation, Stop, entity, probe,
@@ -50,7 +51,10 @@ impl Session {
         let expectation = Oracle::new(&world.plan).expect(a, b, &[world.server]);
         let mut simulation = Simulation::new(&world.plan, config.seed)?;
         simulation.set_signalling(config.signal_delay);
-        simulation.set_disorder(config.disorder);
+        if config.disorder != Disorder::NONE {
+            let random = simulation.network().random();
+            simulation.set_message_tap(config.disorder.tap(random));
+        }
         simulation.set_tcp(config.tcp);
         simulation.log_mut().record(config.record);
         let mut session = Self {
@@ -146,6 +150,37 @@ impl Session {
         self.act(side, PeerHost::hail);
     }
 
+    /// Does something with a peer, then sends what that caused. The peer is told what its clock shows.
+    pub fn act<R>(
+        &mut self,
+        side: usize,
+        action: impl FnOnce(&mut PeerHost, Instant) -> R,
+    ) -> Option<R> {
+        let &host = self.world.hosts.get(side)?;
+        let act = |node: &mut Node, now| node.peer_mut().map(|peer| action(peer, now));
+        self.simulation.act(host, act)?
+    }
+
+    /// The host of a peer.
+    pub fn host(&self, side: usize) -> Option<HostId> {
+        self.world.hosts.get(side).copied()
+    }
+
+    /// The host of the server.
+    pub const fn server_host(&self) -> HostId {
+        self.world.server
+    }
+
+    /// The world.
+    pub const fn simulation(&self) -> &Simulation<Node> {
+        &self.simulation
+    }
+
+    /// The world, to tamper with: taps, forged packets, clocks, links.
+    pub const fn simulation_mut(&mut self) -> &mut Simulation<Node> {
+        &mut self.simulation
+    }
+
     /// Takes the server away with all its state; its host falls silent.
     pub fn stop_server(&mut self) {
         self.simulation.detach(self.world.server);
@@ -159,16 +194,6 @@ impl Session {
         let server = self.config.server(self.server_address(), seed, self.now());
         let node = Node::Server(Box::new(server));
         self.simulation.attach(self.world.server, node);
-    }
-
-    fn act(&mut self, side: usize, action: impl FnOnce(&mut PeerHost, Instant)) {
-        if let Some(&host) = self.world.hosts.get(side) {
-            self.simulation.act(host, |node, now| {
-                if let Some(peer) = node.peer_mut() {
-                    action(peer, now);
-                }
-            });
-        }
     }
 
     /// Lets time pass until both sides have come to an end, or [`SessionConfig::limit`] is reached.

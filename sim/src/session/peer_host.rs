@@ -77,6 +77,8 @@ pub struct PeerHost {
     /// The description of the other side; the same again is a repetition.
     heard: Option<(DescriptionKind, String)>,
     audit: Option<Audit>,
+    /// Everything the connection said.
+    events: Vec<(Instant, Event)>,
     report: SideReport,
 }
 
@@ -109,6 +111,7 @@ impl PeerHost {
             end: None,
             heard: None,
             audit: session.audit.then(|| Audit::new(server)),
+            events: Vec::new(),
             report: SideReport::default(),
         })
     }
@@ -132,6 +135,18 @@ impl PeerHost {
     /// The connection, to look at.
     pub const fn connection(&self) -> &Connection {
         &self.connection
+    }
+
+    /// Tells the connection something; what it says to that is taken in.
+    pub fn command<R>(&mut self, now: Instant, command: impl FnOnce(&mut Connection) -> R) -> R {
+        let result = command(&mut self.connection);
+        self.drain(now);
+        result
+    }
+
+    /// Everything the connection has said, and when.
+    pub fn events(&self) -> &[(Instant, Event)] {
+        &self.events
     }
 
     /// Lets the application say hello as if a pair had just been selected.
@@ -250,6 +265,7 @@ impl PeerHost {
     fn drain(&mut self, now: Instant) {
         while let Some(event) = self.connection.poll_event() {
             self.mind_the_end(&event);
+            self.events.push((now, event.clone()));
             match event {
                 Event::Candidate(candidate) if candidate.candidate.is_empty() => {
                     self.signal(&Signal::End(candidate, self.signalled));
