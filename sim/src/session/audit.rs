@@ -199,3 +199,100 @@ fn channel_header(payload: &[u8]) -> Option<(u16, u16)> {
         .contains(&a)
         .then(|| (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])))
 }
+
+#[cfg(test)]
+mod tests {
+    use floe_stun::{Builder, Key, XorMappedAddress};
+
+    use super::*;
+
+    fn address(text: &str) -> SocketAddr {
+        text.parse().unwrap()
+    }
+
+    fn own() -> SocketAddr {
+        address("192.168.1.2:50000")
+    }
+
+    fn peer() -> SocketAddr {
+        address("62.0.2.1:50000")
+    }
+
+    fn path(to: SocketAddr) -> FiveTuple {
+        FiveTuple::udp(own(), to)
+    }
+
+    fn audit() -> Audit {
+        Audit::new(address("62.0.1.1:3478"))
+    }
+
+    fn binding(class: Class, id: u8, nominates: bool) -> Vec<u8> {
+        let mut buffer = [0; 256];
+        let kind = MessageType::new(class, Method::BINDING);
+        let builder = Builder::new(&mut buffer, kind, TransactionId([id; 12]))
+            .with_some(nominates.then_some(&UseCandidate))
+            .with(&XorMappedAddress(own()))
+            .with_integrity(&Key::short_term("password"));
+        let length = builder.with_fingerprint().finish().unwrap();
+        buffer[..length].to_vec()
+    }
+
+    fn found(audit: &Audit) -> Vec<Violation> {
+        audit.violations().collect()
+    }
+
+    fn check(audit: &mut Audit, to: SocketAddr, id: u8, nominates: bool) {
+        audit.sent(path(to), &binding(Class::Request, id, nominates));
+    }
+
+    fn answer(audit: &mut Audit, from: SocketAddr, id: u8) {
+        audit.received(path(from), &binding(Class::Success, id, false));
+    }
+
+    #[test]
+    fn data_goes_where_a_check_was_answered() {
+        let mut audit = audit();
+        check(&mut audit, peer(), 1, false);
+        audit.sent(path(peer()), b"\xFFtoo early");
+        assert_eq!(found(&audit), [Violation::DataToUnproven(peer())]);
+        answer(&mut audit, peer(), 1);
+        audit.sent(path(peer()), b"\xFFnow it may");
+        assert_eq!(found(&audit).len(), 1);
+    }
+
+    #[test]
+    fn an_answer_from_elsewhere_proves_nothing() {
+        let mut audit = audit();
+        let other = address("62.0.9.1:50000");
+        check(&mut audit, peer(), 1, false);
+        answer(&mut audit, other, 1);
+        audit.sent(path(other), b"\xFFdata");
+        assert_eq!(found(&audit), [Violation::DataToUnproven(other)]);
+    }
+
+    #[test]
+    fn a_silent_address_gets_seven_packets_from_one_base() {
+        let mut audit = audit();
+        for id in 0..7 {
+            check(&mut audit, peer(), id, false);
+        }
+        assert_eq!(found(&audit), []);
+        check(&mut audit, peer(), 7, false);
+        assert_eq!(found(&audit), [Violation::TooManyFromOneBase(peer(), 8)]);
+        answer(&mut audit, peer(), 0);
+        assert_eq!(found(&audit), [], "it is not silent");
+        assert_eq!(audit.requests(), 8);
+    }
+
+    #[test]
+    fn two_nominations_may_not_both_be_answered() {
+        let mut audit = audit();
+        let other = address("62.0.9.1:50000");
+        for (to, id) in [(peer(), 1), (peer(), 2), (other, 3)] {
+            assert_eq!(found(&audit), []);
+            check(&mut audit, to, id, true);
+            answer(&mut audit, to, id);
+        }
+        assert_eq!(found(&audit), [Violation::SecondNomination(other)]);
+    }
+}
