@@ -133,6 +133,7 @@ impl Connection {
             end_of_candidates: self.gathered,
             dtls: Some(&self.dtls),
             lite: false,
+            remote_candidate: None,
             address: None,
         };
         let text = make(&mut self.negotiator, &transport)?;

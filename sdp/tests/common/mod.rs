@@ -1,6 +1,8 @@
 //! What the negotiator's tests share.
 #![allow(dead_code, unused_imports, reason = "each test binary uses a part")]
 
+pub(crate) mod phone;
+
 use floe_sdp::ice::{Candidate, IceCredentials};
 use floe_sdp::{
     BundlePolicy, Codec, DataChannel, DescriptionKind, Direction, DtlsIdentity, Fingerprint,
@@ -73,6 +75,7 @@ impl Owner {
             end_of_candidates: self.end_of_candidates,
             dtls: Some(&self.dtls),
             lite: self.lite,
+            remote_candidate: None,
             address: None,
         }
     }
