@@ -64,6 +64,8 @@ pub struct Network {
     segments: Vec<Segment>,
     routers: Vec<Router>,
     hosts: Vec<Host>,
+    /// Links of the core between two plugs, in place of its own; sorted.
+    distances: Vec<((Plug, Plug), Link)>,
     packets: Slab<Packet>,
 }
 
@@ -228,11 +230,22 @@ impl Network {
         for segment in &mut segments {
             segment.table.sort_unstable_by_key(|&(ip, _)| ip);
         }
+        let mut distances: Vec<((Plug, Plug), Link)> = Vec::new();
+        // Of several between the same two the last one counts.
+        for &(a, b, link) in plan.distances.iter().rev() {
+            let (a, b) = (plug_in_core(plan, a), plug_in_core(plan, b));
+            for key in [(a, b), (b, a)] {
+                if let Err(at) = distances.binary_search_by_key(&key, |&(key, _)| key) {
+                    distances.insert(at, (key, link));
+                }
+            }
+        }
         Ok(Self {
             random,
             segments,
             routers,
             hosts,
+            distances,
             packets: Slab::new(),
         })
     }
@@ -295,6 +308,28 @@ impl Network {
     /// Changes what a packet crosses on a segment, from now on.
     pub fn set_link(&mut self, segment: SegmentId, link: Link) {
         self.segments[segment.index()].link = link;
+    }
+
+    /// Changes what a packet crosses between a host's interface, counted from 0, and its segment, from
+    /// now on.
+    pub fn set_access(&mut self, host: HostId, interface: usize, link: Link) {
+        let interfaces = &mut self.hosts[host.index()].interfaces;
+        if let Some((_, _, known)) = interfaces.get_mut(interface) {
+            *known = link;
+        }
+    }
+
+    /// All faults of links stop: from now on nothing is lost, duplicated, corrupted or reordered, and
+    /// delays are the least that they can be.
+    pub fn calm(&mut self) {
+        let segments = self.segments.iter_mut().map(|it| &mut it.link);
+        let routers = self.routers.iter_mut().map(|it| &mut it.link);
+        let hosts = self.hosts.iter_mut().flat_map(|it| &mut it.interfaces);
+        let hosts = hosts.map(|(_, _, link)| link);
+        let distances = self.distances.iter_mut().map(|(_, link)| link);
+        for link in segments.chain(routers).chain(hosts).chain(distances) {
+            *link = link.faultless();
+        }
     }
 
     /// A host sends a datagram.
@@ -515,7 +550,7 @@ impl Network {
             | u64::from(packet.hops);
         let links = [
             self.plugged(from),
-            (segment.link, segment.entity),
+            (self.between(segment_id, from, to), segment.entity),
             self.plugged(to),
         ];
         let mut delay = 0_u64;
@@ -553,6 +588,18 @@ impl Network {
         }
         let place = self.packets.insert(packet);
         queue.push(Instant::from_nanos(at), Event::Packet(place));
+    }
+
+    /// The link of a segment between two of its plugs.
+    fn between(&self, segment: SegmentId, from: Plug, to: Plug) -> Link {
+        if segment == SegmentId::CORE
+            && let Ok(at) = self
+                .distances
+                .binary_search_by_key(&(from, to), |&(key, _)| key)
+        {
+            return self.distances[at].1;
+        }
+        self.segments[segment.index()].link
     }
 
     /// The link between a plug and its segment, and whose it is.
@@ -638,6 +685,14 @@ impl Segment {
             }
         }
     }
+}
+
+/// Where packets of a host's first interface enter the core.
+fn plug_in_core(plan: &Topology, host: HostId) -> Plug {
+    let segment = plan.hosts[host.index()].interfaces[0].site.segment;
+    plan.way_up(segment)
+        .last()
+        .map_or(Plug::Host(host, 0), Plug::Outside)
 }
 
 /// Makes an address known in its segment and, where routers do not translate, in those further out.

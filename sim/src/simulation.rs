@@ -84,7 +84,7 @@ struct Tcp {
 }
 
 /// A signalling message on its way.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Envelope {
     from: HostId,
     message: Message,

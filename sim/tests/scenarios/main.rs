@@ -3,6 +3,7 @@
 
 mod common;
 mod harness;
+mod limits;
 mod lost;
 mod nomination;
 mod reflexive;
