@@ -44,6 +44,7 @@
 //!         tls_id: None,
 //!     }),
 //!     lite: false,
+//!     ice_options: &[],
 //!     address: None,
 //! })?;
 //! negotiator.set_local(DescriptionKind::Answer, &answer)?;

@@ -34,6 +34,7 @@ impl<'a> LocalTransports<'a> for &'a Owner {
             end_of_candidates: false,
             dtls: Some(&self.dtls).filter(|_| !self.plain),
             lite: false,
+            ice_options: &[],
             address: self
                 .plain
                 .then(|| ([192, 0, 2, 1], 5000 + 2 * id.number() as u16).into()),

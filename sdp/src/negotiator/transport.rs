@@ -61,6 +61,8 @@ pub struct LocalTransport<'a> {
     pub dtls: Option<&'a DtlsIdentity>,
     /// Whether this is an ICE-lite agent; the same on all transports.
     pub lite: bool,
+    /// ICE options beside `trickle` and `ice2`, tokens of RFC 8839 §5.6; the same on all transports.
+    pub ice_options: &'a [&'a str],
     /// Where media is wanted if no candidate says so.
     pub address: Option<SocketAddr>,
 }

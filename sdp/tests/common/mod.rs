@@ -73,6 +73,7 @@ impl Owner {
             end_of_candidates: self.end_of_candidates,
             dtls: Some(&self.dtls),
             lite: self.lite,
+            ice_options: &[],
             address: None,
         }
     }
