@@ -78,6 +78,7 @@ impl Agent {
             nominated_by_peer: None,
             round_trip: Duration::ZERO,
             answered: now,
+            revivals: 0,
             spent: false,
             moved: false,
             counters: Quiet::default(),

@@ -296,6 +296,7 @@ impl Agent {
         let wanted =
             nominated || !concluded || pair.moved || self.would_improve(component, pair.relayed);
         let exhausted = self.is_exhausted(pair);
+        let probes = self.config.probing.count;
         let (state, has_consent) = (pair.state, pair.has_consent(now));
         if nominated {
             let counter = counter.unwrap_or(0);
@@ -316,10 +317,20 @@ impl Agent {
                     .update(id, |pair| pair.state = PairState::Waiting);
                 self.checks.trigger(id);
             }
-            // It gets another chance; so does a pair that worked too long ago.
+            // It gets another chance, and not for ever: where answers come from elsewhere, each failure
+            // would make the peer ask again. So does a pair that worked too long ago.
             PairState::Failed | PairState::Succeeded => {
-                self.checks.update(id, crate::check_list::Pair::reset);
-                self.checks.trigger(id);
+                let again = self.checks.update(id, |pair| {
+                    let again = nominated || pair.revivals < probes;
+                    if again {
+                        pair.revivals = pair.revivals.saturating_add(1);
+                        pair.reset();
+                    }
+                    again
+                });
+                if again == Some(true) {
+                    self.checks.trigger(id);
+                }
             }
         }
     }
@@ -563,9 +574,14 @@ impl Agent {
         if self.is_exhausted(pair) {
             // A peer that refuses every role.
             self.check_refused(now, check);
-        } else if pair.state != PairState::Succeeded {
-            self.checks
-                .update(id, |pair| pair.state = PairState::Waiting);
+        } else {
+            // Also a pair that works, whose nomination was refused: two agents that have both given up
+            // control find out by the next check.
+            self.checks.update(id, |pair| {
+                if pair.state != PairState::Succeeded {
+                    pair.state = PairState::Waiting;
+                }
+            });
             self.checks.trigger(id);
         }
     }

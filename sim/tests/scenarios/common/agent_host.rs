@@ -17,11 +17,12 @@ use super::packet::{Packet, Unwrapper};
 
 /// One ICE agent, and what it said and heard.
 ///
-/// It signals in lines: `offer`, `answer` or `more`, then `ice` with user name fragment, password and
-/// Ta in milliseconds, candidates as SDP has them, and `end`.
+/// It signals in lines: `offer`, `answer` or `more`, then `ice` with user name fragment, password,
+/// Ta in milliseconds and `renomination`, candidates as SDP has them, and `end`.
 #[derive(Debug)]
 pub(crate) struct AgentHost {
     pub(crate) agent: Agent,
+    pub(crate) config: Config,
     other: HostId,
     trickle: bool,
     /// `offer` or `answer`: to be sent when gathering has ended.
@@ -62,7 +63,8 @@ impl AgentHost {
         media_every: Option<Duration>,
     ) -> Self {
         Self {
-            agent: Agent::new(config, seed, now),
+            agent: Agent::new(config.clone(), seed, now),
+            config,
             other,
             trickle,
             wanted: None,
@@ -175,7 +177,7 @@ impl AgentHost {
     }
 
     pub(crate) fn connected_at(&self) -> Option<Instant> {
-        self.when(|event| matches!(event, Event::Connected))
+        self.when(|event| matches!(event, Event::Connected(_)))
     }
 
     pub(crate) fn selected_at(&self) -> Option<Instant> {
@@ -242,7 +244,7 @@ impl AgentHost {
                     fresh.push("end".into());
                 }
                 Event::StreamWanted { id, .. } => self.agent.stream_failed(now, *id),
-                Event::Connected if self.media_every.is_some() => {
+                Event::Connected(_) if self.media_every.is_some() => {
                     self.media_next.get_or_insert(now);
                 }
                 _ => {}
@@ -280,6 +282,9 @@ impl AgentHost {
             credentials.pwd(),
             self.agent.pacing().as_millis()
         );
+        if self.config.renomination {
+            text.push_str(" renomination");
+        }
         for line in &self.candidates {
             text.push('\n');
             text.push_str(line);
@@ -317,10 +322,11 @@ impl AgentHost {
 fn parameters(line: &str) -> Option<RemoteParameters> {
     let mut words = line.strip_prefix("ice ")?.split(' ');
     let mut next = || words.next();
+    let credentials = IceCredentials::new(next()?, next()?).ok()?;
     Some(RemoteParameters {
-        credentials: IceCredentials::new(next()?, next()?).ok()?,
         pacing: Some(millis(next()?.parse().ok()?)),
-        lite: false,
+        renomination: next() == Some("renomination"),
+        ..RemoteParameters::new(credentials)
     })
 }
 
