@@ -144,6 +144,7 @@ impl Connection {
             } else {
                 &[]
             },
+            remote_candidate: None,
             address: None,
         };
         let text = make(&mut self.negotiator, &transport)?;
