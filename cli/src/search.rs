@@ -35,6 +35,7 @@ Findings:
   not-mirrored         the two ends use different pairs
   undecided            a side neither selects nor fails
   given-up             a side fails although its path is there
+  disconnected         a side says that its path is lost, where nothing was lost
   no-data              data over the selected pair is not answered, after all faults
   violation            data to an address that answered no check, too many packets to a silent one,
                        a second nomination, an event after the end

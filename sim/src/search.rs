@@ -307,10 +307,15 @@ impl Case {
             if side.selected.is_none() && side.failed.is_none() && !works {
                 findings.push(Finding::Undecided(at));
             }
-            let spared = |violation: &&Violation| {
-                !(self.strict[at] && matches!(violation, Violation::TooManyInAll(..)))
+            // The default profile nominates again where a path is lost, or a better one has turned up;
+            // the strict one has no bound for all bases together.
+            let strict = self.strict[at];
+            let counts = |violation: &&Violation| match violation {
+                Violation::SecondNomination(_) => strict,
+                Violation::TooManyInAll(..) => !strict,
+                _ => true,
             };
-            let violations = side.violations.iter().filter(spared).cloned();
+            let violations = side.violations.iter().filter(counts).cloned();
             findings.extend(violations.map(|violation| Finding::Violation(at, violation)));
         }
         // Which port a new mapping gets then, the oracle cannot know either.
@@ -340,6 +345,9 @@ impl Case {
         for (at, side) in report.sides.iter().enumerate() {
             if side.timeline.connected.is_some() && side.failed.is_some() {
                 findings.push(Finding::GivenUp(at));
+            }
+            if !self.is_disturbed() && !side.disconnected.is_empty() {
+                findings.push(Finding::Disconnected(at));
             }
             if report.outcome != Path::None && !side.answered {
                 findings.push(Finding::NoData(at));

@@ -22,7 +22,7 @@ const LOSSES: [u32; 2] = [0, 5];
 
 pub(super) fn plan(args: &ConnectArgs) -> Vec<Job> {
     let mut jobs = Vec::new();
-    for profile in Profile::ALL {
+    for profile in Profile::COMPARED {
         for [a, b] in [PORT, SYMMETRIC, OPEN_PORT] {
             for loss in LOSSES {
                 jobs.extend((0..args.draws).map(|n| Job {
@@ -86,7 +86,7 @@ impl Spread {
 
 impl Policies {
     pub(super) fn read(runs: &[(Job, Outcome)]) -> Self {
-        let rows = Profile::ALL.map(|profile| {
+        let rows = Profile::COMPARED.map(|profile| {
             let of = |[a, b]: [Preset; 2]| {
                 LOSSES.map(|loss| {
                     let wanted = (profile, a, b, loss);

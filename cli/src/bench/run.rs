@@ -25,15 +25,18 @@ const HOUR: Duration = Duration::from_hours(1);
 pub(super) enum Profile {
     Default,
     Strict,
+    Idle,
 }
 
 impl Profile {
-    pub(super) const ALL: [Self; 2] = [Self::Default, Self::Strict];
+    /// Those whose speed is compared.
+    pub(super) const COMPARED: [Self; 2] = [Self::Default, Self::Strict];
 
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Default => "default",
             Self::Strict => "strict RFC",
+            Self::Idle => "idle",
         }
     }
 
@@ -41,6 +44,7 @@ impl Profile {
         match self {
             Self::Default => |_| {},
             Self::Strict => |config| *config = config.clone().strict(),
+            Self::Idle => |config| *config = config.clone().idle(),
         }
     }
 
@@ -91,7 +95,7 @@ pub(super) struct Outcome {
     pub(super) messages: u32,
     /// Checks of the busier side in an hour.
     pub(super) hourly: u32,
-    /// A side gave up after it had a path.
+    /// A side gave up after it had a path, or said that it was lost.
     pub(super) given_up: bool,
 }
 
@@ -165,8 +169,8 @@ fn requests(session: &Session) -> [u32; 2] {
 }
 
 fn gave_up(report: &Report) -> bool {
-    report
-        .sides
-        .iter()
-        .any(|side| side.timeline.connected.is_some() && side.failed.is_some())
+    report.sides.iter().any(|side| {
+        let ended = side.timeline.connected.is_some() && side.failed.is_some();
+        ended || !side.disconnected.is_empty()
+    })
 }

@@ -16,6 +16,8 @@ pub enum Finding {
     Undecided(usize),
     /// This side gave up although it had a path that was still there.
     GivenUp(usize),
+    /// This side said that its path was lost, and nothing was lost at all.
+    Disconnected(usize),
     /// The application of this side was not answered over the selected pair, after all faults had
     /// stopped.
     NoData(usize),
@@ -33,6 +35,7 @@ impl Finding {
             Self::NotMirrored => "not-mirrored",
             Self::Undecided(_) => "undecided",
             Self::GivenUp(_) => "given-up",
+            Self::Disconnected(_) => "disconnected",
             Self::NoData(_) => "no-data",
             Self::Violation(..) => "violation",
             Self::Broken(_) => "broken",
@@ -48,6 +51,7 @@ impl fmt::Display for Finding {
             Self::NotMirrored => f.write_str("the two ends use different pairs"),
             Self::Undecided(at) => write!(f, "{} neither selects nor fails", side(*at)),
             Self::GivenUp(at) => write!(f, "{} gives up a path that is there", side(*at)),
+            Self::Disconnected(at) => write!(f, "{} says that its path is lost", side(*at)),
             Self::NoData(at) => write!(f, "{} is not answered over the selected pair", side(*at)),
             Self::Violation(at, violation) => write!(f, "{}: {violation}", side(*at)),
             Self::Broken(why) => write!(f, "no result: {why}"),

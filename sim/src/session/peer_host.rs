@@ -283,6 +283,7 @@ impl PeerHost {
                 Event::Connected => {
                     self.report.timeline.connected.get_or_insert(now);
                 }
+                Event::Disconnected => self.report.disconnected.push(now),
                 Event::Selected(pair) => self.selected(now, pair),
                 Event::Failed(cause) => self.failed(now, cause),
                 Event::GatheringFailed {

@@ -32,6 +32,8 @@ pub struct SideReport {
     pub selected: Option<(Instant, SelectedPair)>,
     /// All the pairs that it selected, one after the other.
     pub selections: Vec<(Instant, SelectedPair)>,
+    /// When it said that its path was lost.
+    pub disconnected: Vec<Instant>,
     /// Why it failed.
     pub failed: Option<(Instant, FailureCause)>,
     /// The servers that gave it no candidate, or whose relay it lost.
