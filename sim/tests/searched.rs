@@ -12,7 +12,6 @@ fn run(seed: u64) -> Examined {
 }
 
 #[test]
-#[ignore = "the agent has no bound on packets to a silent address from all its addresses together"]
 fn three_hundred_cases_show_nothing() {
     for seed in 0..300 {
         let findings = run(seed).findings;
@@ -78,7 +77,6 @@ fn with_the_server_cut_off(config: &SessionConfig, world: &World, outage: Durati
 /// pair of it ever works. The limits on candidates and pairs then kept the one pair out that the
 /// controlling side had nominated, over the relay.
 #[test]
-#[ignore = "peer-reflexive candidates without end fill the limits, and the nominated pair finds no room"]
 fn ports_without_end_do_not_keep_the_relay_out() {
     let world = apart(WIDE_OPEN_SYMMETRIC, WIDE_OPEN_SYMMETRIC);
     for seed in 1..11 {
@@ -104,7 +102,6 @@ fn ports_without_end_do_not_keep_the_relay_out() {
 /// An outage of less than two seconds, in the middle of checking, ends nothing: the checks to an address
 /// that has been heard are not used up while it lasts.
 #[test]
-#[ignore = "hearing the peer brings all seven checks of a pair forward; they are spent during the outage"]
 fn an_outage_amid_the_checks_ends_no_negotiation() {
     for nats in [
         [Preset::Symmetric, Preset::Symmetric],

@@ -153,6 +153,7 @@ impl Agent {
         match event {
             floe_stun::ClientEvent::Mapped { address, .. } => {
                 self.gatherer.answered(at);
+                self.server_answered(at);
                 self.add_reflexive(now, at, address);
             }
             floe_stun::ClientEvent::Failed(error) => {
@@ -169,6 +170,7 @@ impl Agent {
                 relayed, mapped, ..
             } => {
                 self.gatherer.answered(at);
+                self.server_answered(at);
                 self.add_reflexive(now, at, mapped);
                 self.add_relayed(now, at, relayed, mapped);
             }
@@ -210,6 +212,17 @@ impl Agent {
             if self.gatherer.relay(address).is_none() {
                 self.lose_base(now, address, FailureCause::RelayLost);
             }
+        }
+    }
+
+    /// A datagram came through to the base of this source, and so may those of peers.
+    fn server_answered(&mut self, at: usize) {
+        let source = self.gatherer.get(at);
+        let base = source
+            .filter(|it| !it.transport.is_reliable())
+            .map(|it| it.base);
+        if let Some(base) = base {
+            self.vouch_local(base);
         }
     }
 

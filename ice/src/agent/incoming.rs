@@ -285,11 +285,8 @@ impl Agent {
         }
         let nominated = nominate && self.role == Role::Controlled;
         let existing = self.checks.find(path.local, path.remote);
-        let unknown = |agent: &mut Self| {
-            // It has answered, so it has to follow: the peer may have lost the pair before.
-            let again = nominated && agent.config.recovery;
-            agent.pair_unknown(now, component, path, priority, again)
-        };
+        let unknown =
+            |agent: &mut Self| agent.pair_unknown(now, component, path, priority, nominated);
         let Some(id) = existing.or_else(|| unknown(self)) else {
             return;
         };
@@ -349,7 +346,7 @@ impl Agent {
         component: usize,
         path: FiveTuple,
         priority: u32,
-        nominated_again: bool,
+        nominated: bool,
     ) -> Option<PairId> {
         let local = *self.local_index.get(&(path.local, path.local))?;
         let through_relay = self.locals.get(&local)?.kind == CandidateKind::Relayed;
@@ -373,6 +370,8 @@ impl Agent {
             same_base && settled && selected.relayed == relayed && self.config.recovery
         });
         let concluded = self.components[component].selected.is_some();
+        // The peer may have lost the pair before.
+        let nominated_again = nominated && self.config.recovery;
         let useful = moved || nominated_again || self.would_improve(component, relayed);
         if concluded && !useful {
             return None;
@@ -383,7 +382,7 @@ impl Agent {
             || self.peer_reflexive as usize >= limits.peer_reflexive;
         let remote = match known {
             Some(remote) => remote,
-            None if full => return None,
+            None if full => self.recycle_remote(component, candidate)?,
             None => {
                 self.peer_reflexive += 1;
                 self.push_remote(component, candidate)
@@ -391,7 +390,7 @@ impl Agent {
         };
         // What was selected before does not stand in the way of this pair.
         let selected = self.components[component].selected.take();
-        let id = self.add_pair(now, local, remote);
+        let id = self.add_wanted_pair(now, local, remote, nominated);
         self.components[component].selected = selected;
         let id = id?;
         self.checks.note(id, |pair| pair.moved = moved);

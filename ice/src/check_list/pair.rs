@@ -136,6 +136,11 @@ impl Pair {
         self.valid.is_some() && now < self.answered + CONSENT_LIFETIME
     }
 
+    /// Whether it may work, and has not been checked.
+    pub(super) const fn is_untested(&self) -> bool {
+        matches!(self.state, PairState::Frozen | PairState::Waiting) && self.schedule.count() == 0
+    }
+
     /// To be checked anew.
     pub(crate) fn reset(&mut self) {
         self.state = PairState::Waiting;
