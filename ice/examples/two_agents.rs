@@ -33,6 +33,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             credentials: agents[1 - side].credentials().clone(),
             pacing: Some(agents[1 - side].pacing()),
             lite: false,
+            renomination: false,
         };
         agents[side].set_remote_parameters(now, parameters)?;
     }

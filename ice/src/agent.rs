@@ -1,47 +1,60 @@
-//! The agent: one data stream, from the first candidate to the last keepalive.
+//! The agent: some data streams, from the first candidate to the last keepalive.
 
+mod addresses;
 mod checking;
+mod component;
 mod consent;
 mod gathering;
+mod generation;
 mod incoming;
 mod nomination;
+mod recovery;
+mod remote;
+mod slots;
+mod statistics;
 
-use alloc::collections::{BTreeSet, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
-use core::net::{Ipv4Addr, SocketAddr};
-use core::ops::Range;
+use core::net::SocketAddr;
+use core::ops::{Deref, DerefMut, Range};
 use core::time::Duration;
 
 use floe_sansio::{
     Clock, Entropy, FiveTuple, Instant, Route, Timer, Timers, Transmit, impl_machine,
 };
-use floe_stun::{Key, Limits, Transactions};
+use floe_sdp::ice::IceCredentials;
+use floe_stun::{Limits, Transactions};
 
+use crate::address::LocalAddress;
+use crate::budget::Budget;
 use crate::candidate::{Candidate, CandidateKind, Foundations};
-use crate::check::Session;
-use crate::check_list::{CheckList, PairId, Schedule};
-use crate::config::{Config, DEFAULT_PACING, MIN_PACING};
-use crate::credentials;
+use crate::check::Attached;
+use crate::check_list::{CheckLists, PairId};
+use crate::component::ComponentId;
+use crate::config::{Config, MIN_PACING};
 use crate::event::{Event, FailureCause, SelectedPair};
 use crate::gatherer::Gatherer;
+use crate::pacer::Pacer;
 use crate::role::Role;
-use floe_sdp::ice::IceCredentials;
+use crate::stats::{Drops, Quiet, Timeline};
+use component::{Component, Outcome, Stream};
+use generation::{Generation, Upcoming};
+pub use slots::Paced;
 
-/// How far an agent has come. It only moves forward, but for [`State::Failed`] and
-/// [`State::Closed`], which end it.
+/// How far an agent has come. A restart sets it back, and so does the loss of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
     /// The peer's credentials are not known.
     New,
     /// Pairs are being checked.
     Checking,
-    /// A pair works: data can be sent.
+    /// A pair of each component works: data can be sent.
     Connected,
-    /// The agents have agreed on a pair.
+    /// The agents have agreed on a pair for each component.
     Completed,
-    /// It is over.
+    /// It is over, unless it is restarted.
     Failed(FailureCause),
     /// The owner closed it.
     Closed,
@@ -56,6 +69,20 @@ pub struct RemoteParameters {
     pub pacing: Option<Duration>,
     /// Whether it is a lite agent, which sends no checks and never controls (RFC 8445 §2.5).
     pub lite: bool,
+    /// Whether it renominates (`a=ice-options:renomination`).
+    pub renomination: bool,
+}
+
+impl RemoteParameters {
+    /// A full agent that said nothing else.
+    pub const fn new(credentials: IceCredentials) -> Self {
+        Self {
+            credentials,
+            pacing: None,
+            lite: false,
+            renomination: false,
+        }
+    }
 }
 
 /// Why a command was rejected; the agent is as it was.
@@ -64,7 +91,7 @@ pub struct RemoteParameters {
 pub enum CommandError {
     /// The agent has failed or was closed.
     Ended,
-    /// The peer's credentials were set already, to others; a restart needs a new agent.
+    /// The peer's credentials were set already, to others; see [`Agent::restart`].
     CredentialsSet,
     /// The peer said that there are no more candidates (RFC 8838 §14).
     AfterEnd,
@@ -72,6 +99,10 @@ pub enum CommandError {
     Capacity,
     /// The candidate's address cannot be sent to, or its priority or foundation is not allowed.
     Unusable,
+    /// No such component or stream.
+    UnknownComponent,
+    /// No attribute can be attached that must be understood, or that is longer than 500 bytes.
+    Attachment,
     /// No stream of this name is being opened: it is not wanted (any more), or open already.
     UnknownStream,
     /// The stream comes from another address than was asked for, or has the path of another one.
@@ -86,6 +117,8 @@ impl fmt::Display for CommandError {
             Self::AfterEnd => "the peer has no more candidates",
             Self::Capacity => "too many remote candidates",
             Self::Unusable => "the candidate cannot be used",
+            Self::UnknownComponent => "there is no such component",
+            Self::Attachment => "such an attribute cannot be attached to checks",
             Self::UnknownStream => "no such stream is being opened",
             Self::StreamPath => "the stream comes from another address, or is another one",
         })
@@ -98,7 +131,7 @@ impl core::error::Error for CommandError {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SendError {
-    /// No pair works yet, or none does any more.
+    /// No pair of the component works yet, or none does any more.
     NotConnected,
     /// The buffer has no room around the data; leave
     /// [`HEADROOM`](floe_sansio::HEADROOM) and [`TAILROOM`](floe_sansio::TAILROOM).
@@ -128,16 +161,18 @@ enum AgentTimer {
     PairExpiry,
     /// Gathering takes too long.
     Gathering,
-    /// The relayed pair has waited long enough for a direct one.
-    RelayHold,
-    /// It has waited long enough for a candidate that would make one.
-    CandidateHold,
-    /// Until then the list cannot fail (RFC 8863).
+    /// A relayed pair has waited long enough for a direct one.
+    Hold,
+    /// Until then no list can fail (RFC 8863).
     Pac,
-    /// Ask the peer for consent again.
+    /// Ask a peer for consent again.
     Consent,
-    /// The peer's consent runs out.
+    /// A peer's consent runs out.
     ConsentExpiry,
+    /// The loss of a path has to be told.
+    Outage,
+    /// A better pair has waited long enough to take the place of the selected one.
+    Dwell,
     /// Candidates that were not selected may be released (RFC 8445 §8.3.1).
     Release,
 }
@@ -147,11 +182,12 @@ impl Timer for AgentTimer {
         Self::Slot,
         Self::PairExpiry,
         Self::Gathering,
-        Self::RelayHold,
-        Self::CandidateHold,
+        Self::Hold,
         Self::Pac,
         Self::Consent,
         Self::ConsentExpiry,
+        Self::Outage,
+        Self::Dwell,
         Self::Release,
     ];
 
@@ -164,8 +200,12 @@ impl Timer for AgentTimer {
 #[derive(Clone, Debug)]
 struct Remote {
     candidate: Candidate,
+    /// The place of its component.
+    component: usize,
     /// Its foundation as a number.
     foundation: u32,
+    /// How many of its component and kind were told before.
+    place: u16,
 }
 
 /// A check that came before the peer's credentials (RFC 8445 §7.3: to be finished later).
@@ -174,16 +214,25 @@ struct EarlyCheck {
     path: FiveTuple,
     priority: u32,
     nominate: bool,
+    nomination: Option<u32>,
 }
 
 /// What a check was sent for.
 #[derive(Clone, Copy, Debug)]
 struct SentCheck {
-    pair: PairId,
+    target: Target,
     /// The role it claimed: a 487 is about that one, whatever the role is by now.
     role: Role,
     priority: u32,
     purpose: Purpose,
+}
+
+/// What is checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Target {
+    Pair(PairId),
+    /// The path of this component that carries data: also one of an earlier generation.
+    Active(usize),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -193,21 +242,21 @@ enum Purpose {
     Consent,
 }
 
-/// The repetition of the check that nominates.
+/// What a base is: an address that packets leave from.
 #[derive(Clone, Copy, Debug)]
-struct Nomination {
-    pair: PairId,
-    schedule: Schedule,
-    /// When the pair was nominated first.
-    since: Instant,
-    /// Whether this is the second chance.
-    again: bool,
+struct Base {
+    /// The place of its component.
+    component: usize,
+    /// The local preference of its candidates.
+    preference: u16,
+    /// How many addresses of its component were named before it.
+    place: u16,
 }
 
-/// One full ICE agent for one data stream with one component.
+/// One ICE agent: some data streams of one session with one peer.
 ///
-/// It gathers candidates, checks pairs and selects one; then it carries data and asks for consent.
-/// See the [crate documentation](crate) for a run from beginning to end.
+/// It gathers candidates, checks pairs and selects one for each component; then it carries data and
+/// asks for consent. See the [crate documentation](crate) for a run from beginning to end.
 #[derive(Debug)]
 pub struct Agent {
     config: Config,
@@ -216,41 +265,60 @@ pub struct Agent {
     state: State,
     role: Role,
     tie_breaker: u64,
-    pacing: Duration,
 
-    credentials: IceCredentials,
-    key: Key,
-    remote_parameters: Option<RemoteParameters>,
-    introduced: Option<Instant>,
-    session: Option<Session>,
+    generation: Generation,
+    elders: Vec<Generation>,
+    upcoming: Option<Upcoming>,
+
+    streams: Vec<Stream>,
+    components: Vec<Component>,
+    /// The addresses of this host.
+    hosts: Vec<LocalAddress>,
+    bases: BTreeMap<SocketAddr, Base>,
 
     gatherer: Gatherer,
     gathering: Gathering,
     gathering_since: Option<Instant>,
     foundations: Foundations,
-    /// The foundations of the other side, numbered in the order of their appearance.
-    remote_foundations: Vec<String>,
-    peer_reflexive: u32,
-    locals: Vec<Candidate>,
-    remotes: Vec<Remote>,
-    remote_end: bool,
+    /// By a number that none gets twice.
+    locals: BTreeMap<usize, Candidate>,
+    next_local: usize,
+    /// By address and base.
+    local_index: BTreeMap<(SocketAddr, SocketAddr), usize>,
 
-    checks: CheckList,
+    introduced: Option<Instant>,
+    remotes: Vec<Remote>,
+    /// By component and address.
+    remote_index: BTreeMap<(usize, SocketAddr), usize>,
+    /// How many there are of each component and kind.
+    places: BTreeMap<(usize, CandidateKind), u16>,
+    /// The foundations of the other side, numbered in the order of their appearance.
+    remote_foundations: BTreeMap<String, u32>,
+    peer_reflexive: u32,
+
+    checks: CheckLists,
+    budget: Budget,
     early: Vec<EarlyCheck>,
     transactions: Transactions<SentCheck>,
-    last_slot: Option<Instant>,
     /// Whether the peer has been heard, so that checks sent before it listened were repeated.
     heard: bool,
     /// Paths on which the peer has proven itself: data is accepted from there.
     proven: BTreeSet<(SocketAddr, SocketAddr)>,
+    /// How often this side has nominated, between agents that renominate.
+    nominations: u32,
+    attached: Option<Attached>,
 
-    nomination: Option<Nomination>,
-    /// The pair that carries data: the selected one, before that the best valid one.
-    active: Option<PairId>,
-    selected: Option<SelectedPair>,
-    /// A pair was agreed upon and then lost, or could not be.
-    nomination_failed: bool,
+    /// Ta, as both sides agreed.
+    pacing: Duration,
+    pacer: Pacer,
+    /// The turn of the pacer that this agent waits for.
+    turn: Option<Instant>,
+    last_slot: Option<Instant>,
+    /// Slots used since the beginning, or the last restart.
+    slots: u32,
 
+    timeline: Timeline,
+    drops: Quiet<Drops>,
     timers: Timers<AgentTimer, { AgentTimer::ALL.len() }>,
     transmits: VecDeque<Transmit>,
     events: VecDeque<Event>,
@@ -269,55 +337,78 @@ impl Agent {
     /// [`Self::set_remote_parameters`].
     pub fn new(config: Config, seed: [u8; 32], now: Instant) -> Self {
         let mut entropy = Entropy::new(seed);
-        let credentials = credentials::generate(&mut entropy)
-            .expect("48 and 144 bits of ice-chars are valid credentials");
-        Self {
+        let generation = Generation::new(0, &mut entropy);
+        let mut agent = Self {
             clock: Clock::new(now),
             state: State::New,
             role: config.role,
             tie_breaker: entropy.u64(),
-            pacing: config.pacing.max(MIN_PACING),
-            key: Key::short_term(credentials.pwd()),
-            credentials,
-            remote_parameters: None,
-            introduced: None,
-            session: None,
+            generation,
+            elders: Vec::new(),
+            upcoming: None,
+            streams: Vec::new(),
+            components: Vec::new(),
+            hosts: Vec::new(),
+            bases: BTreeMap::new(),
             gatherer: Gatherer::default(),
             gathering: Gathering::Idle,
             gathering_since: None,
             foundations: Foundations::default(),
-            remote_foundations: Vec::new(),
-            peer_reflexive: 0,
-            locals: Vec::new(),
+            locals: BTreeMap::new(),
+            next_local: 0,
+            local_index: BTreeMap::new(),
+            introduced: None,
             remotes: Vec::new(),
-            remote_end: false,
-            checks: CheckList::default(),
+            remote_index: BTreeMap::new(),
+            places: BTreeMap::new(),
+            remote_foundations: BTreeMap::new(),
+            peer_reflexive: 0,
+            checks: CheckLists::new(config.order),
+            budget: Budget::default(),
             early: Vec::new(),
             // Pacing limits them (RFC 8445 §14.2).
             transactions: Transactions::new(Limits::UNLIMITED),
-            last_slot: None,
             heard: false,
             proven: BTreeSet::new(),
-            nomination: None,
-            active: None,
-            selected: None,
-            nomination_failed: false,
+            nominations: 0,
+            attached: None,
+            pacing: config.pacing.max(MIN_PACING),
+            pacer: Pacer::new(),
+            turn: None,
+            last_slot: None,
+            slots: 0,
+            timeline: Timeline::default(),
+            drops: Quiet::default(),
             timers: Timers::new(),
             transmits: VecDeque::new(),
             events: VecDeque::new(),
             config,
             entropy,
+        };
+        for address in core::mem::take(&mut agent.config.addresses) {
+            agent.hold(LocalAddress::new(address));
         }
+        agent
     }
 
     /// The credentials of this side, to be signalled to the other.
     pub const fn credentials(&self) -> &IceCredentials {
-        &self.credentials
+        &self.generation.credentials
+    }
+
+    /// How often ICE was restarted.
+    pub const fn generation(&self) -> u32 {
+        self.generation.number
     }
 
     /// The Ta to be signalled to the other side (`a=ice-pacing`).
     pub fn pacing(&self) -> Duration {
         self.config.pacing.max(MIN_PACING)
+    }
+
+    /// Whether to signal `renomination` as an ICE option.
+    pub const fn offers_renomination(&self) -> bool {
+        self.config.renomination
     }
 
     /// How far the agent has come.
@@ -326,10 +417,11 @@ impl Agent {
     }
 
     /// Sets the role of the beginning, before the peer's parameters are known: the side that offers
-    /// controls. Later only the agents themselves change roles.
+    /// controls. Later, and after a restart, only the agents themselves change roles
+    /// (RFC 8445 §6.1.1).
     pub fn set_role(&mut self, role: Role) -> Result<(), CommandError> {
         self.check_alive()?;
-        if self.state != State::New {
+        if self.state != State::New || self.generation.number > 0 {
             return Err(CommandError::CredentialsSet);
         }
         self.role = role;
@@ -342,9 +434,9 @@ impl Agent {
         self.role
     }
 
-    /// The candidates of this side so far.
-    pub fn local_candidates(&self) -> &[Candidate] {
-        &self.locals
+    /// The candidates of this side, in the order in which they were found.
+    pub fn local_candidates(&self) -> impl Iterator<Item = &Candidate> {
+        self.locals.values()
     }
 
     /// Whether gathering has ended.
@@ -352,9 +444,16 @@ impl Agent {
         matches!(self.gathering, Gathering::Complete)
     }
 
-    /// The selected pair.
-    pub const fn selected(&self) -> Option<SelectedPair> {
-        self.selected
+    /// The selected pair of the first component.
+    pub fn selected(&self) -> Option<SelectedPair> {
+        let first = self.components.first()?;
+        first.selected.map(|selection| selection.ends)
+    }
+
+    /// The selected pair of a component.
+    pub fn selected_for(&self, component: ComponentId) -> Option<SelectedPair> {
+        let at = self.component_at(component)?;
+        self.components[at].selected.map(|selection| selection.ends)
     }
 
     /// How many things the other side has made this one hold: for tests of its limits.
@@ -367,130 +466,80 @@ impl Agent {
             + self.remote_foundations.len()
     }
 
-    /// Takes what the peer signalled beside its candidates, and begins to check.
-    ///
-    /// The same credentials again change nothing.
-    pub fn set_remote_parameters(
-        &mut self,
-        now: Instant,
-        parameters: RemoteParameters,
-    ) -> Result<(), CommandError> {
-        self.check_alive()?;
-        if let Some(known) = &self.remote_parameters {
-            let same = known.credentials == parameters.credentials;
-            return if same {
-                Ok(())
-            } else {
-                Err(CommandError::CredentialsSet)
-            };
-        }
-        let now = self.clock.advance(now);
-        self.session = Some(Session::new(&self.credentials, &parameters.credentials));
-        self.pacing = self
-            .config
-            .pacing
-            .max(parameters.pacing.unwrap_or(DEFAULT_PACING))
-            .max(MIN_PACING);
-        if parameters.lite {
-            self.role = Role::Controlling;
-            self.recompute_priorities();
-        }
-        self.checks.begin();
-        self.introduced = Some(now);
-        self.remote_parameters = Some(parameters);
-        self.state = State::Checking;
-        let probing = self.config.probing;
-        let doublings = (1u32 << probing.count.clamp(1, 16)) / 2 - 1;
-        // As long as a check with the RFC's schedule would take, and never less (RFC 8863 §4).
-        let sending = probing.interval.saturating_mul(doublings);
-        let pac = sending.saturating_add(probing.patience).max(PAC);
-        self.timers.set(AgentTimer::Pac, now + pac);
-        for early in core::mem::take(&mut self.early) {
-            self.peer_checked(now, early.path, early.priority, early.nominate);
-        }
-        self.settle(now);
-        Ok(())
-    }
-
-    /// Takes a candidate of the peer.
-    pub fn add_remote_candidate(
-        &mut self,
-        now: Instant,
-        candidate: Candidate,
-    ) -> Result<(), CommandError> {
-        self.check_alive()?;
-        if self.remote_end {
-            return Err(CommandError::AfterEnd);
-        }
-        let usable = candidate.address.port() != 0
-            && !candidate.address.ip().is_unspecified()
-            && !candidate.address.ip().is_multicast()
-            && candidate.address.ip() != Ipv4Addr::BROADCAST
-            && (1..1 << 31).contains(&candidate.priority)
-            && (1..=32).contains(&candidate.foundation.len());
-        if !usable {
-            return Err(CommandError::Unusable);
-        }
-        let known = self
-            .remotes
-            .iter()
-            .position(|remote| remote.candidate.address == candidate.address);
-        if known.is_none() && self.remotes.len() >= self.config.limits.remote_candidates {
-            return Err(CommandError::Capacity);
-        }
-        let now = self.clock.advance(now);
-        match known {
-            // Found before it was signalled: it becomes what it is, and its pairs live on
-            // (RFC 8838 §11).
-            Some(at) if self.remotes[at].candidate.kind == CandidateKind::PeerReflexive => {
-                self.upgrade_remote(at, candidate);
-                self.pair_remote(now, at);
-            }
-            Some(_) => {}
-            None => {
-                let at = self.push_remote(candidate);
-                self.pair_remote(now, at);
-            }
-        }
-        self.settle(now);
-        Ok(())
-    }
-
-    /// The peer has no more candidates.
-    pub fn end_of_remote_candidates(&mut self, now: Instant) -> Result<(), CommandError> {
-        self.check_alive()?;
-        let now = self.clock.advance(now);
-        self.remote_end = true;
-        self.settle(now);
-        Ok(())
-    }
-
-    /// Where `buffer[range]`, application data, is to be sent. Through a relay it is framed in place.
+    /// Where `buffer[range]`, application data of the first component, is to be sent. Through a relay it
+    /// is framed in place.
     ///
     /// Data goes over the selected pair; before there is one, over the best pair that works
     /// (RFC 8445 §12.1).
     pub fn send(&mut self, buffer: &mut [u8], range: Range<usize>) -> Result<Route, SendError> {
+        self.send_at(0, buffer, range)
+    }
+
+    /// The same for any component.
+    pub fn send_on(
+        &mut self,
+        component: ComponentId,
+        buffer: &mut [u8],
+        range: Range<usize>,
+    ) -> Result<Route, SendError> {
+        let at = self
+            .component_at(component)
+            .ok_or(SendError::NotConnected)?;
+        self.send_at(at, buffer, range)
+    }
+
+    fn send_at(
+        &mut self,
+        at: usize,
+        buffer: &mut [u8],
+        range: Range<usize>,
+    ) -> Result<Route, SendError> {
         if range.start > range.end || range.end > buffer.len() {
             return Err(SendError::NoRoom);
         }
-        let ended = matches!(self.state, State::Failed(_) | State::Closed);
-        let pair = self
-            .active
-            .filter(|_| !ended)
-            .and_then(|id| self.checks.get(id))
-            .ok_or(SendError::NotConnected)?;
-        if self.locals[pair.local].kind != CandidateKind::Relayed {
-            return Ok(Route::new(FiveTuple::udp(pair.base, pair.address), range));
+        if self.state == State::Closed {
+            return Err(SendError::NotConnected);
         }
-        let (base, address) = (pair.base, pair.address);
-        let relay = self.gatherer.relay(base).ok_or(SendError::NotConnected)?;
-        relay
-            .encapsulate(address, buffer, range)
-            .map_err(|error| match error {
+        let component = self.components.get_mut(at).ok_or(SendError::NotConnected)?;
+        let active = component.active.as_mut().ok_or(SendError::NotConnected)?;
+        let length = range.len() as u64;
+        let route = if active.through_relay {
+            let relay = self.gatherer.relay(active.path.local);
+            let relay = relay.ok_or(SendError::NotConnected)?;
+            let framed = relay.encapsulate(active.path.remote, buffer, range);
+            framed.map_err(|error| match error {
                 floe_turn::SendError::NoRoom => SendError::NoRoom,
                 floe_turn::SendError::TooLong => SendError::TooLong,
                 _ => SendError::NotConnected,
-            })
+            })?
+        } else {
+            Route::new(active.path, range)
+        };
+        active.traffic.0.packets_sent += 1;
+        active.traffic.0.bytes_sent += length;
+        active.traffic.0.last_sent = Some(self.clock.now());
+        Ok(route)
+    }
+
+    /// The component that data which came over this local address, [`Route::path`]'s, belongs to.
+    pub fn component_of(&self, local: SocketAddr) -> Option<ComponentId> {
+        let base = self.bases.get(&local)?;
+        Some(self.components[base.component].id)
+    }
+
+    /// Attaches an attribute to every check and every answer to one from now on, or none any more:
+    /// a way for the owner to tell the peer something before there is a path, proven by the session's
+    /// credentials.
+    ///
+    /// `kind` must be comprehension-optional, 0x8000 and up; the value has 500 bytes at most.
+    pub fn attach(&mut self, attribute: Option<(u16, bytes::Bytes)>) -> Result<(), CommandError> {
+        if let Some((kind, value)) = &attribute {
+            if *kind < 0x8000 || value.len() > crate::check::PIGGYBACK_MAX {
+                return Err(CommandError::Attachment);
+            }
+        }
+        self.attached = attribute;
+        Ok(())
     }
 
     /// Ends it: nothing is sent any more but the release of allocations.
@@ -514,13 +563,15 @@ impl Agent {
         while self.transactions.handle_timeout(now).is_some() {}
         while let Some(timer) = self.timers.expire(now) {
             match timer {
-                // Both are looked at by `settle`.
+                // Looked at by `settle`.
                 AgentTimer::Slot | AgentTimer::Pac => {}
                 AgentTimer::PairExpiry => self.expire_checks(now),
                 AgentTimer::Gathering => self.cut_off_gathering(now),
-                AgentTimer::RelayHold | AgentTimer::CandidateHold => self.nominate(now),
-                AgentTimer::Consent => self.ask_consent(now),
-                AgentTimer::ConsentExpiry => self.fail(now, FailureCause::ConsentExpired),
+                AgentTimer::Hold => self.end_holds(now),
+                AgentTimer::Consent => self.ask_consents(now),
+                AgentTimer::ConsentExpiry => self.expire_consents(now),
+                AgentTimer::Outage => self.tell_outages(now),
+                AgentTimer::Dwell => self.reconsider_all(now),
                 AgentTimer::Release => self.release_unselected(now),
             }
         }
@@ -560,16 +611,59 @@ impl Agent {
         }
     }
 
+    /// The place of a component.
+    fn component_at(&self, id: ComponentId) -> Option<usize> {
+        self.components.iter().position(|it| it.id == id)
+    }
+
+    /// The place of a stream.
+    fn stream_at(&self, id: u16) -> Option<usize> {
+        self.streams.iter().position(|it| it.id == id)
+    }
+
+    fn components_of(&self, stream: usize) -> impl Iterator<Item = &Component> {
+        let components = self.components.iter();
+        components.filter(move |component| component.stream == stream)
+    }
+
+    /// The component of this name, new if there is none; `None` if there are too many.
+    fn reach_component(&mut self, id: ComponentId) -> Option<usize> {
+        if let Some(at) = self.component_at(id) {
+            return Some(at);
+        }
+        if self.components.len() >= self.config.limits.components || !id.is_valid() {
+            return None;
+        }
+        let stream = self.stream_at(id.stream).unwrap_or_else(|| {
+            self.streams.push(Stream::new(id.stream));
+            self.streams.len() - 1
+        });
+        self.components.push(Component::new(id, stream));
+        Some(self.components.len() - 1)
+    }
+
     /// Ends every accepted call: what the call made possible is done, and the deadlines are set.
     fn settle(&mut self, now: Instant) {
         self.drain_gatherer(now);
-        if self.timers.get(AgentTimer::CandidateHold).is_some() {
-            self.reconsider(now);
+        for at in 0..self.components.len() {
+            if self.components[at].candidate_hold.is_some() {
+                self.reconsider(now, at);
+            }
         }
         self.run_slot(now);
         self.check_failure(now);
-        self.set_or_stop(AgentTimer::Slot, self.next_slot(now));
+        let slot = self.next_slot(now);
+        self.set_or_stop(AgentTimer::Slot, slot);
         self.set_or_stop(AgentTimer::PairExpiry, self.next_check_expiry());
+        let holds = self.components.iter();
+        let hold = holds
+            .flat_map(|it| [it.relay_hold, it.candidate_hold])
+            .flatten()
+            .min();
+        self.set_or_stop(AgentTimer::Hold, hold);
+        self.set_or_stop(AgentTimer::Consent, self.next_consent());
+        self.set_or_stop(AgentTimer::ConsentExpiry, self.next_consent_expiry());
+        self.set_or_stop(AgentTimer::Outage, self.next_outage());
     }
 
     fn set_or_stop(&mut self, timer: AgentTimer, at: Option<Instant>) {
@@ -581,11 +675,15 @@ impl Agent {
 
     /// Stops checking for good; allocations are released.
     fn stop(&mut self, now: Instant) {
-        self.checks = CheckList::default();
+        self.checks = CheckLists::new(self.config.order);
         self.transactions.clear();
         self.early.clear();
-        self.nomination = None;
-        self.active = None;
+        self.elders.clear();
+        for component in &mut self.components {
+            component.restart();
+            component.active = None;
+            component.lost = None;
+        }
         self.timers = Timers::new();
         self.gathering = Gathering::Complete;
         self.gatherer.cut_off(now);
@@ -603,9 +701,58 @@ impl Agent {
         self.state = State::Failed(cause);
         self.events.push_back(Event::Failed(cause));
     }
-}
 
-/// The least time before a list can fail (RFC 8863 §4).
-const PAC: Duration = Duration::from_millis(39_500);
+    /// How far all streams together are (RFC 8445 §6.1.3), once one of them came on or fell back.
+    fn review(&mut self, now: Instant) {
+        if self.check_alive().is_err() || self.state == State::New {
+            return;
+        }
+        let mut live = self
+            .streams
+            .iter()
+            .filter(|it| it.outcome != Outcome::Removed)
+            .peekable();
+        if live.peek().is_none() {
+            return;
+        }
+        let mut all_failed = None;
+        if live
+            .clone()
+            .all(|it| matches!(it.outcome, Outcome::Failed(_)))
+        {
+            all_failed = live.clone().find_map(|it| match it.outcome {
+                Outcome::Failed(cause) => Some(cause),
+                _ => None,
+            });
+        }
+        if let Some(cause) = all_failed {
+            return self.fail(now, cause);
+        }
+        let completed = live.all(|it| it.outcome == Outcome::Completed);
+        let connected = || {
+            let components = self.components.iter();
+            let mut running = components.filter(|it| {
+                let outcome = self.streams[it.stream].outcome;
+                matches!(outcome, Outcome::Running | Outcome::Completed)
+            });
+            running.all(|it| {
+                it.active
+                    .as_ref()
+                    .is_some_and(|active| active.pair.is_some())
+            })
+        };
+        let before = self.state;
+        self.state = if completed {
+            State::Completed
+        } else if connected() {
+            State::Connected
+        } else {
+            State::Checking
+        };
+        if self.state == State::Completed && before != State::Completed {
+            self.completed(now);
+        }
+    }
+}
 
 impl_machine!(Agent, Event);

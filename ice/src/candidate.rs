@@ -6,6 +6,9 @@ use core::net::{IpAddr, SocketAddr};
 
 use floe_sansio::Transport;
 
+use crate::address::Network;
+use crate::component::ComponentId;
+
 /// How a candidate was found (RFC 8445 §4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum CandidateKind {
@@ -41,20 +44,18 @@ impl CandidateKind {
     }
 }
 
-/// The one component that floe's agents use: RTP and RTCP share it, and so do data channels.
-pub const COMPONENT: u16 = 1;
-
-/// The priority of a candidate (RFC 8445 §5.1.2.1), for component [`COMPONENT`].
+/// The priority of a candidate of this component (RFC 8445 §5.1.2.1).
 ///
-/// `local_preference` is 65535 for the best address of a host.
+/// `local_preference` is 65535 for the best address of a host; `component` is 1 to 256.
 ///
 /// ```
 /// use floe_ice::{CandidateKind, candidate_priority};
 ///
-/// assert_eq!(candidate_priority(CandidateKind::Host, 65535), 2_130_706_431);
+/// assert_eq!(candidate_priority(CandidateKind::Host, 65535, 1), 2_130_706_431);
 /// ```
-pub const fn candidate_priority(kind: CandidateKind, local_preference: u16) -> u32 {
-    (kind.type_preference() << 24) | ((local_preference as u32) << 8) | (256 - COMPONENT as u32)
+pub const fn candidate_priority(kind: CandidateKind, local_preference: u16, component: u16) -> u32 {
+    let component = 256u32.saturating_sub(component as u32);
+    (kind.type_preference() << 24) | ((local_preference as u32) << 8) | component
 }
 
 /// The priority of a pair, given that of the candidate on either side (RFC 8445 §6.1.2.3).
@@ -77,6 +78,8 @@ pub const fn pair_priority(controlling: u32, controlled: u32) -> u64 {
 /// A candidate of either side.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candidate {
+    /// What it is a candidate for.
+    pub component: ComponentId,
     /// How it was found.
     pub kind: CandidateKind,
     /// What carries packets to it.
@@ -93,6 +96,8 @@ pub struct Candidate {
     /// The address it was derived from, for diagnosis: the base of a reflexive candidate, the mapped
     /// address of a relayed one.
     pub related: Option<SocketAddr>,
+    /// The network it lies in, as far as its side has told.
+    pub network: Network,
 }
 
 impl Candidate {
@@ -220,7 +225,7 @@ mod tests {
             let named = |kind: &&CandidateKind| vector["type"] == kind.name();
             let &kind = kinds.iter().find(named).unwrap();
             assert_eq!(vector["type_pref"], kind.type_preference());
-            assert_eq!(vector["priority"], candidate_priority(kind, 65535));
+            assert_eq!(vector["priority"], candidate_priority(kind, 65535, 1));
         }
     }
 

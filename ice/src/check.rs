@@ -14,10 +14,16 @@ use floe_stun::{
 use crate::role::Role;
 use floe_sdp::ice::IceCredentials;
 
-/// Bytes of the longest check: two fragments of up to 256 characters in USERNAME.
-const REQUEST_MAX: usize = 700;
-/// Bytes of the longest answer: a 420 with a full list, integrity and fingerprint.
-const RESPONSE_MAX: usize = 160;
+/// Bytes of a value that may be attached to checks and their answers.
+pub(crate) const PIGGYBACK_MAX: usize = 500;
+/// Bytes of the longest check: two fragments of up to 256 characters in USERNAME, and what is attached.
+const REQUEST_MAX: usize = 712 + PIGGYBACK_MAX + 4;
+/// Bytes of the longest answer: a 420 with a full list, integrity and fingerprint, or what is attached.
+const RESPONSE_MAX: usize = 160 + PIGGYBACK_MAX + 4;
+
+/// The counter of nominations of draft-thatcher-ice-renomination: comprehension-optional, 32 bits.
+/// Browsers use this number, which IANA has not assigned.
+const NOMINATION: AttributeType = AttributeType(0xC001);
 
 /// What a check or its answer may carry that must be understood.
 const KNOWN: &[AttributeType] = &[
@@ -32,6 +38,16 @@ const KNOWN: &[AttributeType] = &[
     AttributeType::NONCE,
     AttributeType::USERHASH,
 ];
+
+/// An attribute that the owner attaches to checks and their answers.
+pub(crate) type Attached = (u16, Bytes);
+
+fn attach<'b>(builder: Builder<'b>, attached: Option<&Attached>) -> Builder<'b> {
+    match attached {
+        Some((kind, value)) => builder.with_raw(AttributeType(*kind), value),
+        None => builder,
+    }
+}
 
 /// Both sides' credentials, ready for use.
 #[derive(Clone, Debug)]
@@ -51,13 +67,22 @@ impl Session {
     }
 
     /// A check.
-    pub(crate) fn request(&self, id: TransactionId, check: Check) -> Result<Bytes, BuildError> {
+    pub(crate) fn request(
+        &self,
+        id: TransactionId,
+        check: Check,
+        attached: Option<&Attached>,
+    ) -> Result<Bytes, BuildError> {
         let mut buffer = [0; REQUEST_MAX];
         let kind = MessageType::new(Class::Request, Method::BINDING);
-        let builder = Builder::new(&mut buffer, kind, id)
+        let mut builder = Builder::new(&mut buffer, kind, id)
             .with(&Username(&self.username))
             .with(&Priority(check.priority))
             .with_some(check.nominate.then_some(&UseCandidate));
+        if let Some(counter) = check.nomination {
+            builder = builder.with_raw(NOMINATION, &counter.to_be_bytes());
+        }
+        let builder = attach(builder, attached);
         let builder = match check.role {
             Role::Controlling => builder.with(&IceControlling(check.tie_breaker)),
             Role::Controlled => builder.with(&IceControlled(check.tie_breaker)),
@@ -80,6 +105,8 @@ pub(crate) struct Check {
     pub(crate) tie_breaker: u64,
     /// Whether the pair is nominated.
     pub(crate) nominate: bool,
+    /// Which nomination of the session it is, between agents that renominate.
+    pub(crate) nomination: Option<u32>,
 }
 
 /// Why a request is refused.
@@ -143,12 +170,28 @@ pub(crate) fn read_request(
         (None, None) => (own_role.other(), 0),
     };
     let nominate = message.get::<UseCandidate>().map_err(malformed)?.is_some();
+    let nomination = raw(message, NOMINATION).and_then(|value| value.try_into().ok());
     Ok(Check {
         priority,
         role,
         tie_breaker,
         nominate,
+        nomination: nomination.map(u32::from_be_bytes),
     })
+}
+
+/// The value of an attribute that no type describes.
+pub(crate) fn raw<'a>(message: &Message<'a>, kind: AttributeType) -> Option<&'a [u8]> {
+    let mut attributes = message.attributes();
+    attributes.find(|it| it.kind == kind).map(|it| it.value)
+}
+
+/// The first of two parts of a USERNAME: the fragment of whom a request is for.
+pub(crate) fn recipient<'a>(message: &Message<'a>) -> Option<&'a str> {
+    let Ok(Some(Username(username))) = message.get() else {
+        return None;
+    };
+    username.split_once(':').map(|(own, _)| own)
 }
 
 /// The answer to an accepted check: where it came from.
@@ -156,11 +199,12 @@ pub(crate) fn success(
     request: &Message<'_>,
     source: SocketAddr,
     local_key: &Key,
+    attached: Option<&Attached>,
 ) -> Result<Bytes, BuildError> {
     let mut buffer = [0; RESPONSE_MAX];
     let builder =
         Builder::response(&mut buffer, request, Class::Success).with(&XorMappedAddress(source));
-    builder
+    attach(builder, attached)
         .with_integrity_like(request, local_key)
         .with_fingerprint()
         .finish_bytes()
@@ -197,6 +241,14 @@ pub(crate) fn refusal(
     }
     .with_fingerprint()
     .finish_bytes()
+}
+
+/// A keepalive that asks for nothing (RFC 8445 §11): no more in it than a FINGERPRINT.
+pub(crate) fn indication(id: TransactionId) -> Result<Bytes, BuildError> {
+    let mut buffer = [0; 32];
+    let kind = MessageType::new(Class::Indication, Method::BINDING);
+    let builder = Builder::new(&mut buffer, kind, id);
+    builder.with_fingerprint().finish_bytes()
 }
 
 /// What an answer to a check says.

@@ -1,160 +1,131 @@
-//! The check list: candidate pairs, their states, and which of them is checked next.
+//! The check lists: candidate pairs, their states, and which of them is checked next.
+//!
+//! There is a list for each data stream. What is shared among them (foundations, the limit of pairs,
+//! the order of names) is here too: the check list set of RFC 8445 §6.1.2.
+//!
+//! Every question that is asked for each datagram or each slot has an index, so that none of them
+//! looks at all pairs; [`CheckLists::update`] is the only way to change a pair and keeps the indexes.
 
-use alloc::collections::{BTreeMap, VecDeque};
+mod pair;
+mod schedule;
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+use core::cmp::Reverse;
 use core::net::SocketAddr;
-use core::time::Duration;
 
 use floe_sansio::Instant;
 
-use crate::config::Probing;
+use crate::config::CheckOrder;
+pub use pair::PairState;
+use pair::Turn;
+pub(crate) use pair::{CONSENT_LIFETIME, Foundation, Pair, PairId, Traffic};
+pub(crate) use schedule::Schedule;
 
-/// Names a pair for as long as its agent lives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct PairId(u32);
-
-/// The state of a pair (RFC 8445 §6.1.2.6).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum PairState {
-    /// Another pair of the same foundation goes first.
-    Frozen,
-    /// May be checked.
-    Waiting,
-    /// A check is out.
-    InProgress,
-    /// A check was answered.
-    Succeeded,
-    /// No check was, or one was refused.
-    Failed,
-}
-
-/// When a check is sent again.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Schedule {
-    sent: u8,
-    interval: Duration,
-    next: Option<Instant>,
-    expires: Option<Instant>,
-}
-
-impl Schedule {
-    /// A check is due at `now`, and none has been sent.
-    pub(crate) fn starting(now: Instant) -> Self {
-        Self {
-            next: Some(now),
-            ..Self::default()
-        }
-    }
-
-    /// How many checks have been sent.
-    pub(crate) const fn count(&self) -> u8 {
-        self.sent
-    }
-
-    /// A check has been sent at `now`.
-    pub(crate) fn sent(&mut self, now: Instant, probing: Probing) {
-        self.interval = if self.interval.is_zero() {
-            probing.interval
-        } else {
-            self.interval.saturating_mul(2)
-        };
-        self.sent = self.sent.saturating_add(1);
-        if self.sent < probing.count {
-            self.next = Some(now + self.interval);
-            self.expires = None;
-        } else {
-            self.next = None;
-            self.expires = Some(now + probing.patience);
-        }
-    }
-
-    /// When the next check is due.
-    pub(crate) const fn next(&self) -> Option<Instant> {
-        self.next
-    }
-
-    /// When it is too late for an answer.
-    pub(crate) const fn expires(&self) -> Option<Instant> {
-        self.expires
-    }
-
-    /// The peer is known to be there: what is left of the checks is sent soon.
-    fn hurry(&mut self, now: Instant) {
-        if let Some(next) = &mut self.next {
-            *next = (*next).min(now);
-            self.interval = Duration::ZERO;
-        }
-    }
-}
-
-/// Two candidates that may reach each other.
-#[derive(Clone, Debug)]
-pub(crate) struct Pair {
-    /// Where its checks leave from.
-    pub(crate) base: SocketAddr,
-    /// Where they go.
-    pub(crate) address: SocketAddr,
-    /// The local candidate, by its place in the agent's list: a host or relayed one.
-    pub(crate) local: usize,
-    /// The remote candidate, by its place in the agent's list.
-    pub(crate) remote: usize,
-    /// See [`pair_priority`](crate::pair_priority).
-    pub(crate) priority: u64,
-    /// Of local and remote candidate.
-    pub(crate) foundation: (u32, u32),
-    /// Whether a relay is on the path, as far as is known.
-    pub(crate) relayed: bool,
-    pub(crate) state: PairState,
-    pub(crate) schedule: Schedule,
-    /// The local candidate of the valid pair that a check produced (RFC 8445 §7.2.5.3.2).
-    pub(crate) valid: Option<usize>,
-    /// The peer nominated it; it counts as soon as the own check succeeds.
-    pub(crate) nominated_by_peer: bool,
-    /// Round trip of the check that succeeded.
-    pub(crate) round_trip: Duration,
-    /// When a check was answered last: consent counts from here.
-    pub(crate) answered: Instant,
-}
-
-/// Consent lasts this long after the last answer (RFC 7675 §5.1).
-pub(crate) const CONSENT_LIFETIME: Duration = Duration::from_secs(30);
-
-impl Pair {
-    /// When the consent that the last answer gave runs out (RFC 7675 §5.1).
-    pub(crate) fn consent_expires(&self) -> Instant {
-        self.answered + CONSENT_LIFETIME
-    }
-
-    /// Whether the pair is valid, and was answered not too long ago.
-    pub(crate) fn has_consent(&self, now: Instant) -> bool {
-        self.valid.is_some() && now < self.consent_expires()
-    }
-
-    /// To be checked anew.
-    pub(crate) fn reset(&mut self) {
-        self.state = PairState::Waiting;
-        self.schedule = Schedule::default();
-        self.valid = None;
-    }
-}
-
-/// The check list of one data stream, with its queue of triggered checks.
+/// What all pairs of one foundation, in all lists, have to do with each other.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct CheckList {
-    pairs: BTreeMap<PairId, Pair>,
-    by_path: BTreeMap<(SocketAddr, SocketAddr), PairId>,
-    triggered: VecDeque<PairId>,
-    next_id: u32,
+struct Group {
+    /// By lowest component and highest priority.
+    members: BTreeSet<(u16, Reverse<u64>, PairId)>,
+    /// The frozen ones, by list.
+    frozen: BTreeSet<(usize, Turn)>,
+    /// How many are waiting or in progress.
+    active: usize,
+    /// How many have succeeded.
+    succeeded: usize,
+}
+
+impl Group {
+    /// The lists that have frozen pairs of this foundation.
+    fn frozen_lists(&self) -> impl Iterator<Item = usize> + '_ {
+        let mut last = None;
+        let lists = self.frozen.iter().map(|&(list, _)| list);
+        lists.filter(move |&list| last.replace(list) != Some(list))
+    }
+}
+
+/// What is known of one component at once.
+#[derive(Clone, Debug, Default)]
+struct Tally {
+    /// Pairs that may still turn out to work.
+    open: usize,
+    /// Those of them without a relay.
+    open_direct: usize,
+    /// The valid ones, the best last: without a relay, then by priority.
+    valid: BTreeSet<(bool, u64, Reverse<PairId>)>,
+}
+
+/// The check list of one data stream.
+#[derive(Clone, Debug, Default)]
+struct List {
+    /// Whether checks are sent.
+    running: bool,
+    /// The FIFO queue of triggered checks (RFC 8445 §6.1.4.1).
+    triggered: BTreeMap<u64, PairId>,
+    /// The pairs that may be checked, those without a relay and those with one. Where the order is
+    /// that of the RFC, all are in the first.
+    waiting: [BTreeSet<Turn>; 2],
+    /// Foundations with frozen pairs in this list and none waiting or in progress anywhere.
+    thawable: BTreeSet<Foundation>,
+    /// Pairs in progress, by when they are checked again.
+    due: BTreeSet<(Instant, PairId)>,
+    /// Pairs that nobody has checked yet, the lowest priority first.
+    unchecked: BTreeSet<(u64, PairId)>,
+    /// The failed ones, the lowest priority first.
+    failed: BTreeSet<(u64, PairId)>,
+    /// How many there are.
+    len: usize,
     /// Slots used, to share them between first checks and repetitions.
     slots: u32,
+    /// First checks sent, to share them between pairs without a relay and with one.
+    first_checks: u32,
 }
 
-impl CheckList {
-    pub(crate) fn get(&self, id: PairId) -> Option<&Pair> {
-        self.pairs.get(&id)
+impl List {
+    fn has_first_check(&self) -> bool {
+        self.waiting.iter().any(|lane| !lane.is_empty()) || !self.thawable.is_empty()
     }
 
-    pub(crate) fn get_mut(&mut self, id: PairId) -> Option<&mut Pair> {
-        self.pairs.get_mut(&id)
+    fn next_repetition(&self) -> Option<Instant> {
+        self.due.first().map(|&(at, _)| at)
+    }
+}
+
+/// The check lists of all data streams.
+#[derive(Clone, Debug)]
+pub(crate) struct CheckLists {
+    order: CheckOrder,
+    pairs: BTreeMap<PairId, Pair>,
+    by_path: BTreeMap<(SocketAddr, SocketAddr), PairId>,
+    lists: Vec<List>,
+    components: Vec<Tally>,
+    groups: BTreeMap<Foundation, Group>,
+    /// Pairs in progress that wait for their last answer, by when it is too late.
+    expiring: BTreeSet<(Instant, PairId)>,
+    next_id: u32,
+    next_trigger: u64,
+    /// The list whose turn it is (RFC 8445 §6.1.4.2).
+    next_list: usize,
+}
+
+impl CheckLists {
+    pub(crate) const fn new(order: CheckOrder) -> Self {
+        Self {
+            order,
+            pairs: BTreeMap::new(),
+            by_path: BTreeMap::new(),
+            lists: Vec::new(),
+            components: Vec::new(),
+            groups: BTreeMap::new(),
+            expiring: BTreeSet::new(),
+            next_id: 0,
+            next_trigger: 0,
+            next_list: 0,
+        }
+    }
+
+    pub(crate) fn get(&self, id: PairId) -> Option<&Pair> {
+        self.pairs.get(&id)
     }
 
     /// The pair whose checks go from `base` to `address`.
@@ -166,21 +137,187 @@ impl CheckList {
         self.pairs.iter().map(|(&id, pair)| (id, pair))
     }
 
-    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut Pair> {
-        self.pairs.values_mut()
+    /// The names of the pairs that are like this, to be changed one after the other.
+    pub(crate) fn ids(&self, mut which: impl FnMut(&Pair) -> bool) -> Vec<PairId> {
+        let mut ids = Vec::new();
+        ids.extend(
+            self.iter()
+                .filter(|(_, pair)| which(pair))
+                .map(|(id, _)| id),
+        );
+        ids
     }
 
     pub(crate) fn len(&self) -> usize {
         self.pairs.len()
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.pairs.is_empty()
+    /// How many pairs a list has.
+    pub(crate) fn len_of(&self, list: usize) -> usize {
+        self.lists.get(list).map_or(0, |list| list.len)
     }
 
-    /// Adds a pair in the state that RFC 8838 §12 gives it. Where `limit` pairs exist, a failed one
-    /// or one that nobody has checked and that has a lower priority makes room; `None` if there is
-    /// no such pair. Returns the new pair and the one that was evicted.
+    /// How many checks are to be performed: the N of RFC 8445 §14.3.
+    pub(crate) fn to_perform(&self) -> usize {
+        let lists = self.lists.iter().filter(|list| list.running);
+        lists
+            .map(|list| list.waiting.iter().map(BTreeSet::len).sum::<usize>() + list.due.len())
+            .sum()
+    }
+
+    /// Changes a pair, and with it its place in all indexes. `None` if there is no such pair.
+    pub(crate) fn update<R>(
+        &mut self,
+        id: PairId,
+        change: impl FnOnce(&mut Pair) -> R,
+    ) -> Option<R> {
+        let mut pair = self.pairs.remove(&id)?;
+        self.unlink(id, &pair);
+        let result = change(&mut pair);
+        self.link(id, &pair);
+        self.pairs.insert(id, pair);
+        Some(result)
+    }
+
+    /// Changes what no index knows: counters, times, and what the peer wants.
+    pub(crate) fn note(&mut self, id: PairId, change: impl FnOnce(&mut Pair)) {
+        if let Some(pair) = self.pairs.get_mut(&id) {
+            let before = (
+                pair.state,
+                pair.priority,
+                pair.relayed,
+                pair.valid.is_some(),
+            );
+            change(pair);
+            debug_assert_eq!(
+                before,
+                (
+                    pair.state,
+                    pair.priority,
+                    pair.relayed,
+                    pair.valid.is_some()
+                ),
+                "what an index knows is changed by `update`"
+            );
+        }
+    }
+
+    fn lane(&self, pair: &Pair) -> usize {
+        usize::from(pair.relayed && self.order == CheckOrder::LikelyFirst)
+    }
+
+    fn link(&mut self, id: PairId, pair: &Pair) {
+        let lane = self.lane(pair);
+        let turn = pair.turn(id);
+        self.reach(pair.list);
+        let group = self.groups.entry(pair.foundation).or_default();
+        group.members.insert(pair.rank(id));
+        if pair.state == PairState::Frozen {
+            group.frozen.insert((pair.list, turn));
+        }
+        group.active += usize::from(pair.state.is_active());
+        group.succeeded += usize::from(pair.state == PairState::Succeeded);
+        self.note_thaw(pair);
+        while self.components.len() <= pair.component {
+            self.components.push(Tally::default());
+        }
+        let list = &mut self.lists[pair.list];
+        list.len += 1;
+        match pair.state {
+            PairState::Waiting => {
+                list.waiting[lane].insert(turn);
+            }
+            PairState::InProgress => {
+                if let Some(at) = pair.schedule.next() {
+                    list.due.insert((at, id));
+                }
+                if let Some(at) = pair.schedule.expires() {
+                    self.expiring.insert((at, id));
+                }
+            }
+            PairState::Failed => {
+                list.failed.insert((pair.priority, id));
+            }
+            PairState::Frozen | PairState::Succeeded => {}
+        }
+        if let Some(number) = pair.triggered {
+            list.triggered.insert(number, id);
+        } else if matches!(pair.state, PairState::Frozen | PairState::Waiting)
+            // What the peer has nominated is not thrown away.
+            && pair.nominated_by_peer.is_none()
+        {
+            list.unchecked.insert((pair.priority, id));
+        }
+        let tally = &mut self.components[pair.component];
+        tally.open += usize::from(pair.state.is_open());
+        tally.open_direct += usize::from(pair.state.is_open() && !pair.relayed);
+        if pair.valid.is_some() {
+            tally
+                .valid
+                .insert((!pair.relayed, pair.priority, Reverse(id)));
+        }
+    }
+
+    fn unlink(&mut self, id: PairId, pair: &Pair) {
+        let lane = self.lane(pair);
+        let turn = pair.turn(id);
+        if let Some(group) = self.groups.get_mut(&pair.foundation) {
+            group.members.remove(&pair.rank(id));
+            group.frozen.remove(&(pair.list, turn));
+            group.active -= usize::from(pair.state.is_active());
+            group.succeeded -= usize::from(pair.state == PairState::Succeeded);
+        }
+        self.note_thaw(pair);
+        if self
+            .groups
+            .get(&pair.foundation)
+            .is_some_and(|group| group.members.is_empty())
+        {
+            self.groups.remove(&pair.foundation);
+        }
+        let list = &mut self.lists[pair.list];
+        list.len -= 1;
+        list.waiting[lane].remove(&turn);
+        if let Some(at) = pair.schedule.next() {
+            list.due.remove(&(at, id));
+        }
+        if let Some(at) = pair.schedule.expires() {
+            self.expiring.remove(&(at, id));
+        }
+        list.failed.remove(&(pair.priority, id));
+        list.unchecked.remove(&(pair.priority, id));
+        if let Some(number) = pair.triggered {
+            list.triggered.remove(&number);
+        }
+        let tally = &mut self.components[pair.component];
+        tally.open -= usize::from(pair.state.is_open());
+        tally.open_direct -= usize::from(pair.state.is_open() && !pair.relayed);
+        tally
+            .valid
+            .remove(&(!pair.relayed, pair.priority, Reverse(id)));
+    }
+
+    /// The pairs of a foundation changed: in which lists could one be thawed now?
+    fn note_thaw(&mut self, changed: &Pair) {
+        let Some(group) = self.groups.get(&changed.foundation) else {
+            return;
+        };
+        if let Some(list) = self.lists.get_mut(changed.list) {
+            list.thawable.remove(&changed.foundation);
+        }
+        let idle = group.active == 0;
+        for at in group.frozen_lists() {
+            if idle {
+                self.lists[at].thawable.insert(changed.foundation);
+            } else {
+                self.lists[at].thawable.remove(&changed.foundation);
+            }
+        }
+    }
+
+    /// Adds a pair in the state that RFC 8838 §12 gives it. Where `limit` pairs exist, one of the
+    /// longest list makes room: a failed one, or one that nobody has checked and that has a lower
+    /// priority; `None` if there is no such pair. Returns the new pair and the one that was evicted.
     pub(crate) fn insert(
         &mut self,
         mut pair: Pair,
@@ -188,241 +325,246 @@ impl CheckList {
     ) -> Option<(PairId, Option<PairId>)> {
         let mut evicted = None;
         if self.pairs.len() >= limit {
-            let victim = self.weakest(pair.priority)?;
+            let victim = self.victim(&pair)?;
             self.remove(victim);
             evicted = Some(victim);
         }
-        pair.state = self.initial_state(&pair);
         let id = PairId(self.next_id);
         self.next_id += 1;
+        pair.state = self.initial_state(id, &pair);
         self.by_path.insert((pair.base, pair.address), id);
+        self.link(id, &pair);
         self.pairs.insert(id, pair);
         Some((id, evicted))
     }
 
-    /// Checks begin: of each foundation the topmost pair may be checked (RFC 8445 §6.1.2.6), in
-    /// whatever order the pairs were added before.
-    pub(crate) fn begin(&mut self) {
-        let mut topmost = BTreeMap::new();
-        for (&id, pair) in &mut self.pairs {
-            pair.state = PairState::Frozen;
-            let rank = (pair.priority, core::cmp::Reverse(id));
-            let top = topmost.entry(pair.foundation).or_insert(rank);
-            *top = rank.max(*top);
-        }
-        for (_, core::cmp::Reverse(id)) in topmost.into_values() {
-            if let Some(pair) = self.pairs.get_mut(&id) {
-                pair.state = PairState::Waiting;
-            }
-        }
-    }
-
     /// The rules of RFC 8838 §12: the topmost pair of its foundation and one whose foundation has
     /// worked may be checked, others wait for them.
-    fn initial_state(&self, new: &Pair) -> PairState {
-        let mut same = self
-            .pairs
-            .values()
-            .filter(|pair| pair.foundation == new.foundation)
-            .peekable();
-        let alone = same.peek().is_none();
-        let mut topmost = true;
-        let mut worked = false;
-        for pair in same {
-            topmost &= pair.priority < new.priority;
-            worked |= pair.state == PairState::Succeeded;
+    fn initial_state(&self, id: PairId, new: &Pair) -> PairState {
+        // Before its list begins, no pair is ahead of another.
+        if !self.lists.get(new.list).is_some_and(|list| list.running) {
+            return PairState::Frozen;
         }
-        if alone || topmost || worked {
+        let Some(group) = self.groups.get(&new.foundation) else {
+            return PairState::Waiting;
+        };
+        let topmost = group.members.first().is_none_or(|&top| new.rank(id) < top);
+        if topmost || group.succeeded > 0 {
             PairState::Waiting
         } else {
             PairState::Frozen
         }
     }
 
-    /// The pair that a new one of `priority` may push out.
-    fn weakest(&self, priority: u64) -> Option<PairId> {
-        let expendable = |pair: &Pair| match pair.state {
-            PairState::Failed => Some((0, pair.priority)),
-            PairState::Frozen | PairState::Waiting if pair.priority < priority => {
-                Some((1, pair.priority))
-            }
-            _ => None,
-        };
-        // What the peer has asked for, or nominated, is not thrown away.
-        let wanted = |id, pair: &Pair| pair.nominated_by_peer || self.triggered.contains(&id);
-        self.pairs
-            .iter()
-            .filter(|&(&id, pair)| pair.state == PairState::Failed || !wanted(id, pair))
-            .filter_map(|(&id, pair)| Some((expendable(pair)?, id)))
-            .min()
-            .map(|(_, id)| id)
+    /// The pair that a new one may push out (RFC 8838 §10, RFC 8445 §6.1.2.5: evenly).
+    fn victim(&self, new: &Pair) -> Option<PairId> {
+        let longest =
+            (0..self.lists.len()).max_by_key(|&at| (self.lists[at].len, at == new.list))?;
+        let list = &self.lists[longest];
+        if let Some(&(_, id)) = list.failed.first() {
+            return Some(id);
+        }
+        let &(priority, id) = list.unchecked.first()?;
+        // Another list gives way whatever its pairs are worth.
+        (priority < new.priority || longest != new.list).then_some(id)
     }
 
-    pub(crate) fn remove(&mut self, id: PairId) {
-        if let Some(pair) = self.pairs.remove(&id) {
-            self.by_path.remove(&(pair.base, pair.address));
-            self.untrigger(id);
+    /// Checks of these lists begin. Of each foundation one pair may be checked: that of the lowest
+    /// component and then of the highest priority (RFC 8445 §6.1.2.6), in whatever order the pairs
+    /// were added before.
+    pub(crate) fn begin(&mut self, lists: &[usize]) {
+        let mut foundations = BTreeSet::new();
+        for &at in lists {
+            self.reach(at);
+            self.lists[at].running = true;
+        }
+        for pair in self
+            .pairs
+            .values()
+            .filter(|pair| lists.contains(&pair.list))
+        {
+            foundations.insert(pair.foundation);
+        }
+        for foundation in foundations {
+            let Some(group) = self.groups.get(&foundation) else {
+                continue;
+            };
+            if group.succeeded > 0 {
+                self.unfreeze(foundation);
+            } else if group.active == 0 {
+                let frozen = |id| {
+                    let pair = self.pairs.get(&id);
+                    pair.is_some_and(|it| {
+                        it.state == PairState::Frozen && self.lists[it.list].running
+                    })
+                };
+                let mut members = group.members.iter().map(|&(_, _, id)| id);
+                if let Some(top) = members.find(|&id| frozen(id)) {
+                    self.update(top, |pair| pair.state = PairState::Waiting);
+                }
+            }
         }
     }
 
-    /// A pair has succeeded or failed: no check of it is due any more.
-    pub(crate) fn untrigger(&mut self, id: PairId) {
-        self.triggered.retain(|&queued| queued != id);
+    /// Makes sure that there is such a list.
+    fn reach(&mut self, at: usize) {
+        while self.lists.len() <= at {
+            self.lists.push(List::default());
+        }
     }
 
-    /// A pair has been selected: the others are checked no more, unless the peer asks for it.
-    pub(crate) fn retire(&mut self) {
-        self.triggered.clear();
-        for pair in self.pairs.values_mut() {
-            if pair.state != PairState::Succeeded {
-                pair.state = PairState::Failed;
-                pair.schedule = Schedule::default();
-            }
+    /// No more checks of a list are sent.
+    pub(crate) fn stop(&mut self, list: usize) {
+        if let Some(list) = self.lists.get_mut(list) {
+            list.running = false;
         }
+    }
+
+    pub(crate) fn remove(&mut self, id: PairId) -> Option<Pair> {
+        let pair = self.pairs.remove(&id)?;
+        self.by_path.remove(&(pair.base, pair.address));
+        self.unlink(id, &pair);
+        Some(pair)
     }
 
     /// Puts a pair at the end of the triggered-check queue, once.
     pub(crate) fn trigger(&mut self, id: PairId) {
-        if !self.triggered.contains(&id) {
-            self.triggered.push_back(id);
-        }
+        let number = self.next_trigger;
+        self.next_trigger += 1;
+        self.update(id, |pair| {
+            pair.triggered.get_or_insert(number);
+        });
     }
 
     /// After a success: pairs of the same foundation need wait no more (RFC 8445 §7.2.5.3.3).
-    pub(crate) fn unfreeze(&mut self, foundation: (u32, u32)) {
-        for pair in self.pairs.values_mut() {
-            if pair.foundation == foundation && pair.state == PairState::Frozen {
-                pair.state = PairState::Waiting;
-            }
+    pub(crate) fn unfreeze(&mut self, foundation: Foundation) {
+        while let Some(&(_, turn)) = self
+            .groups
+            .get(&foundation)
+            .and_then(|group| group.frozen.first())
+        {
+            self.update(turn.id, |pair| pair.state = PairState::Waiting);
         }
     }
 
     /// The peer is known to be there, so that checks sent into the void before may work now.
     pub(crate) fn hurry(&mut self, now: Instant) {
-        for pair in self.pairs.values_mut() {
-            if pair.state == PairState::InProgress {
-                pair.schedule.hurry(now);
-            }
+        for id in self.ids(|pair| pair.state == PairState::InProgress) {
+            self.update(id, |pair| pair.schedule.hurry(now));
         }
     }
 
-    /// Takes the pair to check in this slot (RFC 8445 §6.1.4.2): a triggered one, else one whose
-    /// turn it is; every third slot belongs to repetitions, if one is due.
+    /// Takes the pair to check in this slot, of the list whose turn it is; lists without anything to
+    /// check are passed over (RFC 8445 §6.1.4.2).
     pub(crate) fn next_check(&mut self, now: Instant) -> Option<PairId> {
-        while let Some(id) = self.triggered.pop_front() {
-            if self.pairs.contains_key(&id) {
+        let count = self.lists.len();
+        for step in 0..count {
+            let at = (self.next_list + step) % count;
+            if !self.lists[at].running {
+                continue;
+            }
+            if let Some(id) = self.next_in(at, now) {
+                self.next_list = (at + 1) % count;
+                self.update(id, |pair| pair.triggered = None);
                 return Some(id);
             }
         }
-        self.slots = self.slots.wrapping_add(1);
-        if self.slots % 3 == 0 {
-            self.due_repetition(now).or_else(|| self.next_waiting())
-        } else {
-            self.next_waiting().or_else(|| self.due_repetition(now))
+        None
+    }
+
+    /// A triggered check, else a first one or a repetition: where both are due, two slots of three
+    /// belong to first checks, and of those two of three to pairs without a relay.
+    fn next_in(&mut self, at: usize, now: Instant) -> Option<PairId> {
+        let list = &mut self.lists[at];
+        if let Some((_, &id)) = list.triggered.first_key_value() {
+            return Some(id);
         }
+        let repetition = list
+            .due
+            .first()
+            .filter(|&&(at, _)| at <= now)
+            .map(|&(_, id)| id);
+        let first = list.has_first_check();
+        if repetition.is_some() || first {
+            list.slots = list.slots.wrapping_add(1);
+        }
+        if repetition.is_some() && (!first || list.slots % 3 == 0) {
+            return repetition;
+        }
+        if first { self.first_check(at) } else { None }
     }
 
-    fn due_repetition(&self, now: Instant) -> Option<PairId> {
-        self.repetitions()
-            .filter(|&(at, _)| at <= now)
-            .min()
-            .map(|(_, id)| id)
-    }
-
-    fn repetitions(&self) -> impl Iterator<Item = (Instant, PairId)> {
-        self.pairs
-            .iter()
-            .filter(|(_, pair)| pair.state == PairState::InProgress)
-            .filter_map(|(&id, pair)| Some((pair.schedule.next()?, id)))
-    }
-
-    fn next_waiting(&mut self) -> Option<PairId> {
-        let top = |state: PairState, list: &Self| {
-            list.pairs
-                .iter()
-                .filter(|(_, pair)| pair.state == state)
-                .filter(|(_, pair)| state == PairState::Waiting || list.may_thaw(pair))
-                .max_by_key(|&(&id, pair)| (pair.priority, core::cmp::Reverse(id)))
-                .map(|(&id, _)| id)
+    fn first_check(&mut self, at: usize) -> Option<PairId> {
+        if self.lists[at].waiting.iter().all(BTreeSet::is_empty) {
+            // One of each foundation whose pairs are all frozen (RFC 8445 §6.1.4.2).
+            while let Some(&foundation) = self.lists[at].thawable.first() {
+                let group = self.groups.get(&foundation)?;
+                let frozen = group.frozen.range((at, Turn::FIRST)..).next();
+                let &(_, turn) = frozen.filter(|&&(list, _)| list == at)?;
+                self.update(turn.id, |pair| pair.state = PairState::Waiting);
+            }
+        }
+        let list = &mut self.lists[at];
+        list.first_checks = list.first_checks.wrapping_add(1);
+        let relayed_first = list.first_checks % 3 == 0;
+        let [direct, relayed] = &list.waiting;
+        let lanes = if relayed_first {
+            [relayed, direct]
+        } else {
+            [direct, relayed]
         };
-        top(PairState::Waiting, self).or_else(|| top(PairState::Frozen, self))
-    }
-
-    /// Whether no other pair of its foundation is waiting or being checked.
-    fn may_thaw(&self, frozen: &Pair) -> bool {
-        !self.pairs.values().any(|pair| {
-            pair.foundation == frozen.foundation
-                && matches!(pair.state, PairState::Waiting | PairState::InProgress)
-        })
+        lanes
+            .into_iter()
+            .find_map(|lane| lane.first().map(|turn| turn.id))
     }
 
     /// When there is something to check: [`Instant::ZERO`] for at once.
     pub(crate) fn next_due(&self) -> Option<Instant> {
-        let ready = !self.triggered.is_empty()
-            || self.pairs.values().any(|pair| match pair.state {
-                PairState::Waiting => true,
-                PairState::Frozen => self.may_thaw(pair),
-                _ => false,
-            });
-        if ready {
+        let running = || self.lists.iter().filter(|list| list.running);
+        if running().any(|list| !list.triggered.is_empty() || list.has_first_check()) {
             return Some(Instant::ZERO);
         }
-        self.repetitions().map(|(at, _)| at).min()
+        running().filter_map(List::next_repetition).min()
+    }
+
+    /// Whether a triggered check waits for a slot.
+    pub(crate) fn has_triggered(&self) -> bool {
+        let mut running = self.lists.iter().filter(|list| list.running);
+        running.any(|list| !list.triggered.is_empty())
     }
 
     /// When the next pair in progress has waited long enough.
     pub(crate) fn next_expiry(&self) -> Option<Instant> {
-        self.in_progress()
-            .filter_map(|(_, pair)| pair.schedule.expires())
-            .min()
+        self.expiring.first().map(|&(at, _)| at)
     }
 
     /// A pair that has waited long enough at `now`.
     pub(crate) fn expired(&self, now: Instant) -> Option<PairId> {
-        self.in_progress()
-            .find(|(_, pair)| pair.schedule.expires().is_some_and(|at| at <= now))
-            .map(|(id, _)| id)
+        self.expiring
+            .first()
+            .filter(|&&(at, _)| at <= now)
+            .map(|&(_, id)| id)
     }
 
-    fn in_progress(&self) -> impl Iterator<Item = (PairId, &Pair)> {
-        self.iter()
-            .filter(|(_, pair)| pair.state == PairState::InProgress)
+    /// Whether a pair of this component without a relay may still turn out to work.
+    pub(crate) fn direct_is_open(&self, component: usize) -> bool {
+        self.components
+            .get(component)
+            .is_some_and(|tally| tally.open_direct > 0)
     }
 
-    /// Whether a pair without a relay may still turn out to work.
-    pub(crate) fn direct_is_open(&self) -> bool {
-        self.pairs.values().any(|pair| {
-            !pair.relayed
-                && matches!(
-                    pair.state,
-                    PairState::Frozen | PairState::Waiting | PairState::InProgress
-                )
-        })
+    /// The valid pairs of a component, the one to prefer first: without a relay, then by priority.
+    pub(crate) fn valid(&self, component: usize) -> impl Iterator<Item = (PairId, &Pair)> {
+        let tally = self.components.get(component);
+        let valid = tally.into_iter().flat_map(|tally| tally.valid.iter().rev());
+        valid.filter_map(|&(_, _, Reverse(id))| Some((id, self.pairs.get(&id)?)))
     }
 
-    /// The valid pair to prefer: without a relay, then by priority.
-    pub(crate) fn best_valid(&self) -> Option<PairId> {
-        self.best_of(|pair| pair.valid.is_some())
-    }
-
-    /// The same of the valid pairs over which data may be sent at `now`.
-    pub(crate) fn best_with_consent(&self, now: Instant) -> Option<PairId> {
-        self.best_of(|pair| pair.has_consent(now))
-    }
-
-    fn best_of(&self, which: impl Fn(&Pair) -> bool) -> Option<PairId> {
-        self.pairs
-            .iter()
-            .filter(|(_, pair)| which(pair))
-            .max_by_key(|&(&id, pair)| (!pair.relayed, pair.priority, core::cmp::Reverse(id)))
-            .map(|(&id, _)| id)
-    }
-
-    /// Whether every pair has failed, also when there is none.
-    pub(crate) fn all_failed(&self) -> bool {
-        self.pairs
-            .values()
-            .all(|pair| pair.state == PairState::Failed)
+    /// Whether a pair of this component may still turn out to work.
+    pub(crate) fn is_open(&self, component: usize) -> bool {
+        self.components
+            .get(component)
+            .is_some_and(|tally| tally.open > 0)
     }
 }
 

@@ -17,6 +17,21 @@ pub enum Policy {
     All,
     /// Relayed ones only: the peer never learns this host's addresses.
     Relay,
+    /// All but host candidates, which are neither told nor named as related addresses: the peer learns
+    /// only what the outside of the NAT and the relay are.
+    NoHost,
+}
+
+/// In which order pairs are checked for the first time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum CheckOrder {
+    /// By priority (RFC 8445 §6.1.4.2).
+    Priority,
+    /// First what is likely to work: pairs of the best addresses of both sides, whatever their kind,
+    /// then of the second best; every third first check goes to a pair with a relay. A host with many
+    /// addresses that lead nowhere is not slowed down by them.
+    #[default]
+    LikelyFirst,
 }
 
 /// A TURN server, how to reach it, and who to be there.
@@ -62,11 +77,20 @@ impl TurnServer {
 
 /// What an [`Agent`](crate::Agent) is told at birth.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent features, each with a name of its own"
+)]
 pub struct Config {
     /// The role to begin with: the side that offers controls.
     pub role: Role,
-    /// The transport addresses that the driver has bound for this agent, best first; each becomes a
-    /// host candidate.
+    /// Whether this is a lite agent (RFC 8445 §2.5): with host candidates alone, on an address that
+    /// everybody reaches. It sends no checks, answers those of the peer, and is controlled by a full
+    /// peer.
+    pub lite: bool,
+    /// The transport addresses that the driver has bound for the first component of the first stream,
+    /// best first; each becomes a host candidate. Others, and more about them, are for
+    /// [`Agent::add_address`](crate::Agent::add_address).
     pub addresses: Vec<SocketAddr>,
     /// Whether loopback addresses may be host candidates; RFC 8445 §5.1.1.1 says no.
     pub loopback: bool,
@@ -79,6 +103,13 @@ pub struct Config {
     /// Ta: the time between two checks, 5 ms at least. The larger value of both sides counts
     /// (RFC 8445 §14.2); one other than 50 ms has to be signalled.
     pub pacing: Duration,
+    /// How many slots are Ta apart. Later ones are [`settled_pacing`](Self::settled_pacing) apart,
+    /// but for triggered checks and nominations.
+    pub burst: u32,
+    /// See [`burst`](Self::burst); Ta where that is longer.
+    pub settled_pacing: Duration,
+    /// In which order pairs are checked.
+    pub order: CheckOrder,
     /// How a check is repeated until it is answered.
     pub probing: Probing,
     /// How requests to servers are repeated while gathering.
@@ -100,6 +131,30 @@ pub struct Config {
     ///
     /// It is the time in which the second retransmission of a request is answered.
     pub reflexive_hold: Duration,
+    /// The mean time between two requests for consent while the peer answers, 5 s at least
+    /// (RFC 7675 §5.1). A request that was not answered is followed after 4 to 6 s, whatever this is.
+    pub consent_interval: Duration,
+    /// Whether the session goes on without a restart when a nomination was not answered, or the
+    /// selected pair is lost: over another pair that works, or after checking all of them again.
+    /// RFC 8445 has only the restart for it (§7.2.5.3.4, §8.1.1).
+    pub recovery: bool,
+    /// Without a path for so long, [`Event::Disconnected`](crate::Event::Disconnected) says so.
+    pub outage_notice: Duration,
+    /// Whether to offer the peer renomination: that the controlling agent may nominate another pair
+    /// later, where a better class of path has turned up or the selected one is lost. It is done if
+    /// both sides signalled it (`a=ice-options:renomination`).
+    pub renomination: bool,
+    /// How long a selected pair is kept before renomination changes it for a better one.
+    pub dwell: Duration,
+    /// Whether the best relay is kept for bad days when the selected pair needs none. Others are
+    /// released 3 s after completion (RFC 8445 §8.3.1).
+    pub backup_relay: bool,
+    /// Whether gathering never ends: candidates of interfaces that come later are signalled too, and
+    /// end-of-candidates never is.
+    pub continual: bool,
+    /// Comprehension-optional attributes (0x8000 and up) of the peer's checks and answers that the
+    /// owner wants to read, see [`Event::Piggyback`](crate::Event::Piggyback).
+    pub piggyback: Vec<u16>,
     /// Upper bounds on what the other side can make this one hold.
     pub limits: Limits,
 }
@@ -109,30 +164,75 @@ impl Config {
     pub fn new(role: Role) -> Self {
         Self {
             role,
+            lite: false,
             addresses: Vec::new(),
             loopback: false,
             stun_servers: Vec::new(),
             turn_servers: Vec::new(),
             policy: Policy::All,
             pacing: MIN_PACING,
+            burst: 10,
+            settled_pacing: Duration::from_millis(20),
+            order: CheckOrder::LikelyFirst,
             probing: Probing::default(),
             gathering: Retransmission::default(),
             stream_delay: Duration::from_millis(250),
             gathering_limit: Duration::from_secs(5),
             relay_hold: Duration::from_millis(100),
             reflexive_hold: REFLEXIVE_HOLD,
+            consent_interval: MIN_CONSENT_INTERVAL,
+            recovery: true,
+            outage_notice: Duration::from_secs(1),
+            renomination: true,
+            dwell: Duration::from_secs(1),
+            backup_relay: true,
+            continual: false,
+            piggyback: Vec::new(),
             limits: Limits::default(),
         }
     }
 
-    /// The timing of RFC 8445 to the letter: Ta 50 ms, RTO 500 ms.
+    /// RFC 8445 to the letter: its times (Ta 50 ms, RTO 500 ms and more where there is much to check),
+    /// its order of checks, one nomination, and a session that is over when its path is.
     #[must_use]
     pub fn strict(mut self) -> Self {
         self.pacing = DEFAULT_PACING;
+        self.burst = u32::MAX;
+        self.order = CheckOrder::Priority;
         self.probing.interval = Duration::from_millis(500);
+        self.probing.scaled = true;
+        self.recovery = false;
+        self.renomination = false;
+        self.backup_relay = false;
+        self.limits.checks_to_silent_address = usize::MAX;
+        self.limits.checks_to_silent_host = usize::MAX;
+        self
+    }
+
+    /// For devices that sleep: consent is asked for every 15 s, no relay is kept in reserve.
+    #[must_use]
+    pub fn idle(mut self) -> Self {
+        self.consent_interval = Duration::from_secs(15);
+        self.backup_relay = false;
+        self
+    }
+
+    /// For a server with a public address and many sessions: it asks no servers, uses what its peers
+    /// do, and keeps little for each.
+    #[must_use]
+    pub fn server(mut self) -> Self {
+        self.stun_servers = Vec::new();
+        self.turn_servers = Vec::new();
+        self.backup_relay = false;
+        self.probing.count = 4;
+        self.limits.pairs = 32;
+        self.limits.remote_candidates = 32;
         self
     }
 }
+
+/// The time between two requests for consent that nobody may go below on average (RFC 7675 §5.1).
+pub const MIN_CONSENT_INTERVAL: Duration = Duration::from_secs(5);
 
 /// RTO 500 ms, once more the double (RFC 8489 §6.2.1), and 100 ms for the round trip.
 const REFLEXIVE_HOLD: Duration = Duration::from_millis(500 + 1000 + 100);
@@ -157,6 +257,9 @@ pub struct Probing {
     pub count: u8,
     /// How long after the last one the pair fails.
     pub patience: Duration,
+    /// Whether the interval is Ta times the number of checks to be performed where that is longer
+    /// (RFC 8445 §14.3).
+    pub scaled: bool,
 }
 
 impl Default for Probing {
@@ -165,19 +268,29 @@ impl Default for Probing {
             interval: Duration::from_millis(100),
             count: 7,
             patience: Duration::from_secs(8),
+            scaled: false,
         }
     }
 }
 
-/// Upper bounds on what the other side can make this one hold.
+/// Upper bounds on what the other side can make this one hold, and send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Candidate pairs (RFC 8445 §6.1.2.5).
+    /// Candidate pairs of all streams together (RFC 8445 §6.1.2.5).
     pub pairs: usize,
     /// Remote candidates, signalled and peer-reflexive.
     pub remote_candidates: usize,
+    /// Those of them that are peer-reflexive, on either side.
+    pub peer_reflexive: usize,
     /// Checks remembered that came before the peer's credentials.
     pub early_checks: usize,
+    /// Components of all streams together.
+    pub components: usize,
+    /// Checks, of all bases together and until the next restart, to one transport address that has not
+    /// answered any (RFC 8445 §19.5.1).
+    pub checks_to_silent_address: usize,
+    /// The same to all ports of one IP address together.
+    pub checks_to_silent_host: usize,
 }
 
 impl Default for Limits {
@@ -185,7 +298,11 @@ impl Default for Limits {
         Self {
             pairs: 100,
             remote_candidates: 100,
+            peer_reflexive: 50,
             early_checks: 32,
+            components: 64,
+            checks_to_silent_address: 28,
+            checks_to_silent_host: 112,
         }
     }
 }

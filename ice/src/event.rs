@@ -3,9 +3,11 @@
 use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 
+use bytes::Bytes;
 use floe_sansio::Transport;
 
 use crate::candidate::{Candidate, CandidateKind};
+use crate::component::ComponentId;
 use crate::gatherer::StreamId;
 use crate::role::Role;
 
@@ -42,10 +44,33 @@ pub enum Event {
     },
     /// Close this connection, or do not open it: what was to be sent on it has been given out.
     StreamUnwanted(StreamId),
-    /// The first pair works: data can be sent.
-    Connected,
-    /// This pair is used from now on.
+    /// The first pair of this component works, or one works again: data can be sent.
+    Connected(ComponentId),
+    /// This pair is used from now on, in place of the one before if there was one.
     Selected(SelectedPair),
+    /// The path of this component is lost, and none has taken its place for
+    /// [`Config::outage_notice`](crate::Config::outage_notice). All pairs are checked again;
+    /// [`Connected`](Self::Connected) follows if one works, [`Failed`](Self::Failed) if none does.
+    Disconnected(ComponentId),
+    /// No path for this stream, while there may be one for others. The owner has to agree with the peer
+    /// to go on without it, see [`Agent::remove_stream`](crate::Agent::remove_stream), or to restart
+    /// (RFC 8445 §8.1.2).
+    StreamFailed {
+        /// Its number.
+        stream: u16,
+        /// Why.
+        cause: FailureCause,
+    },
+    /// An attribute that the peer's owner attached to a check or its answer, proven to come from the
+    /// peer. See [`Config::piggyback`](crate::Config::piggyback).
+    Piggyback {
+        /// On which component it came.
+        component: ComponentId,
+        /// Its type.
+        kind: u16,
+        /// Its value.
+        value: Bytes,
+    },
     /// The agents disagreed about their roles and this one changed its own.
     RoleChanged(Role),
     /// It is over.
@@ -84,6 +109,8 @@ pub enum FailureCause {
     ConsentExpired,
     /// The allocation that the selected pair needs is gone.
     RelayLost,
+    /// The address that the selected pair needs is gone, or the pair was refused.
+    PathLost,
 }
 
 impl fmt::Display for GatheringError {
@@ -107,6 +134,7 @@ impl fmt::Display for FailureCause {
             Self::NominationFailed => "the pairs that worked stopped working",
             Self::ConsentExpired => "the peer has stopped answering",
             Self::RelayLost => "the relay is gone",
+            Self::PathLost => "the selected path is gone",
         })
     }
 }
@@ -123,6 +151,8 @@ pub struct Endpoint {
 /// The pair that two agents agreed upon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SelectedPair {
+    /// What it is selected for.
+    pub component: ComponentId,
     /// This side.
     pub local: Endpoint,
     /// The other side.

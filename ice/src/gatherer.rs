@@ -91,19 +91,35 @@ pub(crate) struct Gatherer {
 }
 
 impl Gatherer {
-    /// Every server from every base of its own address family: first the quick ones, last those
-    /// that need a stream.
-    pub(crate) fn new(
+    /// Asks every server from every base of its own address family: first the quick ones, last those
+    /// that need a stream. Of a base that was asked from before, what still works stays.
+    pub(crate) fn begin(
+        &mut self,
         config: &Config,
         bases: &[SocketAddr],
         entropy: &mut Entropy,
         now: Instant,
-    ) -> Self {
-        let mut sources = Vec::new();
+    ) {
+        self.stream_delay = config.stream_delay;
+        let kept = |source: &Source| source.relayed().is_some();
+        let mut asked = alloc::collections::BTreeSet::new();
+        for at in 0..self.sources.len() {
+            let source = &self.sources[at];
+            if !bases.contains(&source.base) {
+                continue;
+            }
+            if kept(source) {
+                asked.insert((source.base, source.server, source.transport));
+            } else {
+                self.forget(at, now);
+            }
+        }
+        let sources = &mut self.sources;
+        let asked = |base, server, transport| asked.contains(&(base, server, transport));
         let same_family = |base: SocketAddr, server: SocketAddr| base.is_ipv4() == server.is_ipv4();
         // With the relay policy nobody wants server-reflexive candidates.
         let stun_servers = match config.policy {
-            crate::Policy::All => config.stun_servers.as_slice(),
+            crate::Policy::All | crate::Policy::NoHost => config.stun_servers.as_slice(),
             crate::Policy::Relay => &[],
         };
         for &base in bases {
@@ -132,6 +148,9 @@ impl Gatherer {
                 .collect();
             for &base in bases {
                 for server in servers.iter().filter(|s| same_family(base, s.address)) {
+                    if asked(base, server.address, server.transport) {
+                        continue;
+                    }
                     let path = FiveTuple {
                         transport: server.transport,
                         local: base,
@@ -160,11 +179,54 @@ impl Gatherer {
                 }
             }
         }
-        Self {
-            sources,
-            stream_delay: config.stream_delay,
-            events: VecDeque::new(),
+    }
+
+    /// What a source was doing is not wanted any more; it stays in its place, for others to keep theirs.
+    fn forget(&mut self, at: usize, now: Instant) {
+        if self.sources[at].transport.is_reliable() {
+            return self.withdraw(at);
         }
+        let source = &mut self.sources[at];
+        source.progress = Progress::Ended;
+        match &mut source.client {
+            Client::Stun(client) => {
+                client.stop();
+                source.client = Client::Gone;
+                source.path = None;
+            }
+            Client::Turn(client) => {
+                let _ = client.release(now);
+            }
+            Client::Unborn(_) | Client::Gone => {}
+        }
+    }
+
+    /// A base is gone, and with it all that was reached from it.
+    pub(crate) fn remove_base(&mut self, now: Instant, base: SocketAddr) {
+        for at in 0..self.sources.len() {
+            if self.sources[at].base == base {
+                self.forget(at, now);
+                let source = &mut self.sources[at];
+                if !source.transport.is_reliable() {
+                    // No packet leaves from there any more.
+                    source.client = Client::Gone;
+                    source.path = None;
+                }
+            }
+        }
+    }
+
+    /// Gives back every allocation but these, and says which.
+    pub(crate) fn release_all_but(&mut self, now: Instant, kept: &[SocketAddr]) -> Vec<SocketAddr> {
+        let mut released = Vec::new();
+        for relay in self.relays() {
+            if let Some(relayed) = relay.relayed().filter(|relayed| !kept.contains(relayed)) {
+                if relay.release(now).is_ok() {
+                    released.push(relayed);
+                }
+            }
+        }
+        released
     }
 
     /// Whether a source still has to be asked.

@@ -41,11 +41,8 @@
 //! // Signalling: each side hears the other's credentials, and each candidate as it is found.
 //! for side in [0, 1] {
 //!     agents[side].gather(now);
-//!     let parameters = RemoteParameters {
-//!         credentials: agents[1 - side].credentials().clone(),
-//!         pacing: Some(agents[1 - side].pacing()),
-//!         lite: false,
-//!     };
+//!     let mut parameters = RemoteParameters::new(agents[1 - side].credentials().clone());
+//!     parameters.pacing = Some(agents[1 - side].pacing());
 //!     agents[side].set_remote_parameters(now, parameters)?;
 //! }
 //! for side in [0, 1] {
@@ -114,24 +111,37 @@ extern crate alloc;
 #[cfg(any(test, feature = "std"))]
 extern crate std;
 
+mod address;
 mod agent;
+mod budget;
 mod candidate;
 mod check;
 mod check_list;
+mod component;
 mod config;
 mod credentials;
 mod event;
 mod gatherer;
+mod pacer;
 mod role;
+mod stats;
 mod text;
 
-pub use agent::{Agent, CommandError, RemoteParameters, SendError, State};
-pub use candidate::{COMPONENT, Candidate, CandidateKind, candidate_priority, pair_priority};
-pub use config::{Config, DEFAULT_PACING, Limits, MIN_PACING, Policy, Probing, TurnServer};
+pub use address::{LocalAddress, Network};
+pub use agent::{Agent, CommandError, Paced, RemoteParameters, SendError, State};
+pub use candidate::{Candidate, CandidateKind, candidate_priority, pair_priority};
+pub use check_list::PairState;
+pub use component::ComponentId;
+pub use config::{
+    CheckOrder, Config, DEFAULT_PACING, Limits, MIN_CONSENT_INTERVAL, MIN_PACING, Policy, Probing,
+    TurnServer,
+};
 #[doc(inline)]
 pub use floe_sdp::ice::IceCredentials;
 
 pub use event::{Endpoint, Event, FailureCause, GatheringError, SelectedPair};
 pub use gatherer::StreamId;
+pub use pacer::Pacer;
 pub use role::Role;
+pub use stats::{Drops, PairStats, Stats, Switch, SwitchCause, Timeline};
 pub use text::Unusable;

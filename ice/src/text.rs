@@ -6,7 +6,9 @@ use core::net::SocketAddr;
 use floe_sansio::Transport;
 use floe_sdp::ice as sdp;
 
-use crate::candidate::{COMPONENT, Candidate, CandidateKind};
+use crate::address::Network;
+use crate::candidate::{Candidate, CandidateKind};
+use crate::component::ComponentId;
 
 /// Why an agent cannot use a well-formed candidate. RFC 8839 §5.1 wants it ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,7 +16,7 @@ use crate::candidate::{COMPONENT, Candidate, CandidateKind};
 pub enum Unusable {
     /// Not UDP.
     Transport,
-    /// Not component 1: RTCP of a peer that does not multiplex.
+    /// A component number above 256.
     Component,
     /// A type that no RFC known here defines.
     Kind,
@@ -26,7 +28,7 @@ impl fmt::Display for Unusable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Transport => "the transport is not UDP",
-            Self::Component => "the component is not 1",
+            Self::Component => "the component is not 1 to 256",
             Self::Kind => "the candidate type is unknown",
             Self::Name => "the address is a name",
         })
@@ -53,7 +55,7 @@ impl From<&Candidate> for sdp::Candidate {
         };
         Self {
             foundation: candidate.foundation.clone(),
-            component: COMPONENT,
+            component: candidate.component.component,
             transport: sdp::CandidateTransport::Udp,
             priority: candidate.priority,
             address: candidate.address.ip().into(),
@@ -80,7 +82,9 @@ impl TryFrom<&sdp::Candidate> for Candidate {
         if text.transport != sdp::CandidateTransport::Udp {
             return Err(Unusable::Transport);
         }
-        if text.component != COMPONENT {
+        // The stream is that of the section that the candidate stands in.
+        let component = ComponentId::new(0, text.component);
+        if !component.is_valid() {
             return Err(Unusable::Component);
         }
         let kind = match text.kind {
@@ -97,6 +101,7 @@ impl TryFrom<&sdp::Candidate> for Candidate {
         let address = SocketAddr::new(ip(&text.address).ok_or(Unusable::Name)?, text.port);
         let related = text.related_address.as_ref().and_then(ip);
         Ok(Self {
+            component,
             kind,
             transport: Transport::Udp,
             address,
@@ -106,6 +111,7 @@ impl TryFrom<&sdp::Candidate> for Candidate {
             related: related
                 .zip(text.related_port)
                 .map(|(ip, port)| SocketAddr::new(ip, port)),
+            network: Network::default(),
         })
     }
 }
@@ -146,14 +152,14 @@ mod tests {
                 "candidate:1 1 tcp 1 192.0.2.3 9 typ host tcptype active",
                 Unusable::Transport,
             ),
-            (
-                "candidate:1 2 udp 1 192.0.2.3 9 typ host",
-                Unusable::Component,
-            ),
             ("candidate:1 1 udp 1 192.0.2.3 9 typ warp", Unusable::Kind),
             ("candidate:1 1 udp 1 a.local 9 typ host", Unusable::Name),
         ] {
             assert_eq!(read(text), Err(why), "{text}");
         }
+        let text = "candidate:1 1 udp 1 192.0.2.3 9 typ host";
+        let mut candidate: sdp::Candidate = text.parse().unwrap();
+        candidate.component = 257;
+        assert_eq!(Candidate::try_from(&candidate), Err(Unusable::Component));
     }
 }

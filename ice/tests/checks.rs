@@ -27,7 +27,7 @@ fn the_priority_in_a_check_is_that_of_a_peer_reflexive_candidate_of_the_base() {
     puppet.introduce();
     for (base, preference) in [(home(), 65535), (second, 65534)] {
         let sent = puppet.next_check_where(|sent| sent.path.local == base);
-        let wanted = candidate_priority(CandidateKind::PeerReflexive, preference);
+        let wanted = candidate_priority(CandidateKind::PeerReflexive, preference, 1);
         assert_eq!(sent.message().get().unwrap(), Some(Priority(wanted)));
     }
 }
@@ -208,7 +208,6 @@ fn a_mapped_address_that_is_new_becomes_a_peer_reflexive_candidate() {
     let found: Vec<_> = puppet
         .agent
         .local_candidates()
-        .iter()
         .filter(|local| local.kind == CandidateKind::PeerReflexive)
         .collect();
     assert_eq!(found.len(), 1, "once, however often it is seen");
@@ -323,6 +322,7 @@ fn the_slower_side_sets_the_pace_and_silence_counts_as_50_ms() {
             credentials: puppet.credentials.clone(),
             pacing: theirs.map(millis),
             lite: false,
+            renomination: false,
         };
         let start = puppet.now;
         puppet
@@ -344,6 +344,7 @@ fn no_more_pairs_are_checked_than_the_limit_allows() {
             config.limits.pairs = limit;
         }
         config.limits.remote_candidates = 1000;
+        config.limits.checks_to_silent_host = usize::MAX;
         let mut puppet = Puppet::with(config, &[home()]);
         for port in 1..=300 {
             puppet.add(host(addr(&format!("198.51.100.9:{port}"))));
@@ -415,6 +416,7 @@ fn with_a_lite_peer_the_full_agent_controls() {
         credentials: puppet.credentials.clone(),
         pacing: Some(millis(5)),
         lite: true,
+        renomination: false,
     };
     let now = puppet.now;
     puppet.agent.set_remote_parameters(now, parameters).unwrap();

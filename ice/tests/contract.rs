@@ -76,6 +76,7 @@ impl Two {
             credentials: self.agents[of].credentials().clone(),
             pacing: Some(self.agents[of].pacing()),
             lite: false,
+            renomination: false,
         }
     }
 
@@ -138,6 +139,8 @@ impl Two {
         let side = draw.below(2) as usize;
         let mut parameters = self.parameters(1 - side);
         let stranger = Candidate {
+            component: floe_ice::ComponentId::default(),
+            network: floe_ice::Network::default(),
             kind: CandidateKind::Host,
             transport: Transport::Udp,
             address: SocketAddr::new([198, 19, 0, 1].into(), draw.below(500) as u16),

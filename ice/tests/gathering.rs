@@ -5,7 +5,7 @@ mod net;
 use core::time::Duration;
 
 use floe_ice::{
-    Candidate, CandidateKind, Config, Event, FailureCause, GatheringError, Policy, Role, State,
+    Candidate, CandidateKind, Config, Event, GatheringError, Policy, Role, State,
     candidate_priority,
 };
 use floe_sansio::Transport;
@@ -89,7 +89,7 @@ fn the_only_candidate_of_its_kind_has_the_highest_preference() {
     for candidate in net.candidates(0) {
         assert_eq!(
             candidate.priority,
-            candidate_priority(candidate.kind, 65535)
+            candidate_priority(candidate.kind, 65535, 1)
         );
     }
 }
@@ -260,7 +260,7 @@ fn a_relayed_path_lives_for_as_long_as_both_want() {
 /// req: ICE-8.3.1-1
 #[test]
 fn an_unused_relay_is_given_back_three_seconds_after_completion() {
-    let mut net = net();
+    let mut net = with(|config| config.backup_relay = false);
     net.connect();
     net.run(Duration::from_millis(2900));
     assert!(net.agree());
@@ -272,9 +272,9 @@ fn an_unused_relay_is_given_back_three_seconds_after_completion() {
     assert!(net.agree());
 }
 
-/// Scenario 29, without what it wants after that.
+/// Scenario 29.
 #[test]
-fn a_lost_relay_ends_the_path_that_needs_it() {
+fn a_call_goes_on_over_new_allocations_after_the_server_has_forgotten_the_old_ones() {
     let mut net = relay_only();
     net.connect();
     net.run(secs(2));
@@ -284,16 +284,8 @@ fn a_lost_relay_ends_the_path_that_needs_it() {
         floe_turn::ServerConfig::new(vec![turn_server()], vec![turn_server().ip()], "example.org");
     net.turn = floe_turn::Server::new(config.with_user("alice", "secret"), [8; 32], net.now);
     net.run(secs(700));
-    let causes = [FailureCause::RelayLost, FailureCause::ConsentExpired];
-    for agent in &net.agents {
-        assert!(
-            causes
-                .iter()
-                .any(|&cause| agent.state() == State::Failed(cause))
-        );
-        assert_eq!(agent.poll_timeout(), None);
-    }
-    assert!(!net.send(0, b"nowhere"));
+    assert!(net.agree());
+    assert!(net.send(0, b"again"));
 }
 
 /// Scenario 25: the server refuses one peer.
@@ -302,11 +294,13 @@ fn a_refused_permission_fails_its_own_pairs_only() {
     // In a range for documentation, which this server does not relay to.
     let address = addr("203.0.113.5:5");
     let refused = Candidate {
+        component: floe_ice::ComponentId::default(),
+        network: floe_ice::Network::default(),
         kind: CandidateKind::Host,
         transport: Transport::Udp,
         address,
         base: address,
-        priority: candidate_priority(CandidateKind::Host, 1),
+        priority: candidate_priority(CandidateKind::Host, 1, 1),
         foundation: "refused".into(),
         related: None,
     };

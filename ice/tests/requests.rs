@@ -339,7 +339,7 @@ fn a_candidate_that_was_found_before_it_was_signalled_is_upgraded_in_place() {
         puppet.accepted_check(peer(), NOMINATING);
         let selected = puppet.agent.selected().unwrap();
         assert_eq!(selected.remote.kind, CandidateKind::ServerReflexive);
-        let first = |event: &&Event| matches!(event, Event::Connected | Event::Selected(_));
+        let first = |event: &&Event| matches!(event, Event::Connected(_) | Event::Selected(_));
         assert_eq!(puppet.events.iter().filter(first).count(), 2, "one of each");
     }
 }

@@ -146,7 +146,7 @@ fn a_candidate_told_twice_is_one() {
 #[test]
 fn an_address_bound_twice_is_one_candidate() {
     let puppet = Puppet::with(Config::new(Role::Controlling), &[home(), home()]);
-    assert_eq!(puppet.agent.local_candidates().len(), 1);
+    assert_eq!(puppet.agent.local_candidates().count(), 1);
 }
 
 /// req: ICE-5.1.2-1, ICE-5.1.1.1-1
@@ -157,9 +157,12 @@ fn every_address_makes_a_candidate_with_a_priority_of_its_own() {
         .collect();
     let puppet = Puppet::with(Config::new(Role::Controlling), &addresses);
     let locals = puppet.agent.local_candidates();
-    assert!(locals.iter().map(|local| local.address).eq(addresses));
+    assert!(locals.map(|local| local.address).eq(addresses));
     assert!(
-        locals.is_sorted_by(|a, b| a.priority > b.priority),
+        puppet
+            .agent
+            .local_candidates()
+            .is_sorted_by(|a, b| a.priority > b.priority),
         "best first"
     );
     assert!(matches!(
@@ -195,6 +198,7 @@ fn other_credentials_need_another_agent() {
         credentials: puppet.agent.credentials().clone(),
         pacing: None,
         lite: false,
+        renomination: false,
     };
     let result = puppet.agent.set_remote_parameters(now, parameters);
     assert_eq!(result, Err(CommandError::CredentialsSet));

@@ -28,6 +28,7 @@ fn parameters(agent: &Agent) -> RemoteParameters {
         credentials: agent.machine().credentials().clone(),
         pacing: Some(agent.machine().pacing()),
         lite: false,
+        renomination: false,
     }
 }
 

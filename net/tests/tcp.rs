@@ -351,7 +351,7 @@ async fn connections_that_come_to_nothing_are_closed() {
         () = hostile => {}
         () = alive => {}
     }
-    assert!(!agent.machine().local_candidates().is_empty());
+    assert!(agent.machine().local_candidates().next().is_some());
     assert!(
         blocking(move || {
             std::thread::sleep(Duration::from_millis(400));

@@ -70,6 +70,9 @@ struct Pending {
     trickled: Vec<TrickledCandidate>,
 }
 
+/// The ICE option of agents that may nominate again.
+const RENOMINATION: &str = "renomination";
+
 /// Candidates kept for an exchange that is not finished; more are dropped.
 const MAX_PENDING_CANDIDATES: usize = 100;
 
@@ -133,6 +136,11 @@ impl Connection {
             end_of_candidates: self.gathered,
             dtls: Some(&self.dtls),
             lite: false,
+            ice_options: if self.agent.offers_renomination() {
+                &[RENOMINATION]
+            } else {
+                &[]
+            },
             remote_candidate: None,
             address: None,
         };
@@ -148,7 +156,7 @@ impl Connection {
             .candidates
             .iter()
             .find(|known| known.address == address.ip().into() && known.port == address.port());
-        let found = self.agent.local_candidates().iter();
+        let found = self.agent.local_candidates();
         announced.cloned().or_else(|| {
             found
                 .filter(|known| known.address == address)
@@ -351,7 +359,7 @@ impl Connection {
     }
 
     /// The pair that ICE selected.
-    pub const fn selected(&self) -> Option<SelectedPair> {
+    pub fn selected(&self) -> Option<SelectedPair> {
         self.agent.selected()
     }
 
@@ -407,6 +415,7 @@ impl Connection {
             credentials,
             pacing: transport.pacing,
             lite: transport.lite,
+            renomination: transport.ice_options.iter().any(|it| it == RENOMINATION),
         };
         // Candidates first: the check list is ordered when the first check leaves.
         for candidate in transport.candidates {
@@ -471,7 +480,8 @@ impl Connection {
                 floe_ice::Event::StreamUnwanted(id) => {
                     self.events.push_back(Event::StreamUnwanted(id));
                 }
-                floe_ice::Event::Connected => self.events.push_back(Event::Connected),
+                floe_ice::Event::Connected(_) => self.events.push_back(Event::Connected),
+                floe_ice::Event::Disconnected(_) => self.events.push_back(Event::Disconnected),
                 floe_ice::Event::Selected(pair) => self.events.push_back(Event::Selected(pair)),
                 floe_ice::Event::RoleChanged(role) => {
                     self.events.push_back(Event::RoleChanged(role));

@@ -53,8 +53,11 @@ pub enum Event {
     StreamUnwanted(StreamId),
     /// A candidate of the other side is of no use here.
     CandidateIgnored(Unusable),
-    /// A path works: data can be sent.
+    /// A path works, or one works again: data can be sent.
     Connected,
+    /// The path is lost, and none has taken its place yet. [`Connected`](Self::Connected) follows if
+    /// one does, [`Failed`](Self::Failed) if none does.
+    Disconnected,
     /// This pair is used from now on.
     Selected(SelectedPair),
     /// The roles collided and this side changed its own.

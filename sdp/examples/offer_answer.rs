@@ -22,6 +22,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         end_of_candidates: false,
         dtls: Some(&dtls),
         lite: false,
+        ice_options: &[],
         remote_candidate: None,
         address: None,
     };

@@ -44,6 +44,7 @@
 //!         tls_id: None,
 //!     }),
 //!     lite: false,
+//!     ice_options: &[],
 //!     remote_candidate: None,
 //!     address: None,
 //! })?;

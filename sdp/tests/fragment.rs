@@ -370,6 +370,7 @@ fn sections_are_found_by_mid_in_any_order_and_unknown_ones_refused() {
             end_of_candidates: false,
             dtls: None,
             lite: false,
+            ice_options: &[],
             remote_candidate: None,
             address: None,
         }

@@ -34,6 +34,7 @@ impl<'a> LocalTransports<'a> for &'a Owner {
             end_of_candidates: false,
             dtls: Some(&self.dtls).filter(|_| !self.plain),
             lite: false,
+            ice_options: &[],
             remote_candidate: None,
             address: self
                 .plain

@@ -337,6 +337,7 @@ fn a_huge_offer_of_as_many_transports_is_answered_too() {
         end_of_candidates: false,
         dtls: Some(&dtls),
         lite: false,
+        ice_options: &[],
         remote_candidate: None,
         address: None,
     };

@@ -92,6 +92,7 @@ impl<'a> LocalTransports<'a> for Local<'a> {
             end_of_candidates: false,
             dtls: Some(&self.0.dtls),
             lite: false,
+            ice_options: &[],
             remote_candidate: None,
             address: None,
         }

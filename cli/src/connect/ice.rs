@@ -48,6 +48,7 @@ impl Side for Ice {
                     credentials,
                     pacing: pacing.map(|millis| Duration::from_millis(millis.into())),
                     lite: false,
+                    renomination: false,
                 };
                 self.agent
                     .command(|agent, now| agent.set_remote_parameters(now, parameters))

@@ -1,68 +1,180 @@
 //! Consent freshness: data goes only to a peer that keeps saying it wants it (RFC 7675).
 
-use core::time::Duration;
-
 use floe_sansio::Instant;
+use floe_stun::TransactionId;
 
-use super::{Agent, AgentTimer, Purpose};
+use super::component::Active;
+use super::{Agent, CommandError, Duration, Purpose, Target};
+use crate::check::{self, Session};
+use crate::component::ComponentId;
+use crate::config::MIN_CONSENT_INTERVAL;
 use crate::event::FailureCause;
 
-/// The mean time between two requests; each is drawn from 0.8 to 1.2 of it (RFC 7675 §5.1).
-const CONSENT_INTERVAL_MS: u32 = 5000;
-/// After completion, candidates that were not selected are kept this long (RFC 8445 §8.3.1).
-pub(super) const RELEASE_DELAY: Duration = Duration::from_secs(3);
+/// Without data for so long, a path that asks for no consent gets a keepalive (RFC 8445 §11: Tr).
+const KEEPALIVE: Duration = Duration::from_secs(15);
 
 impl Agent {
-    /// The pair that carries data is another one, or it was answered: consent counts from its last
-    /// answer. Without such a pair nobody is asked.
-    pub(super) fn follow_consent(&mut self, now: Instant) {
-        let Some(pair) = self.active.and_then(|id| self.checks.get(id)) else {
-            self.timers.stop(AgentTimer::Consent);
-            self.timers.stop(AgentTimer::ConsentExpiry);
+    /// The peer has ended the session by a message that it has proven, such as a fatal alert of TLS: no
+    /// data is sent over this component any more (RFC 7675 §5.2). An authenticated 403 to a request for
+    /// consent does the same by itself. (The end of a connection that proves nothing does not.)
+    pub fn revoke_consent(
+        &mut self,
+        now: Instant,
+        component: ComponentId,
+    ) -> Result<(), CommandError> {
+        self.check_alive()?;
+        let at = self
+            .component_at(component)
+            .ok_or(CommandError::UnknownComponent)?;
+        let now = self.clock.advance(now);
+        self.consent_revoked(now, at);
+        self.settle(now);
+        Ok(())
+    }
+
+    /// When one of the peers is asked again.
+    pub(super) fn next_consent(&self) -> Option<Instant> {
+        let actives = self.components.iter().filter_map(|it| it.active.as_ref());
+        let ask = actives.map(|active| self.upkeep_due(active)).min()?;
+        Some(self.spaced(ask))
+    }
+
+    /// A lite agent checks nothing and has no consent to keep; it keeps the path open.
+    fn upkeep_due(&self, active: &Active) -> Instant {
+        if self.config.lite {
+            let sent = active.traffic.0.last_sent.unwrap_or(active.answered);
+            active.ask.max(sent + KEEPALIVE)
+        } else {
+            active.ask
+        }
+    }
+
+    /// When the consent of one of them runs out.
+    pub(super) fn next_consent_expiry(&self) -> Option<Instant> {
+        if self.config.lite {
+            return None;
+        }
+        let actives = self.components.iter().filter_map(|it| it.active.as_ref());
+        actives.map(Active::consent_expires).min()
+    }
+
+    /// When to ask next: after the interval wanted while the peer answers, else as soon as is allowed.
+    pub(super) fn after_consent(&mut self, now: Instant, answered: bool) -> Instant {
+        let mean = if answered {
+            self.config.consent_interval.max(MIN_CONSENT_INTERVAL)
+        } else {
+            MIN_CONSENT_INTERVAL
+        };
+        // From 0.8 to 1.2 of it (RFC 7675 §5.1).
+        let millis = u32::try_from(mean.as_millis()).unwrap_or(u32::MAX / 2);
+        let spread = self.entropy.below(millis / 5 * 2 + 1);
+        now + Duration::from_millis(u64::from(millis / 5 * 4 + spread))
+    }
+
+    /// Asks those whose time has come, each once and in a transaction of its own (RFC 7675 §5.1: not
+    /// retransmitted), and one at a time.
+    pub(super) fn ask_consents(&mut self, now: Instant) {
+        if self.spaced(now) > now {
+            return;
+        }
+        let due = self.components.iter().position(|component| {
+            let active = component.active.as_ref();
+            // Else it is too late to ask: that timer is next.
+            active.is_some_and(|it| {
+                self.upkeep_due(it) <= now && (self.config.lite || it.consent_expires() > now)
+            })
+        });
+        let Some(at) = due else {
             return;
         };
-        self.timers
-            .set(AgentTimer::ConsentExpiry, pair.consent_expires());
-        if self.timers.get(AgentTimer::Consent).is_none() {
-            self.schedule_consent(now);
+        let Some(active) = &self.components[at].active else {
+            return;
+        };
+        let (path, session) = (active.path, active.session.clone());
+        let pair = active.pair;
+        self.last_slot = Some(now);
+        if self.config.lite {
+            self.keep_alive(now, at);
+            return;
+        }
+        if let Some(pair) = pair {
+            self.checks
+                .note(pair, |pair| pair.counters.0.requests_sent += 1);
+        }
+        self.request(
+            now,
+            path,
+            &session,
+            Target::Active(at),
+            Purpose::Consent,
+            None,
+        );
+        let next = self.after_consent(now, false);
+        if let Some(active) = &mut self.components[at].active {
+            active.ask = next;
+        }
+    }
+
+    /// A Binding indication, which nobody answers (RFC 8445 §11).
+    fn keep_alive(&mut self, now: Instant, at: usize) {
+        let id = TransactionId::random(&mut self.entropy);
+        let Some(active) = &mut self.components[at].active else {
+            return;
+        };
+        active.ask = now + KEEPALIVE;
+        let path = active.path;
+        if let Ok(payload) = check::indication(id) {
+            self.transmit(path, payload);
+        }
+    }
+
+    /// A request for consent over the path that carries data was answered.
+    pub(super) fn consented(&mut self, now: Instant, at: usize) {
+        let Some(active) = &mut self.components[at].active else {
+            return;
+        };
+        active.answered = now;
+        let pair = active.pair;
+        let next = self.after_consent(now, true);
+        if let Some(active) = &mut self.components[at].active {
+            active.ask = next;
+        }
+        if let Some(pair) = pair {
+            self.checks.note(pair, |pair| pair.answered = now);
         }
         // Older requests have nothing left to tell.
         self.transactions
-            .retain(|check| check.purpose != Purpose::Consent);
+            .retain(|check| check.target != Target::Active(at));
     }
 
-    fn schedule_consent(&mut self, now: Instant) {
-        let spread = CONSENT_INTERVAL_MS * 2 / 5;
-        let millis = CONSENT_INTERVAL_MS * 4 / 5 + self.entropy.below(spread + 1);
-        self.timers.set(
-            AgentTimer::Consent,
-            now + Duration::from_millis(u64::from(millis)),
-        );
-    }
-
-    /// Asks once, in a transaction of its own (RFC 7675 §5.1: not retransmitted). It keeps its
-    /// distance from other transactions like every check (RFC 8445 §14.2).
-    pub(super) fn ask_consent(&mut self, now: Instant) {
-        let Some(active) = self.active else {
-            return;
-        };
-        let expiry = self.timers.get(AgentTimer::ConsentExpiry);
-        if expiry.is_some_and(|at| at <= now) {
-            // Too late to ask: that timer is next.
-            return;
+    /// Peers that were silent for 30 s get no more data (RFC 7675 §5.1). The credentials of this
+    /// generation are of no use on that path any more; others may work.
+    pub(super) fn expire_consents(&mut self, now: Instant) {
+        for at in 0..self.components.len() {
+            let active = self.components[at].active.as_ref();
+            let expired = active.filter(|active| active.consent_expires() <= now);
+            let Some(pair) = expired.map(|active| active.pair) else {
+                continue;
+            };
+            if let Some(pair) = pair {
+                self.checks.note(pair, |pair| pair.spent = true);
+                self.fail_pair(now, pair);
+            } else {
+                self.path_lost(now, at, FailureCause::ConsentExpired);
+            }
         }
-        let free = self.last_slot.map_or(now, |last| last + self.pacing);
-        if free > now {
-            self.timers.set(AgentTimer::Consent, free);
-            return;
-        }
-        self.last_slot = Some(now);
-        self.send_check(now, active, Purpose::Consent);
-        self.schedule_consent(now);
     }
 
-    /// The peer revoked its consent with an authenticated 403 (RFC 7675 §5.2).
-    pub(super) fn consent_revoked(&mut self, now: Instant) {
-        self.fail(now, FailureCause::ConsentExpired);
+    /// The peer wants no more (RFC 7675 §5.2): that ends the stream, whatever other pairs there are.
+    pub(super) fn consent_revoked(&mut self, now: Instant, at: usize) {
+        let stream = self.components[at].stream;
+        self.fail_stream(now, stream, FailureCause::ConsentExpired);
+    }
+
+    /// The session of a stream, to ask its peer with.
+    pub(super) fn session_of(&self, component: usize) -> Option<Session> {
+        let stream = self.components[component].stream;
+        let remote = self.streams[stream].remote.as_ref();
+        remote.map(|remote| remote.session.clone())
     }
 }

@@ -1,18 +1,18 @@
 //! Local candidates: gathered, named, announced and paired.
 
-use alloc::collections::BTreeSet;
 use core::net::SocketAddr;
 
 use floe_sansio::{Instant, Transport};
 
-use super::{Agent, AgentTimer, CommandError, Gathering, State};
+use super::{Agent, AgentTimer, CommandError, Gathering};
 use crate::candidate::{Candidate, CandidateKind, candidate_priority};
 use crate::config::Policy;
 use crate::event::{Event, FailureCause, GatheringError};
-use crate::gatherer::{Gatherer, Source, SourceEvent, StreamId};
+use crate::gatherer::{Source, SourceEvent, StreamId};
 
 impl Agent {
-    /// Begins to gather candidates; each becomes an event. A second call does nothing.
+    /// Begins to gather candidates; each becomes an event. A second call does nothing, but after a
+    /// restart it begins again: what is still good is announced again, the rest is asked for anew.
     pub fn gather(&mut self, now: Instant) {
         if self.gathering != Gathering::Idle || self.check_alive().is_err() {
             return;
@@ -20,33 +20,56 @@ impl Agent {
         let now = self.clock.advance(now);
         self.gathering = Gathering::Running;
         self.gathering_since = Some(now);
-        let loopback = self.config.loopback;
-        let mut bases = self.config.addresses.clone();
-        bases.retain(|&address| Candidate::is_host_address(address, loopback));
-        // An address named twice is one candidate (RFC 8838 §9).
-        let mut seen = BTreeSet::new();
-        bases.retain(|&address| seen.insert(address));
-        self.gatherer = Gatherer::new(&self.config, &bases, &mut self.entropy, now);
-        for (at, &base) in bases.iter().enumerate() {
-            let foundation =
-                self.foundations
-                    .of(CandidateKind::Host, Transport::Udp, base.ip(), None);
-            self.add_local(
-                now,
-                Candidate {
-                    kind: CandidateKind::Host,
-                    transport: Transport::Udp,
-                    address: base,
-                    base,
-                    priority: candidate_priority(CandidateKind::Host, local_preference(at)),
-                    foundation,
-                    related: None,
-                },
-            );
+        self.announce_again(now);
+        let hosts = self.hosts.clone();
+        let offered = hosts.into_iter().filter(|host| self.offers_host(host));
+        let bases: alloc::vec::Vec<_> = offered.collect();
+        for &host in &bases {
+            if !self.local_index.contains_key(&(host.address, host.address)) {
+                self.add_host(now, host);
+            }
         }
-        self.timers
-            .set(AgentTimer::Gathering, now + self.config.gathering_limit);
+        let bases: alloc::vec::Vec<_> = bases.iter().map(|host| host.address).collect();
+        if self.config.lite {
+            self.gathering_ends();
+        } else {
+            self.gatherer
+                .begin(&self.config, &bases, &mut self.entropy, now);
+            self.timers
+                .set(AgentTimer::Gathering, now + self.config.gathering_limit);
+        }
         self.settle(now);
+    }
+
+    /// Candidates that a restart has left.
+    fn announce_again(&mut self, now: Instant) {
+        let mut kept = alloc::vec::Vec::new();
+        kept.extend(self.locals.iter().map(|(&at, local)| (at, local.clone())));
+        for (at, candidate) in kept {
+            self.announce(&candidate);
+            self.pair_local(now, at);
+        }
+    }
+
+    /// Asks the servers from one more base.
+    pub(super) fn gather_from(&mut self, now: Instant, base: SocketAddr) {
+        if !self.config.lite && self.check_alive().is_ok() {
+            self.gatherer
+                .begin(&self.config, &[base], &mut self.entropy, now);
+        }
+    }
+
+    fn gathering_ends(&mut self) {
+        self.gathering = Gathering::Complete;
+        self.timers.stop(AgentTimer::Gathering);
+        if !self.config.continual {
+            self.events.push_back(Event::GatheringComplete);
+        }
+    }
+
+    /// Whether candidates may still be told to the peer (RFC 8838 §13).
+    fn announces(&self) -> bool {
+        self.gathering == Gathering::Running || self.config.continual
     }
 
     /// Takes in what the clients of servers have to say.
@@ -57,13 +80,11 @@ impl Agent {
                 SourceEvent::Turn(event) => self.on_relay(now, at, event),
             }
         }
-        if self.gathering == Gathering::Running {
+        if self.gathering != Gathering::Idle && self.check_alive().is_ok() {
             self.gatherer.tend_streams(now);
         }
         if self.gathering == Gathering::Running && self.gatherer.is_complete() {
-            self.gathering = Gathering::Complete;
-            self.timers.stop(AgentTimer::Gathering);
-            self.events.push_back(Event::GatheringComplete);
+            self.gathering_ends();
         }
     }
 
@@ -149,22 +170,25 @@ impl Agent {
                 self.gatherer.ended(at);
                 self.tell_failure(at, GatheringError::Allocation(error));
                 self.gatherer.withdraw(at);
-                let relayed: alloc::vec::Vec<SocketAddr> = self
-                    .locals
-                    .iter()
-                    .filter(|local| local.kind == CandidateKind::Relayed)
-                    .map(|local| local.address)
-                    .filter(|&address| self.gatherer.relay(address).is_none())
-                    .collect();
-                let active = self.active.and_then(|id| self.checks.get(id));
-                let cut = active.is_some_and(|pair| relayed.contains(&pair.base));
-                if cut && self.state == State::Completed {
-                    self.fail(now, FailureCause::RelayLost);
-                } else {
-                    self.fail_pairs(now, |pair| relayed.contains(&pair.base));
+                let base = self.gatherer.get(at).map(|source| source.base);
+                self.lose_dead_relays(now);
+                if let Some(base) = base.filter(|_| self.config.recovery) {
+                    self.gather_from(now, base);
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Relayed candidates whose allocation is gone.
+    pub(super) fn lose_dead_relays(&mut self, now: Instant) {
+        let relayed = self.locals.values();
+        let relayed = relayed.filter(|local| local.kind == CandidateKind::Relayed);
+        let addresses: alloc::vec::Vec<_> = relayed.map(|local| local.address).collect();
+        for address in addresses {
+            if self.gatherer.relay(address).is_none() {
+                self.lose_base(now, address, FailureCause::RelayLost);
+            }
         }
     }
 
@@ -197,103 +221,135 @@ impl Agent {
             return;
         }
         let (base, server) = (source.base, source.server);
-        let known = self
-            .locals
-            .iter()
-            .any(|local| local.address == address && local.base == base);
+        let known = self.local_index.contains_key(&(address, base));
+        let Some(component) = self.bases.get(&base).map(|base| base.component) else {
+            return;
+        };
         // A NAT64 would map to another family; such a candidate has no base of its own family.
-        if known || address.is_ipv4() != base.is_ipv4() || self.gathering != Gathering::Running {
+        if known || address.is_ipv4() != base.is_ipv4() || !self.announces() {
             return;
         }
         let kind = CandidateKind::ServerReflexive;
         let foundation = self
             .foundations
             .of(kind, Transport::Udp, base.ip(), Some(server.ip()));
-        self.add_local(
-            now,
-            Candidate {
-                kind,
-                transport: Transport::Udp,
-                address,
-                base,
-                // Sources are ordered: each has a preference of its own (RFC 8445 §5.1.2.1).
-                priority: candidate_priority(kind, local_preference(at)),
-                foundation,
-                related: Some(base),
-            },
-        );
+        let candidate = Candidate {
+            kind,
+            address,
+            base,
+            foundation,
+            related: Some(base),
+            ..self.reached_from(base, component, kind, at)
+        };
+        self.add_local(now, candidate);
+    }
+
+    /// What candidates that a server gave have in common with the host candidate it was asked from.
+    fn reached_from(
+        &self,
+        base: SocketAddr,
+        component: usize,
+        kind: CandidateKind,
+        rank: usize,
+    ) -> Candidate {
+        let id = self.components[component].id;
+        let host = self.hosts.iter().find(|host| host.address == base);
+        let preference = preference_of(rank);
+        Candidate {
+            component: id,
+            kind,
+            transport: Transport::Udp,
+            address: base,
+            base,
+            priority: candidate_priority(kind, preference, id.component),
+            foundation: alloc::string::String::new(),
+            related: None,
+            network: host.map(|host| host.network).unwrap_or_default(),
+        }
     }
 
     fn add_relayed(&mut self, now: Instant, at: usize, relayed: SocketAddr, mapped: SocketAddr) {
         let Some(source) = self.gatherer.get(at) else {
             return;
         };
-        let (server, transport) = (source.server, source.transport);
+        let (base, server, transport) = (source.base, source.server, source.transport);
         // A relayed candidate equal to a host candidate is of no use (RFC 8445 §5.1.1.2).
-        let known = self.locals.iter().any(|local| local.address == relayed);
-        if known || self.gathering != Gathering::Running {
+        let known = self.bases.contains_key(&relayed);
+        let Some(component) = self.bases.get(&base).map(|base| base.component) else {
+            return;
+        };
+        if known || !(self.announces() || self.config.recovery) {
             return;
         }
         let kind = CandidateKind::Relayed;
+        let rank = self.gatherer.rank(at);
         let foundation = self
             .foundations
             .of(kind, transport, relayed.ip(), Some(server.ip()));
-        self.add_local(
-            now,
-            Candidate {
-                kind,
-                transport: Transport::Udp,
-                address: relayed,
-                base: relayed,
-                priority: candidate_priority(kind, local_preference(self.gatherer.rank(at))),
-                foundation,
-                related: Some(mapped),
-            },
-        );
+        let candidate = Candidate {
+            address: relayed,
+            base: relayed,
+            foundation,
+            related: Some(mapped),
+            ..self.reached_from(base, component, kind, rank)
+        };
+        let place = self.place_of(component, kind);
+        self.add_base(relayed, component, preference_of(rank), place);
+        self.add_local(now, candidate);
     }
 
-    /// Announces and pairs a candidate of this side. With the relay policy the others stay secret,
-    /// also as related addresses (RFC 9429 §3.5.3).
-    fn add_local(&mut self, now: Instant, candidate: Candidate) {
-        let relayed = candidate.kind == CandidateKind::Relayed;
-        let mut announced = candidate.clone();
-        let secret = self.config.policy == Policy::Relay;
-        if secret {
-            announced.related = None;
-        }
-        if relayed || !secret {
-            self.events.push_back(Event::LocalCandidate(announced));
+    /// Announces and pairs a candidate of this side.
+    pub(super) fn add_local(&mut self, now: Instant, candidate: Candidate) {
+        if self.announces() {
+            self.announce(&candidate);
         }
         let is_base = candidate.address == candidate.base;
-        self.locals.push(candidate);
-        if is_base && (relayed || !secret) {
-            self.pair_local(now, self.locals.len() - 1);
-        }
-    }
-
-    /// The local preference of the candidate that is its own base.
-    pub(super) fn preference_of(&self, base: SocketAddr) -> u16 {
-        self.locals
-            .iter()
-            .find(|local| local.address == base && local.base == base)
-            .map_or(0, |local| (local.priority >> 8) as u16)
-    }
-
-    /// Three seconds after completion, what was not selected is given back (RFC 8445 §8.3.1).
-    pub(super) fn release_unselected(&mut self, now: Instant) {
-        let kept = self
-            .active
-            .and_then(|id| self.checks.get(id))
-            .map(|pair| pair.base);
-        for relay in self.gatherer.relays() {
-            if relay.relayed().is_some() && relay.relayed() != kept {
-                let _ = relay.release(now);
+        let relayed = candidate.kind == CandidateKind::Relayed;
+        let component = self.component_at(candidate.component);
+        let at = self.push_local(candidate);
+        // With the relay policy all others stay secret.
+        if is_base && (relayed || self.config.policy != Policy::Relay) {
+            if let Some(component) = component {
+                self.components[component].bases.push(at);
             }
+            self.pair_local(now, at);
         }
+    }
+
+    pub(super) fn push_local(&mut self, candidate: Candidate) -> usize {
+        let at = self.next_local;
+        self.next_local += 1;
+        self.local_index
+            .insert((candidate.address, candidate.base), at);
+        self.locals.insert(at, candidate);
+        at
+    }
+
+    /// Tells the owner of a candidate to be signalled. What the policy keeps secret is told neither as
+    /// a candidate nor as a related address (RFC 9429 §3.5.3, RFC 8839 §9.1).
+    fn announce(&mut self, candidate: &Candidate) {
+        let told = match self.config.policy {
+            Policy::All => true,
+            Policy::Relay => candidate.kind == CandidateKind::Relayed,
+            Policy::NoHost => candidate.kind != CandidateKind::Host,
+        };
+        if !told {
+            return;
+        }
+        let mut announced = candidate.clone();
+        let reveals = match self.config.policy {
+            Policy::All => true,
+            Policy::Relay => false,
+            Policy::NoHost => candidate.kind == CandidateKind::Relayed,
+        };
+        if !reveals {
+            announced.related = None;
+        }
+        self.events.push_back(Event::LocalCandidate(announced));
     }
 }
 
-/// Of the address in place `at`: 65535 for the first.
-fn local_preference(at: usize) -> u16 {
-    u16::MAX - u16::try_from(at).unwrap_or(u16::MAX)
+/// Sources are ordered: each has a preference of its own (RFC 8445 §5.1.2.1).
+fn preference_of(rank: usize) -> u16 {
+    u16::MAX - u16::try_from(rank).unwrap_or(u16::MAX)
 }

@@ -1,15 +1,21 @@
 //! What arrives: answers of servers, checks, answers to checks, data.
 
-use floe_sansio::{Datagram, DropReason, FiveTuple, Input, Instant, Route, Transport};
-use floe_stun::{Class, Message, Method, Protocol, StatusCode};
+use core::net::SocketAddr;
 
-use super::{Agent, EarlyCheck, Purpose, SentCheck, State};
+use bytes::Bytes;
+use floe_sansio::{Datagram, DropReason, FiveTuple, Input, Instant, Route, Transport};
+use floe_stun::{AttributeType, Class, Message, Method, Protocol, StatusCode};
+
+use super::component::{Outcome, Selection};
+use super::generation::Era;
+use super::nomination::RELEASE_DELAY;
+use super::{Agent, Duration, EarlyCheck, Purpose, SentCheck, State, Target};
 use crate::candidate::{Candidate, CandidateKind};
-use crate::check::{self, Answer};
-use crate::check_list::{PairId, PairState};
+use crate::check::{self, Answer, Check, PIGGYBACK_MAX};
+use crate::check_list::{PairId, PairState, Schedule};
 use crate::config::Policy;
 use crate::event::Event;
-use crate::role::Conflict;
+use crate::role::{Conflict, Role};
 
 /// Packets that wait for `poll_transmit` before requests are dropped; a driver drains after every
 /// call, so only a broken one ever gets there.
@@ -17,13 +23,21 @@ const MAX_PENDING: usize = 64;
 
 impl Agent {
     /// One datagram arrived on one of the agent's addresses.
-    pub fn handle_input(&mut self, now: Instant, mut datagram: Datagram<'_>) -> Input {
+    pub fn handle_input(&mut self, now: Instant, datagram: Datagram<'_>) -> Input {
+        let input = self.take_in(now, datagram);
+        if let Input::Dropped(reason) = input {
+            self.drops.0.count(reason);
+        }
+        input
+    }
+
+    fn take_in(&mut self, now: Instant, mut datagram: Datagram<'_>) -> Input {
         if self.state == State::Closed && !self.gatherer.has(datagram.path) {
             return Input::Dropped(DropReason::Closed);
         }
         let path = datagram.path;
         let is_datagram = path.transport == Transport::Udp;
-        let is_own = is_datagram && self.config.addresses.contains(&path.local);
+        let is_own = is_datagram && self.is_host(path.local);
         if !is_own && !self.gatherer.has(path) {
             return Input::Dropped(DropReason::UnknownLocal);
         }
@@ -69,11 +83,31 @@ impl Agent {
                 Err(_) => {}
             }
         }
-        if self.proven.contains(&(path.local, path.remote)) {
+        if self.takes_data(now, path, payload.len()) {
             Input::Data(Route::new(path, datagram.range()))
         } else {
             Input::Dropped(DropReason::UnknownRemote)
         }
+    }
+
+    /// Whether the peer has proven itself on this path; if so, the data is counted.
+    fn takes_data(&mut self, now: Instant, path: FiveTuple, length: usize) -> bool {
+        let base = self.bases.get(&path.local);
+        let active = base.and_then(|base| self.components[base.component].active.as_mut());
+        let traffic = match active {
+            // Nearly always.
+            Some(active) if active.is_on(path.local, path.remote) => &mut active.traffic.0,
+            _ if self.proven.contains(&(path.local, path.remote)) => {
+                if let Some(id) = self.checks.find(path.local, path.remote) {
+                    self.checks
+                        .note(id, |pair| pair.counters.0.traffic.receive(now, length));
+                }
+                return true;
+            }
+            _ => return false,
+        };
+        traffic.receive(now, length);
+        true
     }
 
     fn handle_stun(&mut self, now: Instant, path: FiveTuple, message: &Message<'_>) -> Input {
@@ -97,44 +131,111 @@ impl Agent {
         if self.transmits.len() >= MAX_PENDING {
             return Input::Dropped(DropReason::Capacity);
         }
-        let read = check::read_request(message, &self.credentials, &self.key, self.role);
-        let answer = match read {
-            Err(refusal) => check::refusal(message, refusal, &self.key),
-            Ok(request) => {
-                let conflict = Conflict::of(
-                    self.role,
-                    self.tie_breaker,
-                    request.role,
-                    request.tie_breaker,
-                );
-                if conflict == Conflict::Insist {
-                    check::role_conflict(message, &self.key)
-                } else {
-                    if self.session.is_none() && !self.has_room_for_early(path) {
-                        return Input::Dropped(DropReason::Capacity);
-                    }
-                    if conflict == Conflict::Yield {
-                        self.switch_role(now);
-                    }
-                    let answer = check::success(message, path.remote, &self.key);
-                    // The answer leaves before the triggered check.
-                    if let Ok(payload) = answer {
-                        self.transmit(path, payload);
-                    }
-                    self.prove(path);
-                    if self.session.is_some() {
-                        self.peer_checked(now, path, request.priority, request.nominate);
-                    } else {
-                        self.remember_early(path, request.priority, request.nominate);
-                    }
-                    return Input::Handled;
-                }
-            }
+        let era = self.era_of(check::recipient(message));
+        let generation = self.generation_of(era);
+        let (credentials, key) = (&generation.credentials, generation.key.clone());
+        let answer = match check::read_request(message, credentials, &key, self.role) {
+            Err(refusal) => check::refusal(message, refusal, &key),
+            Ok(request) => match self.accept(now, era, path, message, request) {
+                Accepted::Dropped => return Input::Dropped(DropReason::Capacity),
+                Accepted::Conflict => check::role_conflict(message, &key),
+                Accepted::Answered => return Input::Handled,
+            },
         };
         if let Ok(payload) = answer {
             self.transmit(path, payload);
         }
         Input::Handled
+    }
+
+    /// An authentic request.
+    fn accept(
+        &mut self,
+        now: Instant,
+        era: Era,
+        path: FiveTuple,
+        message: &Message<'_>,
+        request: Check,
+    ) -> Accepted {
+        let known = self.is_introduced(path.local);
+        let waits = era == Era::Upcoming || (era == Era::Current && !known);
+        if waits && !self.has_room_for_early(era, path) {
+            return Accepted::Dropped;
+        }
+        let elder = matches!(era, Era::Elder(_));
+        let conflict = Conflict::of(
+            self.role,
+            self.tie_breaker,
+            request.role,
+            request.tie_breaker,
+        );
+        // Of a generation that is over, only the answer matters.
+        if conflict != Conflict::None && !elder {
+            if conflict == Conflict::Insist {
+                return Accepted::Conflict;
+            }
+            self.switch_role(now);
+        }
+        let key = self.generation_of(era).key.clone();
+        let answer = check::success(message, path.remote, &key, self.attached.as_ref());
+        // The answer leaves before the triggered check.
+        if let Ok(payload) = answer {
+            self.transmit(path, payload);
+        }
+        self.prove(path);
+        self.tell_piggyback(path.local, message);
+        if let Some(id) = self.checks.find(path.local, path.remote) {
+            self.checks.note(id, |pair| {
+                pair.counters.0.requests_received += 1;
+                pair.counters.0.responses_sent += 1;
+            });
+        }
+        let Check {
+            priority,
+            nominate,
+            nomination,
+            ..
+        } = request;
+        if waits {
+            let check = EarlyCheck {
+                path,
+                priority,
+                nominate,
+                nomination,
+            };
+            self.remember_early(era, check);
+        } else if !elder {
+            self.peer_checked(now, path, priority, nominate, nomination);
+        }
+        Accepted::Answered
+    }
+
+    /// Whether the peer's credentials are known for the stream of this base.
+    fn is_introduced(&self, base: SocketAddr) -> bool {
+        let base = self.bases.get(&base);
+        let stream = base.map(|base| self.components[base.component].stream);
+        stream.is_some_and(|stream| self.streams[stream].remote.is_some())
+    }
+
+    /// What the peer's owner attached, as far as this one wants to know.
+    fn tell_piggyback(&mut self, base: SocketAddr, message: &Message<'_>) {
+        let Some(base) = self.bases.get(&base) else {
+            return;
+        };
+        let component = self.components[base.component].id;
+        for &kind in &self.config.piggyback {
+            let value = check::raw(message, AttributeType(kind));
+            let Some(value) = value.filter(|value| value.len() <= PIGGYBACK_MAX) else {
+                continue;
+            };
+            if kind >= 0x8000 && self.events.len() < MAX_PENDING {
+                self.events.push_back(Event::Piggyback {
+                    component,
+                    kind,
+                    value: Bytes::copy_from_slice(value),
+                });
+            }
+        }
     }
 
     /// The peer has shown that it is on this path: data from there is taken. Where there are too
@@ -144,29 +245,16 @@ impl Agent {
         let limit = self.config.limits.pairs;
         if self.proven.len() >= limit && !self.proven.contains(&path) {
             let checks = &self.checks;
+            let components = &self.components;
             self.proven.retain(|&(local, remote)| {
                 let pair = checks.find(local, remote).and_then(|id| checks.get(id));
+                let mut actives = components.iter().filter_map(|it| it.active.as_ref());
                 pair.is_some_and(|pair| pair.valid.is_some())
+                    || actives.any(|active| active.is_on(local, remote))
             });
         }
         if self.proven.len() < limit {
             self.proven.insert(path);
-        }
-    }
-
-    fn has_room_for_early(&self, path: FiveTuple) -> bool {
-        self.early.len() < self.config.limits.early_checks
-            || self.early.iter().any(|early| early.path == path)
-    }
-
-    fn remember_early(&mut self, path: FiveTuple, priority: u32, nominate: bool) {
-        match self.early.iter_mut().find(|early| early.path == path) {
-            Some(early) => early.nominate |= nominate,
-            None => self.early.push(EarlyCheck {
-                path,
-                priority,
-                nominate,
-            }),
         }
     }
 
@@ -177,86 +265,184 @@ impl Agent {
         path: FiveTuple,
         priority: u32,
         nominate: bool,
+        counter: Option<u32>,
     ) {
+        let Some(component) = self.bases.get(&path.local).map(|base| base.component) else {
+            return;
+        };
+        let outcome = self.streams[self.components[component].stream].outcome;
+        if matches!(outcome, Outcome::Failed(_) | Outcome::Removed) {
+            return;
+        }
+        if self.config.lite {
+            if nominate {
+                self.select_lite(now, component, path, priority);
+            }
+            return;
+        }
         if !core::mem::replace(&mut self.heard, true) {
             self.checks.hurry(now);
         }
         let existing = self.checks.find(path.local, path.remote);
-        let Some(id) = existing.or_else(|| self.pair_unknown(now, path, priority)) else {
+        let Some(id) = existing.or_else(|| self.pair_unknown(now, component, path, priority))
+        else {
             return;
         };
-        let nominated = nominate && self.role == crate::Role::Controlled;
-        let wanted = nominated || self.state != State::Completed;
-        let exhausted = self
-            .checks
-            .get(id)
-            .is_some_and(|pair| self.is_exhausted(pair));
-        let Some(pair) = self.checks.get_mut(id) else {
+        let nominated = nominate && self.role == Role::Controlled;
+        let Some(pair) = self.checks.get(id).filter(|pair| !pair.spent) else {
             return;
         };
-        pair.nominated_by_peer |= nominated;
-        match pair.state {
+        let concluded = self.components[component].selected.is_some();
+        let wanted =
+            nominated || !concluded || pair.moved || self.would_improve(component, pair.relayed);
+        let exhausted = self.is_exhausted(pair);
+        let (state, has_consent) = (pair.state, pair.has_consent(now));
+        if nominated {
+            let counter = counter.unwrap_or(0);
+            self.checks.update(id, |pair| {
+                pair.nominated_by_peer =
+                    Some(pair.nominated_by_peer.map_or(counter, |it| it.max(counter)));
+            });
+        }
+        match state {
             PairState::Succeeded if !nominated => {}
-            PairState::Succeeded if pair.has_consent(now) => self.select(now, id),
+            PairState::Succeeded if has_consent => self.select(now, id, counter),
             _ if !wanted => {}
-            // The next check comes sooner.
-            PairState::InProgress if !exhausted => self.checks.trigger(id),
-            PairState::InProgress => {}
-            PairState::Frozen | PairState::Waiting => {
-                pair.state = PairState::Waiting;
+            PairState::InProgress if exhausted => {}
+            // The check under way is cancelled: its answer counts, its silence does not
+            // (RFC 8445 §7.3.1.4).
+            PairState::Frozen | PairState::Waiting | PairState::InProgress => {
+                self.checks
+                    .update(id, |pair| pair.state = PairState::Waiting);
                 self.checks.trigger(id);
             }
             // It gets another chance; so does a pair that worked too long ago.
             PairState::Failed | PairState::Succeeded => {
-                pair.reset();
+                self.checks.update(id, crate::check_list::Pair::reset);
                 self.checks.trigger(id);
             }
         }
     }
 
     /// A check from where no candidate is known: a peer-reflexive one (RFC 8445 §7.3.1.3).
-    fn pair_unknown(&mut self, now: Instant, path: FiveTuple, priority: u32) -> Option<PairId> {
-        if self.state == State::Completed {
+    ///
+    /// Some time after completion it is the peer's selected candidate under another address, if it comes
+    /// to the base of the selected pair: by then only what carries data is checked any more.
+    fn pair_unknown(
+        &mut self,
+        now: Instant,
+        component: usize,
+        path: FiveTuple,
+        priority: u32,
+    ) -> Option<PairId> {
+        let local = *self.local_index.get(&(path.local, path.local))?;
+        let through_relay = self.locals.get(&local)?.kind == CandidateKind::Relayed;
+        let candidate = Candidate {
+            component: self.components[component].id,
+            kind: CandidateKind::PeerReflexive,
+            transport: path.transport,
+            address: path.remote,
+            base: path.remote,
+            priority: priority.clamp(1, (1 << 31) - 1),
+            // Not a foundation that can be signalled: it equals none of the other side.
+            foundation: alloc::format!("prflx:{}", self.peer_reflexive),
+            related: None,
+            network: crate::Network::default(),
+        };
+        let relayed = through_relay || self.is_relayed(&candidate);
+        let moved = self.components[component].selected.is_some_and(|selected| {
+            let active = self.components[component].active.as_ref();
+            let same_base = active.is_some_and(|active| active.path.local == path.local);
+            let settled = selected.at + RELEASE_DELAY <= now;
+            same_base && settled && selected.relayed == relayed && self.config.recovery
+        });
+        let concluded = self.components[component].selected.is_some();
+        if concluded && !moved && !self.would_improve(component, relayed) {
             return None;
         }
-        let local = self
-            .locals
-            .iter()
-            .position(|local| local.address == path.local && local.base == path.local)?;
-        let known = self
-            .remotes
-            .iter()
-            .position(|remote| remote.candidate.address == path.remote);
+        let known = self.remote_index.get(&(component, path.remote)).copied();
+        let limits = &self.config.limits;
+        let full = self.remotes.len() >= limits.remote_candidates
+            || self.peer_reflexive as usize >= limits.peer_reflexive;
         let remote = match known {
             Some(remote) => remote,
-            None if self.remotes.len() >= self.config.limits.remote_candidates => return None,
+            None if full => return None,
             None => {
                 self.peer_reflexive += 1;
-                // Not a foundation that can be signalled: it equals none of the other side.
-                let foundation = alloc::format!("prflx:{}", self.peer_reflexive);
-                self.push_remote(Candidate {
-                    kind: CandidateKind::PeerReflexive,
-                    transport: path.transport,
-                    address: path.remote,
-                    base: path.remote,
-                    priority: priority.clamp(1, (1 << 31) - 1),
-                    foundation,
-                    related: None,
-                })
+                self.push_remote(component, candidate)
             }
         };
-        self.add_pair(now, local, remote)
+        if moved {
+            self.move_pair(now, component, local, remote)
+        } else {
+            self.add_pair(now, local, remote)
+        }
+    }
+
+    /// A pair for the new address of the peer's end of the selected pair.
+    fn move_pair(
+        &mut self,
+        now: Instant,
+        component: usize,
+        local: usize,
+        remote: usize,
+    ) -> Option<PairId> {
+        let selected = self.components[component].selected.take();
+        let id = self.add_pair(now, local, remote);
+        self.components[component].selected = selected;
+        let id = id?;
+        self.checks.note(id, |pair| pair.moved = true);
+        Some(id)
+    }
+
+    /// A lite agent accepts what the peer nominates (RFC 8445 §7.3.2).
+    fn select_lite(&mut self, now: Instant, component: usize, path: FiveTuple, priority: u32) {
+        let existing = self.checks.find(path.local, path.remote);
+        let Some(id) = existing.or_else(|| self.pair_unknown(now, component, path, priority))
+        else {
+            return;
+        };
+        self.make_valid(now, id);
+        self.select(now, id, None);
+    }
+
+    /// Between lite agents nothing is checked: the best pair of each component is the one, as far as
+    /// this side can tell (RFC 8445 §8.2).
+    pub(super) fn pair_lite(&mut self, now: Instant, streams: &[usize]) {
+        for at in 0..self.components.len() {
+            if !streams.contains(&self.components[at].stream) {
+                continue;
+            }
+            let pairs = self.checks.iter().filter(|(_, pair)| pair.component == at);
+            let best = pairs
+                .max_by_key(|(_, pair)| pair.priority)
+                .map(|(id, _)| id);
+            if let Some(best) = best {
+                self.make_valid(now, best);
+                self.select(now, best, None);
+            }
+        }
+    }
+
+    fn make_valid(&mut self, now: Instant, id: PairId) {
+        self.checks.update(id, |pair| {
+            pair.state = PairState::Succeeded;
+            pair.valid = Some(pair.local);
+            pair.answered = now;
+        });
     }
 
     fn switch_role(&mut self, now: Instant) {
         self.role = self.role.other();
         self.events.push_back(Event::RoleChanged(self.role));
         self.recompute_priorities();
-        if self.role == crate::Role::Controlled {
-            self.nomination = None;
-            self.release_hold();
+        if self.role == Role::Controlled {
+            for component in &mut self.components {
+                component.nomination = None;
+                component.release_hold();
+            }
         }
-        self.reconsider(now);
+        self.reconsider_all(now);
     }
 
     fn handle_answer(&mut self, now: Instant, path: FiveTuple, message: &Message<'_>) -> Input {
@@ -264,12 +450,13 @@ impl Agent {
         let Some(transaction) = self.transactions.get(id) else {
             return Input::Dropped(DropReason::NoTransaction);
         };
-        let Some(session) = &self.session else {
+        let check = transaction.context;
+        let Some(key) = self.key_of(check.target) else {
             return Input::Dropped(DropReason::NoTransaction);
         };
         let authentic = message
             .integrity()
-            .is_some_and(|algorithm| message.verify(&session.remote_key, algorithm));
+            .is_some_and(|algorithm| message.verify(key, algorithm));
         if !authentic {
             // As if it had never come: the genuine answer may follow (RFC 8489 §9.1.4).
             return Input::Dropped(DropReason::Unauthenticated);
@@ -278,35 +465,86 @@ impl Agent {
         let Some(transaction) = self.transactions.remove(id) else {
             return Input::Dropped(DropReason::NoTransaction);
         };
-        let check = transaction.context;
-        match check::read_answer(message) {
-            // RFC 8445 §7.2.5.2.1: the path must be the same both ways.
-            _ if !symmetric => self.check_refused(now, check),
+        let answer = check::read_answer(message);
+        // RFC 8445 §7.2.5.2.1: the path must be the same both ways.
+        if !symmetric {
+            self.check_refused(now, check);
+            return Input::Handled;
+        }
+        let round_trip = now - transaction.started;
+        self.count_answer(check.target, round_trip);
+        match answer {
             Answer::Mapped(address) => {
                 self.prove(path);
-                let round_trip = now - transaction.started;
-                self.check_succeeded(now, check, address, round_trip);
+                self.budget.answered(path.remote);
+                self.tell_piggyback(path.local, message);
+                match check.target {
+                    Target::Active(at) => self.consented(now, at),
+                    Target::Pair(id) => self.check_succeeded(now, check, id, address, round_trip),
+                }
             }
             Answer::Refused(StatusCode::ROLE_CONFLICT) => self.role_refused(now, check),
-            Answer::Refused(StatusCode::FORBIDDEN) if self.active == Some(check.pair) => {
-                self.consent_revoked(now);
-            }
+            Answer::Refused(StatusCode::FORBIDDEN) => match check.target {
+                Target::Active(at) => self.consent_revoked(now, at),
+                Target::Pair(id) => match self.carries(id) {
+                    Some(at) => self.consent_revoked(now, at),
+                    None => self.check_refused(now, check),
+                },
+            },
             Answer::Refused(_) | Answer::Unusable => self.check_refused(now, check),
         }
         Input::Handled
     }
 
+    /// With what the answer to a check is signed.
+    fn key_of(&self, target: Target) -> Option<&floe_stun::Key> {
+        match target {
+            Target::Pair(id) => {
+                let remote = self.streams[self.checks.get(id)?.list].remote.as_ref()?;
+                Some(&remote.session.remote_key)
+            }
+            Target::Active(at) => {
+                let active = self.components.get(at)?.active.as_ref()?;
+                Some(&active.session.remote_key)
+            }
+        }
+    }
+
+    /// The component whose data goes over this pair.
+    fn carries(&self, id: PairId) -> Option<usize> {
+        let component = self.checks.get(id)?.component;
+        (self.components[component].active_pair() == Some(id)).then_some(component)
+    }
+
+    fn count_answer(&mut self, target: Target, round_trip: Duration) {
+        let pair = match target {
+            Target::Pair(id) => Some(id),
+            Target::Active(at) => self.components[at].active_pair(),
+        };
+        if let Some(id) = pair {
+            self.checks.note(id, |pair| {
+                pair.counters.0.responses_received += 1;
+                pair.counters.0.total_round_trip += round_trip;
+                pair.round_trip = round_trip;
+            });
+        }
+    }
+
     /// A check was answered with an error that repeating will not mend, or from elsewhere.
     fn check_refused(&mut self, now: Instant, check: SentCheck) {
+        // One for consent takes nothing back: only silence and a 403 do.
+        let Target::Pair(id) = check.target else {
+            return;
+        };
+        let Some(pair) = self.checks.get(id) else {
+            return;
+        };
+        let nomination = self.components[pair.component].nomination;
         let nominating = check.purpose == Purpose::Nomination
-            && self.nomination.is_some_and(|n| n.pair == check.pair);
-        // A late one takes nothing back, and does not end consent: only silence and a 403 do.
-        let works = self
-            .checks
-            .get(check.pair)
-            .is_some_and(|pair| pair.state == PairState::Succeeded);
-        if nominating || !works {
-            self.fail_pair(now, check.pair);
+            && nomination.is_some_and(|nomination| nomination.pair == id);
+        // Nor does a late one.
+        if nominating || pair.state != PairState::Succeeded {
+            self.fail_pair(now, id);
         }
     }
 
@@ -316,17 +554,19 @@ impl Agent {
             self.switch_role(now);
             self.tie_breaker = self.entropy.u64();
         }
-        let Some(pair) = self.checks.get(check.pair) else {
+        let Target::Pair(id) = check.target else {
+            return;
+        };
+        let Some(pair) = self.checks.get(id) else {
             return;
         };
         if self.is_exhausted(pair) {
             // A peer that refuses every role.
             self.check_refused(now, check);
-        } else if let Some(pair) = self.checks.get_mut(check.pair) {
-            if pair.state != PairState::Succeeded {
-                pair.state = PairState::Waiting;
-                self.checks.trigger(check.pair);
-            }
+        } else if pair.state != PairState::Succeeded {
+            self.checks
+                .update(id, |pair| pair.state = PairState::Waiting);
+            self.checks.trigger(id);
         }
     }
 
@@ -334,74 +574,146 @@ impl Agent {
         &mut self,
         now: Instant,
         check: SentCheck,
-        mapped: core::net::SocketAddr,
-        round_trip: core::time::Duration,
+        checked: PairId,
+        mapped: SocketAddr,
+        round_trip: Duration,
     ) {
-        let Some(pair) = self.checks.get(check.pair) else {
+        let Some((id, valid)) = self.valid_pair(now, checked, mapped, check.priority) else {
             return;
         };
-        let (local, base) = (pair.local, pair.base);
-        let valid = self.discover_local(mapped, local, base, check.priority);
-        let Some(pair) = self.checks.get_mut(check.pair) else {
+        let mut first = false;
+        for pair in [checked, id] {
+            let validated = pair == id;
+            let changed = self.checks.update(pair, |pair| {
+                let first = pair.state != PairState::Succeeded;
+                pair.state = PairState::Succeeded;
+                pair.schedule = Schedule::default();
+                pair.triggered = None;
+                pair.answered = now;
+                if validated && pair.valid.is_none() {
+                    pair.valid = Some(valid);
+                    pair.round_trip = round_trip;
+                }
+                (first, pair.foundation)
+            });
+            if let Some((true, foundation)) = changed {
+                self.checks.unfreeze(foundation);
+                first = true;
+            }
+        }
+        let Some(pair) = self.checks.get(id) else {
             return;
         };
-        let first = pair.state != PairState::Succeeded;
-        pair.state = PairState::Succeeded;
-        pair.schedule = crate::check_list::Schedule::default();
-        pair.answered = now;
-        if first {
-            pair.valid = Some(valid);
-            pair.round_trip = round_trip;
+        let (at, moved) = (pair.component, pair.moved);
+        let by_peer = pair
+            .nominated_by_peer
+            .filter(|_| self.role == Role::Controlled);
+        self.timeline.first_valid.get_or_insert(now);
+        if self.components[at].active_pair() == Some(id) {
+            self.consented(now, at);
+        } else {
+            self.prefer_valid(now, at);
         }
-        let foundation = pair.foundation;
-        let nominated = pair.nominated_by_peer && self.role == crate::Role::Controlled;
-        if first {
-            self.checks.untrigger(check.pair);
-            self.checks.unfreeze(foundation);
-        }
-        if self.state == State::Checking {
-            self.state = State::Connected;
-            self.events.push_back(Event::Connected);
-        }
-        let active = self.active;
-        if self.selected.is_none() && first {
-            self.active = self.checks.best_with_consent(now);
-        }
-        if self.active != active || self.active == Some(check.pair) {
-            self.follow_consent(now);
-        }
-        let nominating = check.purpose == Purpose::Nomination
-            && self.nomination.is_some_and(|n| n.pair == check.pair);
-        if nominating || nominated {
-            self.select(now, check.pair);
+        let nomination = self.components[at].nomination;
+        let own =
+            nomination.filter(|it| check.purpose == Purpose::Nomination && it.pair == checked);
+        if let Some(own) = own {
+            self.select(now, id, own.counter);
+        } else if let Some(counter) = by_peer {
+            self.select(now, id, (counter > 0).then_some(counter));
+        } else if moved && first {
+            self.follow_move(now, at, id);
         } else if first {
-            self.reconsider(now);
+            self.reconsider(now, at);
+        }
+        self.review(now);
+    }
+
+    /// Before there is a selected pair, and without a path of an earlier generation that still works,
+    /// data goes over the best valid one.
+    fn prefer_valid(&mut self, now: Instant, at: usize) {
+        let component = &self.components[at];
+        let current = self.generation.number;
+        let elder = component
+            .active
+            .as_ref()
+            .is_some_and(|it| it.generation != current);
+        if component.selected.is_some() || elder {
+            return;
+        }
+        let best = self
+            .checks
+            .valid(at)
+            .find(|(_, pair)| pair.has_consent(now));
+        let best = best.map(|(id, _)| id);
+        if let Some(best) = best.filter(|&best| component.active_pair() != Some(best)) {
+            self.activate(now, at, best);
         }
     }
 
-    /// The local candidate of the valid pair: the one with the mapped address, found just now if no
-    /// one knew it (RFC 8445 §7.2.5.3.1).
-    fn discover_local(
-        &mut self,
-        mapped: core::net::SocketAddr,
-        local: usize,
-        base: core::net::SocketAddr,
-        priority: u32,
-    ) -> usize {
-        let known = self
-            .locals
-            .iter()
-            .position(|local| local.address == mapped && local.base == base);
-        if let Some(known) = known {
-            return known;
+    /// The peer's end of the selected pair has another address now, and it answers there.
+    fn follow_move(&mut self, now: Instant, at: usize, id: PairId) {
+        let Some(pair) = self.checks.get(id) else {
+            return;
+        };
+        let remote = &self.remotes[pair.remote].candidate;
+        let Some(selected) = self.components[at].selected else {
+            return;
+        };
+        let mut ends = selected.ends;
+        ends.remote.kind = remote.kind;
+        ends.remote.address = remote.address;
+        self.activate(now, at, id);
+        self.components[at].selected = Some(Selection {
+            pair: id,
+            ends,
+            ..selected
+        });
+        self.events.push_back(Event::Selected(ends));
+        if self.role == Role::Controlling && self.renominates(at) {
+            // The peer may have another base there, and has to know that this pair is the one.
+            self.nominate_pair(now, at, id);
         }
-        if self.locals.len() >= self.config.limits.remote_candidates {
-            return local;
+    }
+
+    /// The valid pair that a check has shown: of the local candidate with the mapped address, found just
+    /// now if no one knew it (RFC 8445 §7.2.5.3.1), and of the address that was checked. It is the
+    /// pair that was checked, unless the answer tells another base of this host (§7.2.5.3.2).
+    fn valid_pair(
+        &mut self,
+        now: Instant,
+        checked: PairId,
+        mapped: SocketAddr,
+        priority: u32,
+    ) -> Option<(PairId, usize)> {
+        let pair = self.checks.get(checked)?;
+        let (local, base, remote, component) = (pair.local, pair.base, pair.remote, pair.component);
+        if mapped == base {
+            return Some((checked, local));
+        }
+        let other_base = self
+            .bases
+            .get(&mapped)
+            .filter(|it| it.component == component);
+        if other_base.is_some() {
+            let other = *self.local_index.get(&(mapped, mapped))?;
+            let pair = self.add_pair(now, other, remote);
+            return Some(pair.map_or((checked, local), |pair| (pair, other)));
+        }
+        if let Some(&known) = self.local_index.get(&(mapped, base)) {
+            return Some((checked, known));
+        }
+        let reflexive = self.locals.values();
+        let reflexive = reflexive.filter(|it| it.kind == CandidateKind::PeerReflexive);
+        if reflexive.count() >= self.config.limits.peer_reflexive {
+            return Some((checked, local));
         }
         let kind = CandidateKind::PeerReflexive;
-        let transport = self.locals[local].transport;
+        let known = self.locals.get(&local)?;
+        let (transport, component, network) = (known.transport, known.component, known.network);
         let foundation = self.foundations.of(kind, transport, base.ip(), None);
-        self.locals.push(Candidate {
+        let found = self.push_local(Candidate {
+            component,
             kind,
             transport,
             address: mapped,
@@ -409,7 +721,17 @@ impl Agent {
             priority,
             foundation,
             related: Some(base),
+            network,
         });
-        self.locals.len() - 1
+        Some((checked, found))
     }
+}
+
+/// What became of an authentic request.
+enum Accepted {
+    /// There is no room to remember it.
+    Dropped,
+    /// The sender has to change its role.
+    Conflict,
+    Answered,
 }

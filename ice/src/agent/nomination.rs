@@ -1,58 +1,110 @@
-//! The controlling agent chooses a pair; both agents use it (RFC 8445 §8).
-
-use core::time::Duration;
+//! The controlling agent chooses a pair for each component; both agents use it (RFC 8445 §8).
 
 use floe_sansio::Instant;
 
-use super::{Agent, AgentTimer, Nomination, Purpose, State};
+use super::component::{Nomination, Outcome, Selection};
+use super::{Agent, AgentTimer, Duration, Gathering, Purpose, Target};
 use crate::candidate::{CandidateKind, is_private};
 use crate::check_list::{Pair, PairId, PairState, Schedule};
 use crate::config::Policy;
-use crate::event::{Endpoint, Event, SelectedPair};
+use crate::event::{Endpoint, Event, FailureCause, SelectedPair};
 use crate::role::Role;
 
 /// A selected pair that was not answered for so long has missed two requests for consent.
 const SILENCE: Duration = Duration::from_secs(12);
+/// After completion, candidates that were not selected are kept this long (RFC 8445 §8.3.1).
+pub(super) const RELEASE_DELAY: Duration = Duration::from_secs(3);
 
 impl Agent {
-    /// A pair became valid, or one failed: is it time to nominate?
+    /// A pair of a component became valid, or one failed: is it time to nominate?
     ///
     /// A pair without a relay is nominated at once. One through a relay waits while a direct pair
     /// may still work: one round trip and [`Config::relay_hold`](crate::Config::relay_hold), in
     /// which the peer, that has now heard from us, repeats its checks. Before that it waits for
     /// candidates that may make such a pair, see [`Self::candidates_awaited`].
-    pub(super) fn reconsider(&mut self, now: Instant) {
-        if self.role != Role::Controlling || self.nomination.is_some() || self.selected.is_some() {
+    pub(super) fn reconsider(&mut self, now: Instant, at: usize) {
+        let component = &self.components[at];
+        let busy = component.nomination.is_some();
+        if self.role != Role::Controlling || self.config.lite || busy {
             return;
         }
-        let Some(best) = self.checks.best_valid().and_then(|id| self.checks.get(id)) else {
-            self.release_hold();
+        if let Some(selection) = component.selected {
+            return self.reconsider_selected(now, at, selection);
+        }
+        if self.streams[component.stream].outcome != Outcome::Running {
             return;
+        }
+        let Some((_, best)) = self.checks.valid(at).next() else {
+            return self.components[at].release_hold();
         };
         if !best.relayed {
-            return self.nominate(now);
+            return self.nominate(now, at);
         }
         let for_checks = now + best.round_trip + self.config.relay_hold;
         let for_candidates = self.candidates_awaited(best).filter(|&until| until > now);
+        let open = self.checks.direct_is_open(at);
+        let component = &mut self.components[at];
         if let Some(until) = for_candidates {
-            let known = self.timers.get(AgentTimer::CandidateHold);
-            let at = known.unwrap_or(for_checks).max(until);
-            self.timers.stop(AgentTimer::RelayHold);
-            self.timers.set(AgentTimer::CandidateHold, at);
+            let hold = component.candidate_hold.unwrap_or(for_checks).max(until);
+            component.relay_hold = None;
+            component.candidate_hold = Some(hold);
             return;
         }
-        self.timers.stop(AgentTimer::CandidateHold);
-        if !self.checks.direct_is_open() {
-            self.nominate(now);
-        } else if self.timers.get(AgentTimer::RelayHold).is_none() {
-            self.timers.set(AgentTimer::RelayHold, for_checks);
+        component.candidate_hold = None;
+        if open {
+            component.relay_hold.get_or_insert(for_checks);
+        } else {
+            self.nominate(now, at);
         }
     }
 
-    /// Nothing waits for a better pair.
-    pub(super) fn release_hold(&mut self) {
-        self.timers.stop(AgentTimer::RelayHold);
-        self.timers.stop(AgentTimer::CandidateHold);
+    pub(super) fn reconsider_all(&mut self, now: Instant) {
+        for at in 0..self.components.len() {
+            self.reconsider(now, at);
+        }
+    }
+
+    /// A component has its pair. Between agents that renominate, a better class of path takes its place,
+    /// once the selected one has been kept for a while.
+    fn reconsider_selected(&mut self, now: Instant, at: usize, selection: Selection) {
+        let best = self.checks.valid(at).next();
+        let better = best.is_some_and(|(_, pair)| self.would_improve(at, pair.relayed));
+        if !better {
+            return;
+        }
+        let until = selection.at + self.config.dwell;
+        if until <= now {
+            self.nominate(now, at);
+        } else {
+            let known = self.timers.get(AgentTimer::Dwell);
+            let first = known.map_or(until, |known| known.min(until));
+            self.timers.set(AgentTimer::Dwell, first);
+        }
+    }
+
+    /// Whether a pair of this class would be better than the selected one, and may take its place.
+    pub(super) fn would_improve(&self, at: usize, relayed: bool) -> bool {
+        let selected = self.components[at].selected;
+        self.renominates(at) && selected.is_some_and(|it| it.relayed) && !relayed
+    }
+
+    /// Whether both sides signalled renomination.
+    pub(super) fn renominates(&self, at: usize) -> bool {
+        let remote = self.streams[self.components[at].stream].remote.as_ref();
+        self.config.renomination && remote.is_some_and(|it| it.parameters.renomination)
+    }
+
+    /// Those that have waited long enough for a better pair.
+    pub(super) fn end_holds(&mut self, now: Instant) {
+        for at in 0..self.components.len() {
+            let component = &self.components[at];
+            let mut holds = [component.relay_hold, component.candidate_hold]
+                .into_iter()
+                .flatten();
+            if holds.any(|until| until <= now) {
+                self.nominate(now, at);
+            }
+        }
     }
 
     /// Until when a relayed pair waits for reflexive candidates that would make a direct one, and
@@ -77,10 +129,11 @@ impl Agent {
     /// have told none.)
     fn peer_lacks_reflexive(&self, pair: &Pair) -> bool {
         let relay = &self.remotes[pair.remote].candidate;
-        if self.remote_end || !self.is_relayed(relay) {
+        if self.streams[pair.list].remote_end || !self.is_relayed(relay) {
             return false;
         }
         let mut direct = (self.remotes.iter())
+            .filter(|remote| remote.component == pair.component)
             .map(|remote| &remote.candidate)
             .filter(|other| other.address.is_ipv4() == relay.address.is_ipv4())
             .filter(|other| !self.is_relayed(other))
@@ -89,88 +142,100 @@ impl Agent {
             && direct.all(|it| it.kind == CandidateKind::Host && is_private(it.address.ip()))
     }
 
-    /// Nominates the best valid pair.
-    pub(super) fn nominate(&mut self, now: Instant) {
-        if self.role != Role::Controlling || self.nomination.is_some() || self.selected.is_some() {
-            return;
+    /// Nominates the best valid pair of a component.
+    fn nominate(&mut self, now: Instant, at: usize) {
+        self.components[at].release_hold();
+        let best = self.checks.valid(at).next().map(|(id, _)| id);
+        if let Some(best) = best {
+            self.nominate_pair(now, at, best);
         }
-        self.release_hold();
-        let Some(pair) = self.checks.best_valid() else {
-            return;
-        };
-        self.nomination = Some(Nomination {
+    }
+
+    pub(super) fn nominate_pair(&mut self, now: Instant, at: usize, pair: PairId) {
+        let counter = self.renominates(at).then(|| {
+            self.nominations += 1;
+            self.nominations
+        });
+        self.components[at].nomination = Some(Nomination {
             pair,
             schedule: Schedule::starting(now),
             since: now,
             again: false,
+            counter,
         });
     }
 
-    /// Sends the nominating check if it is due; `false` if it is not.
+    /// Sends a nominating check if one is due; `false` if none is.
     pub(super) fn nominates_now(&mut self, now: Instant) -> bool {
-        let probing = self.config.probing;
-        let Some(nomination) = &mut self.nomination else {
-            return false;
-        };
-        if nomination.schedule.next().is_none_or(|at| at > now) {
-            return false;
+        let probing = self.probing();
+        for at in 0..self.components.len() {
+            let Some(nomination) = &mut self.components[at].nomination else {
+                continue;
+            };
+            if nomination.schedule.next().is_some_and(|due| due <= now) {
+                nomination.schedule.sent(now, probing);
+                let (pair, counter) = (nomination.pair, nomination.counter);
+                self.send_check(now, pair, Purpose::Nomination, counter);
+                return true;
+            }
         }
-        nomination.schedule.sent(now, probing);
-        let pair = nomination.pair;
-        self.send_check(now, pair, Purpose::Nomination);
-        true
+        false
     }
 
     /// Nobody answered the nominating check. If the pair was answered otherwise in the meantime, it
     /// lives, and the peer may well have heard: to nominate another would part the two agents. So
     /// the same one gets a second chance.
-    pub(super) fn nomination_unanswered(&mut self, now: Instant, nomination: Nomination) {
+    pub(super) fn nomination_unanswered(
+        &mut self,
+        now: Instant,
+        at: usize,
+        nomination: Nomination,
+    ) {
         let pair = self.checks.get(nomination.pair);
         if !nomination.again && pair.is_some_and(|pair| pair.answered > nomination.since) {
-            self.nomination = Some(Nomination {
+            self.components[at].nomination = Some(Nomination {
                 schedule: Schedule::starting(now),
                 again: true,
                 ..nomination
             });
         } else {
-            self.nomination_lost(now, nomination.pair);
+            self.fail_pair(now, nomination.pair);
         }
     }
 
-    /// The nominating check failed: the next valid pair gets its chance (RFC 8445 §7.2.5.3.4).
-    pub(super) fn nomination_lost(&mut self, now: Instant, id: PairId) {
-        self.nomination = None;
-        self.nomination_failed = true;
-        if self
-            .checks
-            .get(id)
-            .is_some_and(|pair| pair.state != PairState::Failed)
-        {
-            self.fail_pair(now, id);
+    /// The nominating check failed, and its pair with it. The next valid pair gets its chance, unless
+    /// the RFC is followed to the letter: then the list has failed (RFC 8445 §7.2.5.3.4).
+    pub(super) fn nomination_lost(&mut self, now: Instant, at: usize) {
+        let component = &mut self.components[at];
+        component.nomination = None;
+        if component.selected.is_some() {
+            return;
+        }
+        let stream = component.stream;
+        self.streams[stream].nomination_failed = true;
+        if !self.config.recovery {
+            self.fail_stream(now, stream, FailureCause::NominationFailed);
         }
     }
 
     /// A check over this pair succeeded and the controlling side has nominated it.
-    pub(super) fn select(&mut self, now: Instant, id: PairId) {
+    pub(super) fn select(&mut self, now: Instant, id: PairId, counter: Option<u32>) {
         let Some(pair) = self.checks.get(id) else {
             return;
         };
-        // Of several nominated by an RFC 5245 peer the best counts (RFC 8445 §8.1.1), unless it has
-        // gone silent: then the peer has given it up.
-        let current = self.active.filter(|_| self.selected.is_some());
-        let better = current
-            .and_then(|current| self.checks.get(current))
-            .is_none_or(|current| {
-                current.priority < pair.priority || current.answered + SILENCE <= now
-            });
-        if !better {
-            return;
+        let (at, stream, base, address) = (pair.component, pair.list, pair.base, pair.address);
+        if let Some(current) = self.components[at].selected {
+            if current.pair == id || !self.outranks(now, pair, counter, current) {
+                self.components[at].nomination = None;
+                return;
+            }
         }
-        let Some(local) = pair.valid.map(|at| &self.locals[at]) else {
+        let Some(local) = pair.valid.and_then(|local| self.locals.get(&local)) else {
             return;
         };
         let remote = &self.remotes[pair.remote].candidate;
-        let selected = SelectedPair {
+        let ends = SelectedPair {
+            component: self.components[at].id,
             local: Endpoint {
                 kind: local.kind,
                 address: local.address,
@@ -180,28 +245,115 @@ impl Agent {
                 address: remote.address,
             },
         };
-        let (base, address) = (pair.base, pair.address);
-        let through_relay = self.locals[pair.local].kind == CandidateKind::Relayed;
-        self.nomination = None;
-        self.active = Some(id);
-        self.follow_consent(now);
-        self.selected = Some(selected);
-        self.state = State::Completed;
-        self.events.push_back(Event::Selected(selected));
-        // Other pairs are needed no more; checks over them are still answered.
-        self.transactions.retain(|check| check.pair == id);
-        self.checks.retire();
-        self.release_hold();
-        self.timers.stop(AgentTimer::Pac);
-        // No candidate is announced after nomination (RFC 8838 §13).
-        self.gatherer.cut_off(now);
-        self.gatherer.stop_bindings();
+        let selection = Selection {
+            pair: id,
+            ends,
+            relayed: pair.relayed,
+            at: now,
+            nomination: counter,
+        };
+        self.activate(now, at, id);
+        self.timeline.selected.get_or_insert(now);
+        let component = &mut self.components[at];
+        component.nomination = None;
+        component.release_hold();
+        component.selected = Some(selection);
+        self.events.push_back(Event::Selected(ends));
+        self.retire(at, id);
+        let through_relay = self.components[at]
+            .active
+            .as_ref()
+            .is_some_and(|it| it.through_relay);
         if through_relay {
             if let Some(relay) = self.gatherer.relay(base) {
                 let _ = relay.bind_channel(now, address);
             }
         }
-        self.timers
-            .set(AgentTimer::Release, now + super::consent::RELEASE_DELAY);
+        if self.components_of(stream).all(|it| it.selected.is_some()) {
+            self.streams[stream].outcome = Outcome::Completed;
+        }
+        self.review(now);
+    }
+
+    /// Whether a pair that was nominated takes the place of the one selected before: the last one
+    /// between agents that renominate. Of several nominated by an RFC 5245 peer the best counts
+    /// (RFC 8445 §8.1.1), unless it has gone silent: then the peer has given it up.
+    fn outranks(
+        &self,
+        now: Instant,
+        pair: &Pair,
+        counter: Option<u32>,
+        current: Selection,
+    ) -> bool {
+        if counter.is_some() && self.renominates(pair.component) {
+            return counter > current.nomination;
+        }
+        let active = self.components[pair.component].active.as_ref();
+        let silent = active.is_none_or(|active| active.answered + SILENCE <= now);
+        let before = self.checks.get(current.pair);
+        silent || before.is_none_or(|before| before.priority < pair.priority)
+    }
+
+    /// A pair has been selected: others of its component are checked no more, unless they would be
+    /// better and may take its place.
+    fn retire(&mut self, at: usize, selected: PairId) {
+        let others = self.checks.ids(|pair| pair.component == at);
+        for id in others.into_iter().filter(|&id| id != selected) {
+            let Some(pair) = self.checks.get(id) else {
+                continue;
+            };
+            if self.would_improve(at, pair.relayed) {
+                continue;
+            }
+            if !self.config.recovery {
+                // RFC 8445 §8.1.2.
+                self.checks.remove(id);
+            } else if pair.state == PairState::Succeeded {
+                self.checks.update(id, |pair| pair.triggered = None);
+            } else {
+                self.checks.update(id, |pair| {
+                    pair.state = PairState::Failed;
+                    pair.triggered = None;
+                    pair.schedule = Schedule::default();
+                });
+            }
+            self.transactions
+                .retain(|check| check.target != Target::Pair(id));
+        }
+    }
+
+    /// The last component got its pair.
+    pub(super) fn completed(&mut self, now: Instant) {
+        self.timers.stop(AgentTimer::Pac);
+        if !self.config.continual {
+            // No candidate is announced after nomination (RFC 8838 §13).
+            self.gatherer.cut_off(now);
+            self.gatherer.stop_bindings();
+            if self.gathering == Gathering::Running {
+                self.drain_gatherer(now);
+            }
+        }
+        self.timers.set(AgentTimer::Release, now + RELEASE_DELAY);
+    }
+
+    /// Three seconds after completion, what was not selected is given back (RFC 8445 §8.3.1): every
+    /// relay that carries nothing, but for the best if one is to be kept in reserve.
+    pub(super) fn release_unselected(&mut self, now: Instant) {
+        self.forget_elders();
+        let mut kept: alloc::vec::Vec<_> = (self.components.iter())
+            .filter_map(|component| component.active.as_ref())
+            .filter(|active| active.through_relay)
+            .map(|active| active.path.local)
+            .collect();
+        if kept.is_empty() && self.config.backup_relay {
+            let relays = self
+                .locals
+                .values()
+                .filter(|it| it.kind == CandidateKind::Relayed);
+            kept.extend(relays.max_by_key(|it| it.priority).map(|it| it.base));
+        }
+        for relayed in self.gatherer.release_all_but(now, &kept) {
+            self.lose_base(now, relayed, FailureCause::RelayLost);
+        }
     }
 }

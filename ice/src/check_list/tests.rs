@@ -1,4 +1,7 @@
+use core::time::Duration;
+
 use super::*;
+use crate::config::Probing;
 use std::vec;
 use std::vec::Vec;
 
@@ -12,28 +15,49 @@ fn pair(column: u32, row: u16) -> Pair {
     Pair {
         base: address(0x0A00_0000 + column),
         address: address(0x0B00_0000 + column),
+        list: 0,
+        component: 0,
+        number: 1,
         local: 0,
         remote: 0,
         priority: 1000 - u64::from(row),
+        place: 0,
         foundation: (column, column),
         relayed: false,
         state: PairState::Frozen,
         schedule: Schedule::default(),
+        triggered: None,
         valid: None,
-        nominated_by_peer: false,
+        nominated_by_peer: None,
         round_trip: Duration::ZERO,
         answered: NOW,
+        spent: false,
+        moved: false,
+        counters: crate::stats::Quiet::default(),
     }
 }
 
-fn insert(list: &mut CheckList, column: u32, row: u16) -> PairId {
+/// A list whose checks have begun, or not.
+fn lists(begun: bool) -> CheckLists {
+    let mut lists = CheckLists::new(CheckOrder::Priority);
+    if begun {
+        lists.begin(&[0]);
+    }
+    lists
+}
+
+fn set(list: &mut CheckLists, id: PairId, state: PairState) {
+    list.update(id, |pair| pair.state = state).unwrap();
+}
+
+fn insert(list: &mut CheckLists, column: u32, row: u16) -> PairId {
     list.insert(pair(column, row), LIMIT).unwrap().0
 }
 
-fn states(list: &CheckList, column: u32) -> std::string::String {
+fn states(list: &CheckLists, column: u32) -> std::string::String {
     let mut pairs: Vec<_> = list.pairs.values().collect();
     pairs.retain(|pair| pair.foundation.0 == column);
-    pairs.sort_by_key(|pair| core::cmp::Reverse(pair.priority));
+    pairs.sort_by_key(|pair| Reverse(pair.priority));
     let letter = |pair: &&Pair| match pair.state {
         PairState::Frozen => 'F',
         PairState::Waiting => 'W',
@@ -57,17 +81,18 @@ const TABLE_1: [(u32, u16); 9] = [
     (5, 2),
 ];
 
-fn succeed(list: &mut CheckList, id: PairId) {
-    let pair = list.get_mut(id).unwrap();
-    pair.state = PairState::Succeeded;
-    pair.valid = Some(0);
-    let foundation = pair.foundation;
-    list.unfreeze(foundation);
+fn succeed(list: &mut CheckLists, id: PairId) {
+    let foundation = list.update(id, |pair| {
+        pair.state = PairState::Succeeded;
+        pair.valid = Some(0);
+        pair.foundation
+    });
+    list.unfreeze(foundation.unwrap());
 }
 
 /// The state in which RFC 8838 §12 explains its rules (its table 3), and the pair that succeeded.
-fn table_3() -> CheckList {
-    let mut list = CheckList::default();
+fn table_3() -> CheckLists {
+    let mut list = lists(false);
     let first = insert(&mut list, 1, 0);
     let cells = [
         (2, 0),
@@ -82,7 +107,7 @@ fn table_3() -> CheckList {
     for (column, row) in cells {
         insert(&mut list, column, row);
     }
-    list.begin();
+    list.begin(&[0]);
     succeed(&mut list, first);
     let shown = [1, 2, 3, 4].map(|column| states(&list, column));
     assert_eq!(shown, ["SWWW", "WF", "WF", "W"]);
@@ -98,11 +123,11 @@ fn in_the_beginning_one_pair_of_each_foundation_waits_whatever_the_order_of_cand
         if turn % 2 == 0 {
             cells.reverse();
         }
-        let mut list = CheckList::default();
+        let mut list = lists(false);
         for &(column, row) in &cells {
             insert(&mut list, column, row);
         }
-        list.begin();
+        list.begin(&[0]);
         let shown = [1, 2, 3, 4, 5].map(|column| states(&list, column));
         assert_eq!(shown, ["WFF", "WF", "WF", "W", "W"]);
     }
@@ -121,7 +146,7 @@ fn a_trickled_pair_on_top_of_its_foundation_waits() {
 /// req: TRICKLE-12-1
 #[test]
 fn a_trickled_pair_that_becomes_the_topmost_waits() {
-    let mut list = CheckList::default();
+    let mut list = lists(true);
     insert(&mut list, 1, 5);
     insert(&mut list, 1, 2);
     assert_eq!(states(&list, 1), "WW");
@@ -148,11 +173,11 @@ fn any_other_trickled_pair_is_frozen() {
 /// req: ICE-7.2.5.3.3-2
 #[test]
 fn success_unfreezes_the_pairs_of_its_foundation_and_no_others() {
-    let mut list = CheckList::default();
+    let mut list = lists(false);
     for (column, row) in TABLE_1 {
         insert(&mut list, column, row);
     }
-    list.begin();
+    list.begin(&[0]);
     let top = list.find(pair(2, 0).base, pair(2, 0).address).unwrap();
     succeed(&mut list, top);
     let shown = [1, 2, 3].map(|column| states(&list, column));
@@ -162,7 +187,7 @@ fn success_unfreezes_the_pairs_of_its_foundation_and_no_others() {
 /// req: ICE-6.1.4.1-1, ICE-6.1.4.2-2
 #[test]
 fn triggered_checks_come_first_in_the_order_of_their_arrival_and_once_each() {
-    let mut list = CheckList::default();
+    let mut list = lists(true);
     let ids: Vec<_> = (0..4)
         .map(|row| insert(&mut list, row, row as u16))
         .collect();
@@ -171,7 +196,7 @@ fn triggered_checks_come_first_in_the_order_of_their_arrival_and_once_each() {
     }
     let mut take = || {
         let id = list.next_check(NOW).unwrap();
-        list.get_mut(id).unwrap().state = PairState::InProgress;
+        set(&mut list, id, PairState::InProgress);
         id
     };
     assert_eq!(
@@ -183,7 +208,7 @@ fn triggered_checks_come_first_in_the_order_of_their_arrival_and_once_each() {
 /// req: ICE-6.1.4.2-2
 #[test]
 fn of_the_waiting_pairs_the_one_of_highest_priority_is_checked() {
-    let mut list = CheckList::default();
+    let mut list = lists(true);
     insert(&mut list, 1, 7);
     let best = insert(&mut list, 2, 3);
     insert(&mut list, 3, 5);
@@ -193,38 +218,39 @@ fn of_the_waiting_pairs_the_one_of_highest_priority_is_checked() {
 /// req: ICE-6.1.4.2-2
 #[test]
 fn without_a_waiting_pair_one_thaws_whose_foundation_is_not_being_checked() {
-    let mut list = CheckList::default();
+    let mut list = lists(false);
     let one = insert(&mut list, 1, 0);
     let busy = insert(&mut list, 2, 0);
     let next = insert(&mut list, 1, 1);
     insert(&mut list, 2, 1);
-    list.begin();
-    list.get_mut(one).unwrap().state = PairState::Failed;
-    list.get_mut(busy).unwrap().state = PairState::InProgress;
+    list.begin(&[0]);
+    set(&mut list, one, PairState::Failed);
+    set(&mut list, busy, PairState::InProgress);
     assert_eq!(list.next_due(), Some(Instant::ZERO));
     assert_eq!(list.next_check(NOW), Some(next));
     // Column 2 is being checked; there is nothing to do.
-    list.get_mut(next).unwrap().state = PairState::InProgress;
+    set(&mut list, next, PairState::InProgress);
     assert_eq!(list.next_due(), None);
     assert_eq!(list.next_check(NOW), None);
 }
 
 #[test]
 fn every_third_slot_goes_to_a_repetition_that_is_due() {
-    let mut list = CheckList::default();
+    let mut list = lists(true);
     let probing = Probing::default();
     let old = insert(&mut list, 0, 9);
-    list.get_mut(old).unwrap().state = PairState::InProgress;
-    list.get_mut(old).unwrap().schedule.sent(NOW, probing);
+    set(&mut list, old, PairState::InProgress);
+    list.update(old, |pair| pair.schedule.sent(NOW, probing));
     let ids: Vec<_> = (1..4)
         .map(|row| insert(&mut list, row, row as u16))
         .collect();
     let later = NOW + probing.interval;
     let mut take = || {
         let id = list.next_check(later).unwrap();
-        let pair = list.get_mut(id).unwrap();
-        pair.state = PairState::InProgress;
-        pair.schedule.sent(later, probing);
+        list.update(id, |pair| {
+            pair.state = PairState::InProgress;
+            pair.schedule.sent(later, probing);
+        });
         id
     };
     assert_eq!(
@@ -237,13 +263,13 @@ fn every_third_slot_goes_to_a_repetition_that_is_due() {
 #[test]
 fn a_full_list_gives_up_a_failed_pair_then_the_weakest_unchecked_one() {
     let limit = 3;
-    let mut list = CheckList::default();
-    let put = |list: &mut CheckList, row| list.insert(pair(u32::from(row), row), limit);
+    let mut list = lists(true);
+    let put = |list: &mut CheckLists, row| list.insert(pair(u32::from(row), row), limit);
     let working = put(&mut list, 9).unwrap().0;
     let failed = put(&mut list, 1).unwrap().0;
     let weak = put(&mut list, 8).unwrap().0;
-    list.get_mut(working).unwrap().state = PairState::Succeeded;
-    list.get_mut(failed).unwrap().state = PairState::Failed;
+    set(&mut list, working, PairState::Succeeded);
+    set(&mut list, failed, PairState::Failed);
     assert_eq!(put(&mut list, 5).unwrap().1, Some(failed));
     assert_eq!(put(&mut list, 4).unwrap().1, Some(weak));
     // Weaker than all that are left.
@@ -255,10 +281,10 @@ fn a_full_list_gives_up_a_failed_pair_then_the_weakest_unchecked_one() {
 #[test]
 fn a_pair_that_the_peer_asked_for_or_nominated_is_never_evicted() {
     for nominated in [false, true] {
-        let mut list = CheckList::default();
+        let mut list = lists(true);
         let weak = list.insert(pair(9, 9), 1).unwrap().0;
         if nominated {
-            list.get_mut(weak).unwrap().nominated_by_peer = true;
+            list.update(weak, |pair| pair.nominated_by_peer = Some(0));
         } else {
             list.trigger(weak);
         }
@@ -268,24 +294,25 @@ fn a_pair_that_the_peer_asked_for_or_nominated_is_never_evicted() {
 
 #[test]
 fn a_pair_without_a_relay_is_preferred_to_one_of_higher_priority() {
-    let mut list = CheckList::default();
+    let mut list = lists(true);
     let relayed = insert(&mut list, 1, 0);
     let direct = insert(&mut list, 2, 5);
-    list.get_mut(relayed).unwrap().relayed = true;
+    list.update(relayed, |pair| pair.relayed = true);
     for id in [relayed, direct] {
         succeed(&mut list, id);
     }
-    assert_eq!(list.best_valid(), Some(direct));
+    assert_eq!(list.valid(0).next().unwrap().0, direct);
 }
 
 #[test]
 fn consent_over_a_pair_ends_thirty_seconds_after_the_last_answer() {
-    let mut list = CheckList::default();
+    let mut list = lists(true);
     let id = insert(&mut list, 1, 0);
     succeed(&mut list, id);
     let almost = NOW + Duration::from_millis(29_999);
-    assert_eq!(list.best_with_consent(almost), Some(id));
-    assert_eq!(list.best_with_consent(NOW + CONSENT_LIFETIME), None);
+    let pair = list.get(id).unwrap();
+    assert!(pair.has_consent(almost));
+    assert!(!pair.has_consent(NOW + CONSENT_LIFETIME));
 }
 
 #[test]

@@ -132,6 +132,7 @@ impl Net {
             credentials: self.agents[1 - to].credentials().clone(),
             pacing: Some(self.agents[1 - to].pacing()),
             lite: false,
+            renomination: false,
         };
         self.agents[to]
             .set_remote_parameters(self.now, parameters)

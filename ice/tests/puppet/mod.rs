@@ -5,8 +5,8 @@ use core::net::SocketAddr;
 use core::time::Duration;
 
 use floe_ice::{
-    Agent, Candidate, CandidateKind, Config, Event, IceCredentials, RemoteParameters, Role,
-    candidate_priority,
+    Agent, Candidate, CandidateKind, ComponentId, Config, Event, IceCredentials, Network,
+    RemoteParameters, Role, candidate_priority,
 };
 use floe_sansio::{Datagram, FiveTuple, HEADROOM, Input, Instant, TAILROOM, Transmit, Transport};
 use floe_stun::{
@@ -47,13 +47,15 @@ pub(crate) fn candidate(kind: CandidateKind, address: SocketAddr) -> Candidate {
     // Later ports are worse.
     let preference = 65535 - address.port();
     Candidate {
+        component: ComponentId::default(),
         kind,
         transport: Transport::Udp,
         address,
         base: address,
-        priority: candidate_priority(kind, preference),
+        priority: candidate_priority(kind, preference, 1),
         foundation: format!("{}", address.port()),
         related: None,
+        network: Network::default(),
     }
 }
 
@@ -170,6 +172,7 @@ impl Puppet {
             credentials: self.credentials.clone(),
             pacing: Some(millis(5)),
             lite: false,
+            renomination: false,
         };
         self.agent
             .set_remote_parameters(self.now, parameters)

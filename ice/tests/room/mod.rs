@@ -93,6 +93,7 @@ impl Room {
             credentials: self.agents[from].credentials().clone(),
             pacing: Some(self.agents[from].pacing()),
             lite: false,
+            renomination: false,
         };
         self.agents[to]
             .set_remote_parameters(self.now, parameters)

@@ -114,6 +114,7 @@ pub fn introduce(a: &mut Agent, b: &mut Agent) {
         credentials: agent.machine().credentials().clone(),
         pacing: Some(agent.machine().pacing()),
         lite: false,
+        renomination: false,
     };
     let (of_a, of_b) = (parameters(a), parameters(b));
     for (agent, other) in [(a, of_b), (b, of_a)] {

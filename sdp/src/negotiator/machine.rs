@@ -53,7 +53,7 @@ struct Created {
 /// let (here, there) = (credentials("here"), credentials("there"));
 /// let transport = |credentials| LocalTransport {
 ///     credentials: Some(credentials), pacing: None, candidates: &[], end_of_candidates: false,
-///     dtls: Some(&dtls), lite: false, remote_candidate: None, address: None,
+///     dtls: Some(&dtls), lite: false, ice_options: &[], remote_candidate: None, address: None,
 /// };
 /// let data = || vec![SectionConfig::Application(DataChannel::default())];
 /// let mut alice = Negotiator::new(NegotiatorConfig::new(1, data()))?;

@@ -62,6 +62,8 @@ pub struct LocalTransport<'a> {
     /// Whether this is an ICE-lite agent; the same on all transports. Its candidates are all there
     /// are from the beginning: more of them need new credentials (RFC 8839 §4.4.1.3).
     pub lite: bool,
+    /// ICE options beside `trickle` and `ice2`, tokens of RFC 8839 §5.6; the same on all transports.
+    pub ice_options: &'a [&'a str],
     /// The remote candidate of the selected pair, once there is one, if this side controls: offers
     /// then have it as `remote-candidates` (RFC 8839 §4.4.1.2.2), answers never.
     pub remote_candidate: Option<SocketAddr>,

@@ -130,7 +130,12 @@ impl Writer {
         let Some(first) = ice else {
             return;
         };
-        self.line(format_args!("a=ice-options:trickle ice2"));
+        let mut options = String::from("a=ice-options:trickle ice2");
+        for option in first.ice_options {
+            options.push(' ');
+            options.push_str(option);
+        }
+        self.line(format_args!("{options}"));
         if first.lite {
             self.line(format_args!("a=ice-lite"));
         } else if let Some(pacing) = first.pacing {

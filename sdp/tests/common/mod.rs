@@ -75,6 +75,7 @@ impl Owner {
             end_of_candidates: self.end_of_candidates,
             dtls: Some(&self.dtls),
             lite: self.lite,
+            ice_options: &[],
             remote_candidate: None,
             address: None,
         }

@@ -35,6 +35,7 @@ impl<'a> LocalTransports<'a> for &'a Phone {
             end_of_candidates: self.end_of_candidates,
             dtls: None,
             lite: self.lite,
+            ice_options: &[],
             remote_candidate: self.remote_candidate,
             address: Some(([192, 0, 2, self.number as u8], 7000 + 2 * number as u16).into()),
         }

@@ -44,6 +44,7 @@ fn transport<'a>(
         end_of_candidates: false,
         dtls: Some(dtls),
         lite: false,
+        ice_options: &[],
         remote_candidate: None,
         address: None,
     }

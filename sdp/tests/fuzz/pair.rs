@@ -43,6 +43,7 @@ impl<'a> LocalTransports<'a> for Local<'a> {
             end_of_candidates: false,
             dtls: Some(self.dtls),
             lite: false,
+            ice_options: &[],
             remote_candidate: None,
             address: None,
         }

@@ -24,7 +24,7 @@ use crate::{
 /// assert_eq!(session.report()?.outcome, Path::Relayed);
 ///
 /// session.stop_server();
-/// session.wait(Duration::from_mins(1))?;
+/// session.wait(Duration::from_mins(2))?;
 /// assert!(session.report()?.sides[0].failed.is_some());
 /// # Ok::<(), floe_sim::SessionError>(())
 /// ```

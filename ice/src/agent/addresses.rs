@@ -1,0 +1,181 @@
+//! The addresses of this host: they come, go, and make host candidates.
+
+use core::net::SocketAddr;
+
+use floe_sansio::{Instant, Transport};
+
+use super::{Agent, Base, CommandError, Gathering};
+use crate::address::LocalAddress;
+use crate::candidate::{Candidate, CandidateKind, candidate_priority};
+use crate::event::FailureCause;
+
+impl Agent {
+    /// Takes an address that the driver has bound, for any component. Those named first are preferred.
+    ///
+    /// Before [`Self::gather`] it is one of those that gathering begins with. Later, an interface has
+    /// come up: its candidate is paired at once, servers are asked from it, and what is found is
+    /// signalled unless gathering has ended; the peer then learns of it from the checks. See
+    /// [`Config::continual`](crate::Config::continual) for gathering that does not end.
+    ///
+    /// An address that is held already changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`CommandError::UnknownComponent`] if the component's number is not allowed;
+    /// [`CommandError::Capacity`] if there are too many; [`CommandError::Ended`] after
+    /// [`Self::close`].
+    pub fn add_address(&mut self, now: Instant, address: LocalAddress) -> Result<(), CommandError> {
+        if self.state == super::State::Closed {
+            return Err(CommandError::Ended);
+        }
+        if !address.component.is_valid() {
+            return Err(CommandError::UnknownComponent);
+        }
+        if self
+            .hosts
+            .iter()
+            .any(|known| known.address == address.address)
+        {
+            return Ok(());
+        }
+        if !self.hold(address) {
+            return Err(CommandError::Capacity);
+        }
+        let now = self.clock.advance(now);
+        if self.gathering != Gathering::Idle && self.check_alive().is_ok() {
+            if self.offers_host(&address) {
+                self.add_host(now, address);
+                self.gather_from(now, address.address);
+            }
+            self.settle(now);
+        }
+        Ok(())
+    }
+
+    /// An address is gone, with its interface: so are its candidates, and pairs over them fail. Where
+    /// one of them carried data, another that works takes its place.
+    pub fn remove_address(&mut self, now: Instant, address: SocketAddr) {
+        let Some(at) = self.hosts.iter().position(|known| known.address == address) else {
+            return;
+        };
+        let now = self.clock.advance(now);
+        self.hosts.remove(at);
+        self.gatherer.remove_base(now, address);
+        self.lose_base(now, address, FailureCause::PathLost);
+        // Relays that were reached from it are gone too.
+        self.lose_dead_relays(now);
+        self.settle(now);
+    }
+
+    /// Keeps an address; `false` if there is no room for its component.
+    pub(super) fn hold(&mut self, address: LocalAddress) -> bool {
+        let room = self.reach_component(address.component).is_some();
+        if room {
+            self.hosts.push(address);
+        }
+        room
+    }
+
+    pub(super) fn is_host(&self, address: SocketAddr) -> bool {
+        self.hosts.iter().any(|host| host.address == address)
+    }
+
+    /// Whether an address becomes a host candidate (RFC 8445 §5.1.1.1).
+    pub(super) fn offers_host(&self, address: &LocalAddress) -> bool {
+        Candidate::is_host_address(address.address, self.config.loopback) && !address.deprecated
+    }
+
+    /// A host candidate, announced and paired.
+    pub(super) fn add_host(&mut self, now: Instant, address: LocalAddress) {
+        let Some(component) = self.component_at(address.component) else {
+            return;
+        };
+        let kind = CandidateKind::Host;
+        let place = self.place_of(component, kind);
+        let preference = u16::MAX - place;
+        let base = address.address;
+        let foundation = self.foundations.of(kind, Transport::Udp, base.ip(), None);
+        self.add_base(base, component, preference, place);
+        self.add_local(
+            now,
+            Candidate {
+                component: address.component,
+                kind,
+                transport: Transport::Udp,
+                address: base,
+                base,
+                priority: candidate_priority(kind, preference, address.component.component),
+                foundation,
+                related: None,
+                network: address.network,
+            },
+        );
+    }
+
+    pub(super) fn add_base(
+        &mut self,
+        address: SocketAddr,
+        component: usize,
+        preference: u16,
+        place: u16,
+    ) {
+        let base = Base {
+            component,
+            preference,
+            place,
+        };
+        self.bases.insert(address, base);
+    }
+
+    /// How many candidates of this kind a component has: the place of the next one.
+    pub(super) fn place_of(&self, component: usize, kind: CandidateKind) -> u16 {
+        let id = self.components[component].id;
+        let before = self.locals.values();
+        let before = before.filter(|local| local.component == id && local.kind == kind);
+        u16::try_from(before.count()).unwrap_or(u16::MAX)
+    }
+
+    /// What left from this base is no candidate any more.
+    pub(super) fn lose_base(&mut self, now: Instant, base: SocketAddr, cause: FailureCause) {
+        self.bases.remove(&base);
+        self.proven.retain(|&(local, _)| local != base);
+        let pairs = self.checks.ids(|pair| pair.base == base);
+        for &id in &pairs {
+            // Not a place to go back to.
+            self.checks.update(id, |pair| {
+                pair.spent = true;
+                pair.valid = None;
+            });
+        }
+        for at in 0..self.components.len() {
+            let active = self.components[at].active.as_ref();
+            if active.is_some_and(|active| active.path.local == base) {
+                self.path_lost(now, at, cause);
+            }
+        }
+        for id in pairs {
+            self.fail_pair(now, id);
+            self.checks.remove(id);
+        }
+        self.keep_locals(|local| local.base != base);
+        self.reconsider_all(now);
+    }
+
+    /// Forgets local candidates that no pair is made of any more.
+    fn keep_locals(&mut self, keep: impl Fn(&Candidate) -> bool) {
+        self.locals.retain(|_, local| keep(local));
+        let locals = &self.locals;
+        self.local_index.retain(|_, at| locals.contains_key(at));
+        for component in &mut self.components {
+            component.bases.retain(|at| locals.contains_key(at));
+        }
+    }
+
+    /// Of a generation that is over, host candidates and relays that live are left.
+    pub(super) fn keep_bases(&mut self) {
+        let bases = &self.bases;
+        let mut kept = alloc::collections::BTreeSet::new();
+        kept.extend(bases.keys().copied());
+        self.keep_locals(|local| local.address == local.base && kept.contains(&local.base));
+    }
+}

@@ -1,0 +1,181 @@
+//! What an agent knows of a data stream and of each of its components.
+
+use core::net::SocketAddr;
+
+use floe_sansio::{FiveTuple, Instant};
+
+use super::RemoteParameters;
+use crate::check::Session;
+use crate::check_list::{CONSENT_LIFETIME, PairId, Schedule, Traffic};
+use crate::component::ComponentId;
+use crate::event::{FailureCause, SelectedPair};
+use crate::stats::Quiet;
+
+/// The state of a check list (RFC 8445 §6.1.2.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Running,
+    Completed,
+    Failed(FailureCause),
+    /// The owner removed the stream.
+    Removed,
+}
+
+/// A data stream; its place among the streams of the agent is that of its check list.
+#[derive(Clone, Debug)]
+pub(super) struct Stream {
+    pub(super) id: u16,
+    /// What the peer signalled for it.
+    pub(super) remote: Option<RemoteStream>,
+    pub(super) remote_end: bool,
+    pub(super) outcome: Outcome,
+    /// Nominated pairs of it were lost.
+    pub(super) nomination_failed: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct RemoteStream {
+    pub(super) parameters: RemoteParameters,
+    pub(super) session: Session,
+}
+
+impl Stream {
+    pub(super) const fn new(id: u16) -> Self {
+        Self {
+            id,
+            remote: None,
+            remote_end: false,
+            outcome: Outcome::Running,
+            nomination_failed: false,
+        }
+    }
+
+    /// Begins again, if it was not removed.
+    pub(super) fn restart(&mut self) {
+        if self.outcome != Outcome::Removed {
+            *self = Self::new(self.id);
+        }
+    }
+}
+
+/// One component of one stream.
+#[derive(Clone, Debug)]
+pub(super) struct Component {
+    pub(super) id: ComponentId,
+    /// The place of its stream.
+    pub(super) stream: usize,
+    /// The places of its local candidates that pairs are made with: host and relayed ones.
+    pub(super) bases: alloc::vec::Vec<usize>,
+    pub(super) nomination: Option<Nomination>,
+    /// Until when a relayed pair waits for a direct one before it is nominated.
+    pub(super) relay_hold: Option<Instant>,
+    /// Until when it waits for a candidate that would make one.
+    pub(super) candidate_hold: Option<Instant>,
+    /// The path that carries data: the selected one, before that the best valid one, and during a
+    /// restart the one of before.
+    pub(super) active: Option<Active>,
+    /// The pair of this generation that the agents agreed upon.
+    pub(super) selected: Option<Selection>,
+    /// The loss of the last path, while none has taken its place.
+    pub(super) lost: Option<Loss>,
+    /// Whether the owner has been told that data can be sent.
+    pub(super) told: bool,
+}
+
+/// What was selected last.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Selection {
+    pub(super) pair: PairId,
+    pub(super) ends: SelectedPair,
+    pub(super) relayed: bool,
+    pub(super) at: Instant,
+    /// The counter of the nomination, between agents that renominate.
+    pub(super) nomination: Option<u32>,
+}
+
+impl Component {
+    pub(super) const fn new(id: ComponentId, stream: usize) -> Self {
+        Self {
+            id,
+            stream,
+            bases: alloc::vec::Vec::new(),
+            nomination: None,
+            relay_hold: None,
+            candidate_hold: None,
+            active: None,
+            selected: None,
+            lost: None,
+            told: false,
+        }
+    }
+
+    /// A new generation begins; the active path stays.
+    pub(super) fn restart(&mut self) {
+        self.release_hold();
+        self.nomination = None;
+        self.selected = None;
+        if let Some(active) = &mut self.active {
+            active.pair = None;
+        }
+    }
+
+    /// Nothing waits for a better pair.
+    pub(super) fn release_hold(&mut self) {
+        self.relay_hold = None;
+        self.candidate_hold = None;
+    }
+
+    /// The pair that carries data, if it is of this generation.
+    pub(super) fn active_pair(&self) -> Option<PairId> {
+        self.active.as_ref().and_then(|active| active.pair)
+    }
+}
+
+/// The repetition of the check that nominates.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Nomination {
+    pub(super) pair: PairId,
+    pub(super) schedule: Schedule,
+    /// When the pair was nominated first.
+    pub(super) since: Instant,
+    /// Whether this is the second chance.
+    pub(super) again: bool,
+    /// Which nomination it is, between agents that renominate.
+    pub(super) counter: Option<u32>,
+}
+
+/// The path that carries the data of a component, and the peer's consent to it (RFC 7675).
+#[derive(Clone, Debug)]
+pub(super) struct Active {
+    pub(super) path: FiveTuple,
+    /// Its pair, if it is of this generation.
+    pub(super) pair: Option<PairId>,
+    pub(super) generation: u32,
+    /// Whether it leaves through a relay of this side.
+    pub(super) through_relay: bool,
+    /// With what the peer is asked.
+    pub(super) session: Session,
+    /// When the peer answered last.
+    pub(super) answered: Instant,
+    /// When it is asked again.
+    pub(super) ask: Instant,
+    pub(super) traffic: Quiet<Traffic>,
+}
+
+/// There was a path, and there is none.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Loss {
+    pub(super) since: Instant,
+    pub(super) cause: FailureCause,
+}
+
+impl Active {
+    /// When the consent that the last answer gave runs out (RFC 7675 §5.1).
+    pub(super) fn consent_expires(&self) -> Instant {
+        self.answered + CONSENT_LIFETIME
+    }
+
+    pub(super) fn is_on(&self, local: SocketAddr, remote: SocketAddr) -> bool {
+        self.path.local == local && self.path.remote == remote
+    }
+}

@@ -1,0 +1,159 @@
+//! Which path carries the data of a component, and what happens when it is lost.
+
+use floe_sansio::{FiveTuple, Instant};
+
+use super::component::{Active, Loss, Outcome};
+use super::{Agent, Target};
+use crate::candidate::CandidateKind;
+use crate::check_list::{PairId, PairState};
+use crate::event::{Event, FailureCause};
+use crate::stats::{Quiet, Switch, SwitchCause};
+
+impl Agent {
+    /// From now on data of this component goes over this pair.
+    pub(super) fn activate(&mut self, now: Instant, at: usize, id: PairId) {
+        let (Some(pair), Some(session)) = (self.checks.get(id), self.session_of(at)) else {
+            return;
+        };
+        let through_relay = self
+            .locals
+            .get(&pair.local)
+            .is_some_and(|it| it.kind == CandidateKind::Relayed);
+        let path = FiveTuple::udp(pair.base, pair.address);
+        let answered = pair.answered;
+        let traffic = Quiet(pair.counters.0.traffic);
+        let ask = self.after_consent(now, true);
+        let generation = self.generation.number;
+        let before = self.components[at].active.as_ref();
+        let same = before.is_some_and(|before| before.path == path);
+        let ask = before.map_or(ask, |before| before.ask);
+        let lost = self.components[at].lost;
+        if !same && (before.is_some() || lost.is_some()) {
+            self.timeline.switched(Switch {
+                at: now,
+                component: self.components[at].id,
+                from: before.map(|before| before.path),
+                to: path,
+                cause: lost.map_or(SwitchCause::Better, |loss| SwitchCause::Lost(loss.cause)),
+                outage: lost.map_or(core::time::Duration::ZERO, |loss| now - loss.since),
+            });
+        }
+        self.deactivate(at);
+        let component = &mut self.components[at];
+        component.active = Some(Active {
+            path,
+            pair: Some(id),
+            generation,
+            through_relay,
+            session,
+            answered,
+            ask,
+            traffic,
+        });
+        component.lost = None;
+        if !core::mem::replace(&mut component.told, true) {
+            let id = component.id;
+            self.timeline.connected.get_or_insert(now);
+            self.events.push_back(Event::Connected(id));
+        }
+    }
+
+    /// Takes the path of a component away. What was counted about it goes to its pair.
+    fn deactivate(&mut self, at: usize) -> Option<Active> {
+        let active = self.components[at].active.take()?;
+        let traffic = active.traffic.0;
+        if let Some(pair) = active.pair {
+            self.checks
+                .note(pair, |pair| pair.counters.0.traffic = traffic);
+        }
+        self.transactions
+            .retain(|check| check.target != Target::Active(at));
+        Some(active)
+    }
+
+    /// The path that carried the data of a component does not any more.
+    ///
+    /// Another one that works takes its place at once. If there is none, every pair is checked again,
+    /// those that have worked first.
+    pub(super) fn path_lost(&mut self, now: Instant, at: usize, cause: FailureCause) {
+        let Some(active) = self.deactivate(at) else {
+            return;
+        };
+        let stream = self.components[at].stream;
+        let current = active.generation == self.generation.number;
+        let selected = self.components[at].selected.take().is_some();
+        if current && selected && !self.config.recovery {
+            return self.fail_stream(now, stream, cause);
+        }
+        self.components[at].lost = Some(Loss { since: now, cause });
+        if active.through_relay {
+            // Perhaps the server has forgotten the allocation: then it says so.
+            if let Some(relay) = self.gatherer.relay(active.path.local) {
+                let _ = relay.refresh(now, None);
+            }
+        }
+        if self.streams[stream].outcome == Outcome::Completed {
+            self.streams[stream].outcome = Outcome::Running;
+        }
+        let next = self
+            .checks
+            .valid(at)
+            .find(|(_, pair)| pair.has_consent(now));
+        if let Some(next) = next.map(|(id, _)| id) {
+            self.activate(now, at, next);
+        } else if current {
+            self.check_again(now, at, selected);
+        }
+        self.review(now);
+        self.reconsider(now, at);
+    }
+
+    /// Checks the pairs of a component again, those that have worked first; after completion also those
+    /// that were given up then, and those that were not made.
+    fn check_again(&mut self, now: Instant, at: usize, completed: bool) {
+        let again = |pair: &crate::check_list::Pair| {
+            let wanted = completed || pair.state == PairState::Succeeded;
+            pair.component == at && wanted && !pair.spent
+        };
+        for id in self.checks.ids(again) {
+            let worked = self.checks.update(id, |pair| {
+                let worked = pair.valid.is_some();
+                pair.reset();
+                worked
+            });
+            if worked == Some(true) {
+                self.checks.trigger(id);
+            }
+        }
+        if completed {
+            for remote in 0..self.remotes.len() {
+                let known = &self.remotes[remote];
+                if known.component == at && known.candidate.kind != CandidateKind::PeerReflexive {
+                    self.pair_remote(now, remote);
+                }
+            }
+            if self.checks.is_open(at) {
+                self.be_patient(now);
+            }
+        }
+    }
+
+    pub(super) fn next_outage(&self) -> Option<Instant> {
+        let untold = self.components.iter().filter(|it| it.told);
+        let losses = untold.filter_map(|it| it.lost);
+        let first = losses.map(|loss| loss.since).min()?;
+        Some(first + self.config.outage_notice)
+    }
+
+    /// Tells the losses that nothing has made good in time.
+    pub(super) fn tell_outages(&mut self, now: Instant) {
+        for component in &mut self.components {
+            let long = component
+                .lost
+                .is_some_and(|loss| loss.since + self.config.outage_notice <= now);
+            if long && core::mem::replace(&mut component.told, false) {
+                self.events.push_back(Event::Disconnected(component.id));
+            }
+        }
+    }
+}

@@ -1,0 +1,342 @@
+//! What the other side signals: parameters, candidates, their end.
+
+use core::net::Ipv4Addr;
+
+use floe_sansio::Instant;
+
+use super::component::{Outcome, RemoteStream};
+use super::{Agent, AgentTimer, CommandError, Duration, Remote, RemoteParameters, State};
+use crate::candidate::{Candidate, CandidateKind};
+use crate::check::Session;
+use crate::component::ComponentId;
+use crate::config::{DEFAULT_PACING, MIN_PACING};
+use crate::event::{Event, FailureCause};
+use crate::role::Role;
+
+/// The least time before a list can fail (RFC 8863 §4).
+const PAC: Duration = Duration::from_millis(39_500);
+
+impl Agent {
+    /// Takes what the peer signalled beside its candidates, for all streams that it has not signalled
+    /// anything for, and begins to check.
+    ///
+    /// The same credentials again change nothing.
+    pub fn set_remote_parameters(
+        &mut self,
+        now: Instant,
+        parameters: RemoteParameters,
+    ) -> Result<(), CommandError> {
+        self.check_alive()?;
+        if self.streams.is_empty() {
+            self.reach_component(ComponentId::default());
+        }
+        let mut known = self.streams.iter().filter_map(|it| it.remote.as_ref());
+        if known.any(|known| known.parameters.credentials != parameters.credentials)
+            && self.streams.iter().all(|it| it.remote.is_some())
+        {
+            return Err(CommandError::CredentialsSet);
+        }
+        let fresh: alloc::vec::Vec<usize> = (0..self.streams.len())
+            .filter(|&at| self.streams[at].remote.is_none())
+            .filter(|&at| self.streams[at].outcome != Outcome::Removed)
+            .collect();
+        if !fresh.is_empty() {
+            self.introduce(now, &fresh, parameters);
+        }
+        Ok(())
+    }
+
+    /// The same for one stream, where streams have credentials of their own (RFC 8839 §5.4).
+    ///
+    /// # Errors
+    ///
+    /// [`CommandError::UnknownComponent`] if there is no such stream;
+    /// [`CommandError::CredentialsSet`] if it has other credentials already.
+    pub fn set_stream_parameters(
+        &mut self,
+        now: Instant,
+        stream: u16,
+        parameters: RemoteParameters,
+    ) -> Result<(), CommandError> {
+        self.check_alive()?;
+        let at = self
+            .stream_at(stream)
+            .ok_or(CommandError::UnknownComponent)?;
+        match &self.streams[at].remote {
+            Some(known) if known.parameters.credentials == parameters.credentials => {}
+            Some(_) => return Err(CommandError::CredentialsSet),
+            None => self.introduce(now, &[at], parameters),
+        }
+        Ok(())
+    }
+
+    fn introduce(&mut self, now: Instant, streams: &[usize], parameters: RemoteParameters) {
+        let now = self.clock.advance(now);
+        let lite = parameters.lite;
+        let signalled = parameters.pacing.unwrap_or(DEFAULT_PACING);
+        let remote = RemoteStream {
+            session: Session::new(&self.generation.credentials, &parameters.credentials),
+            parameters,
+        };
+        for &at in streams {
+            self.streams[at].remote = Some(remote.clone());
+        }
+        let agreed = self.config.pacing.max(signalled).max(MIN_PACING);
+        let first = self.introduced.is_none();
+        self.pacing = if first {
+            agreed
+        } else {
+            self.pacing.max(agreed)
+        };
+        self.meet(lite);
+        if self.introduced.is_none() {
+            self.introduced = Some(now);
+            self.timeline.started.get_or_insert(now);
+            self.be_patient(now);
+        }
+        if self.state == State::New {
+            self.state = State::Checking;
+        }
+        if self.config.lite {
+            if lite {
+                self.pair_lite(now, streams);
+            }
+        } else {
+            self.checks.begin(streams);
+        }
+        for early in core::mem::take(&mut self.early) {
+            let stream = self.bases.get(&early.path.local);
+            let stream = stream.map(|base| self.components[base.component].stream);
+            if stream.is_some_and(|at| self.streams[at].remote.is_some()) {
+                let path = early.path;
+                self.peer_checked(now, path, early.priority, early.nominate, early.nomination);
+            } else {
+                self.early.push(early);
+            }
+        }
+        self.settle(now);
+    }
+
+    /// The role follows from who is lite (RFC 8445 §6.1.1).
+    fn meet(&mut self, lite: bool) {
+        let role = match (self.config.lite, lite) {
+            (true, false) => Role::Controlled,
+            (false, true) => Role::Controlling,
+            _ => self.role,
+        };
+        if role != self.role {
+            self.role = role;
+            self.recompute_priorities();
+        }
+    }
+
+    /// From now on no list fails for as long as a check with the RFC's schedule would take, and never
+    /// less than 39.5 s (RFC 8863 §4).
+    pub(super) fn be_patient(&mut self, now: Instant) {
+        let probing = self.probing();
+        let doublings = (1u32 << probing.count.clamp(1, 16)) / 2 - 1;
+        let sending = probing.interval.saturating_mul(doublings);
+        let pac = sending.saturating_add(probing.patience).max(PAC);
+        self.timers.set(AgentTimer::Pac, now + pac);
+    }
+
+    /// Takes a candidate of the peer. One for a component that this side does not have is of no use
+    /// and is left out (RFC 8445 §6.1.2.2).
+    pub fn add_remote_candidate(
+        &mut self,
+        now: Instant,
+        candidate: Candidate,
+    ) -> Result<(), CommandError> {
+        self.check_alive()?;
+        if self.components.is_empty() {
+            self.reach_component(ComponentId::default());
+        }
+        let stream = self.stream_at(candidate.component.stream);
+        let stream = stream.ok_or(CommandError::UnknownComponent)?;
+        if self.streams[stream].remote_end {
+            return Err(CommandError::AfterEnd);
+        }
+        let usable = candidate.address.port() != 0
+            && !candidate.address.ip().is_unspecified()
+            && !candidate.address.ip().is_multicast()
+            && candidate.address.ip() != Ipv4Addr::BROADCAST
+            && (1..1 << 31).contains(&candidate.priority)
+            && (1..=32).contains(&candidate.foundation.len());
+        if !usable {
+            return Err(CommandError::Unusable);
+        }
+        let Some(component) = self.component_at(candidate.component) else {
+            return Ok(());
+        };
+        let known = self.remote_index.get(&(component, candidate.address));
+        let known = known.copied();
+        if known.is_none() && self.remotes.len() >= self.config.limits.remote_candidates {
+            return Err(CommandError::Capacity);
+        }
+        let now = self.clock.advance(now);
+        match known {
+            // Found before it was signalled: it becomes what it is, and its pairs live on
+            // (RFC 8838 §11).
+            Some(at) if self.remotes[at].candidate.kind == CandidateKind::PeerReflexive => {
+                self.upgrade_remote(at, candidate);
+                self.pair_remote(now, at);
+            }
+            Some(_) => {}
+            None => {
+                let at = self.push_remote(component, candidate);
+                self.pair_remote(now, at);
+            }
+        }
+        self.settle(now);
+        Ok(())
+    }
+
+    /// The peer has no more candidates, for any stream.
+    pub fn end_of_remote_candidates(&mut self, now: Instant) -> Result<(), CommandError> {
+        self.check_alive()?;
+        let now = self.clock.advance(now);
+        if self.streams.is_empty() {
+            self.reach_component(ComponentId::default());
+        }
+        for stream in &mut self.streams {
+            stream.remote_end = true;
+        }
+        self.settle(now);
+        Ok(())
+    }
+
+    /// The peer has no more candidates for this stream.
+    pub fn end_of_stream_candidates(
+        &mut self,
+        now: Instant,
+        stream: u16,
+    ) -> Result<(), CommandError> {
+        self.check_alive()?;
+        let at = self
+            .stream_at(stream)
+            .ok_or(CommandError::UnknownComponent)?;
+        let now = self.clock.advance(now);
+        self.streams[at].remote_end = true;
+        self.settle(now);
+        Ok(())
+    }
+
+    /// Ends one stream: both sides agreed to go on without it. Its pairs and candidates are forgotten
+    /// (RFC 8839 §4.4.3.1).
+    pub fn remove_stream(&mut self, now: Instant, stream: u16) -> Result<(), CommandError> {
+        self.check_alive()?;
+        let at = self
+            .stream_at(stream)
+            .ok_or(CommandError::UnknownComponent)?;
+        let now = self.clock.advance(now);
+        self.end_stream(at, Outcome::Removed);
+        self.review(now);
+        self.settle(now);
+        Ok(())
+    }
+
+    /// No more checks, data and keepalives of a stream.
+    fn end_stream(&mut self, at: usize, outcome: Outcome) {
+        self.streams[at].outcome = outcome;
+        self.checks.stop(at);
+        for id in self.checks.ids(|pair| pair.list == at) {
+            self.checks.remove(id);
+        }
+        let checks = &self.checks;
+        let components = &self.components;
+        self.transactions.retain(|check| match check.target {
+            super::Target::Pair(id) => checks.get(id).is_some(),
+            super::Target::Active(component) => components[component].stream != at,
+        });
+        for component in &mut self.components {
+            if component.stream == at {
+                component.restart();
+                component.active = None;
+                component.lost = None;
+            }
+        }
+    }
+
+    /// No path for a stream.
+    pub(super) fn fail_stream(&mut self, now: Instant, at: usize, cause: FailureCause) {
+        if !matches!(
+            self.streams[at].outcome,
+            Outcome::Running | Outcome::Completed
+        ) {
+            return;
+        }
+        self.end_stream(at, Outcome::Failed(cause));
+        let others = self.streams.iter();
+        if others
+            .filter(|it| !matches!(it.outcome, Outcome::Failed(_) | Outcome::Removed))
+            .count()
+            > 0
+        {
+            self.events.push_back(Event::StreamFailed {
+                stream: self.streams[at].id,
+                cause,
+            });
+        }
+        self.review(now);
+    }
+
+    /// Stores a remote candidate.
+    pub(super) fn push_remote(&mut self, component: usize, candidate: Candidate) -> usize {
+        let foundation = self.remote_foundation(&candidate);
+        let at = self.remotes.len();
+        self.remote_index.insert((component, candidate.address), at);
+        let places = self.places.entry((component, candidate.kind)).or_default();
+        let place = *places;
+        *places = places.saturating_add(1);
+        self.remotes.push(Remote {
+            candidate,
+            component,
+            foundation,
+            place,
+        });
+        at
+    }
+
+    fn remote_foundation(&mut self, candidate: &Candidate) -> u32 {
+        let next = u32::try_from(self.remote_foundations.len()).unwrap_or(u32::MAX);
+        let known = self.remote_foundations.get(&candidate.foundation);
+        known.copied().unwrap_or_else(|| {
+            let foundation = candidate.foundation.clone();
+            self.remote_foundations.insert(foundation, next);
+            next
+        })
+    }
+
+    /// A peer-reflexive candidate has been signalled: it takes kind, priority and foundation of what
+    /// it really is; its pairs keep their state.
+    fn upgrade_remote(&mut self, at: usize, candidate: Candidate) {
+        let foundation = self.remote_foundation(&candidate);
+        let relayed = self.is_relayed(&candidate);
+        let priority = candidate.priority;
+        let Remote {
+            component, place, ..
+        } = self.remotes[at];
+        if let Some(selection) = &mut self.components[component].selected {
+            if selection.ends.remote.address == candidate.address {
+                selection.ends.remote.kind = candidate.kind;
+            }
+        }
+        self.remotes[at] = Remote {
+            candidate,
+            component,
+            foundation,
+            place,
+        };
+        let role = self.role;
+        for id in self.checks.ids(|pair| pair.remote == at) {
+            let locals = &self.locals;
+            self.checks.update(id, |pair| {
+                if let Some(ours) = locals.get(&pair.local) {
+                    pair.priority = role.pair_priority(ours.priority, priority);
+                    pair.relayed = relayed || ours.kind == CandidateKind::Relayed;
+                }
+                pair.foundation.1 = foundation;
+            });
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! One transaction a slot: slots are Ta apart (RFC 8445 §14.2), and what goes into each.
+
+use super::{
+    Agent, Deref, DerefMut, Duration, FiveTuple, Instant, MIN_PACING, Purpose, SentCheck, Target,
+    Transmit,
+};
+use bytes::Bytes;
+use floe_stun::{Retransmission, TransactionId};
+
+use crate::candidate::{CandidateKind, candidate_priority};
+use crate::check::{self, Check};
+use crate::check_list::{PairId, PairState};
+use crate::pacer::Pacer;
+
+/// How long the answer to a check is waited for: longer than its pair can live without one.
+const ANSWER_LIFETIME: Duration = Duration::from_secs(40);
+
+/// An agent that keeps the pace of others, see [`Agent::paced`].
+#[derive(Debug)]
+pub struct Paced<'a> {
+    agent: &'a mut Agent,
+    pacer: &'a mut Pacer,
+}
+
+impl Agent {
+    /// Lends the agent the pacer that all agents of the process share, for one call or some:
+    ///
+    /// ```
+    /// use floe_ice::{Agent, Config, Pacer, Role};
+    /// use floe_sansio::Instant;
+    ///
+    /// let mut pacer = Pacer::new();
+    /// let mut agent = Agent::new(Config::new(Role::Controlling), [1; 32], Instant::ZERO);
+    /// agent.paced(&mut pacer).handle_timeout(Instant::ZERO);
+    /// ```
+    ///
+    /// A call without it uses a pacer of the agent's own, so lend it in every call or in none.
+    pub fn paced<'a>(&'a mut self, pacer: &'a mut Pacer) -> Paced<'a> {
+        core::mem::swap(&mut self.pacer, pacer);
+        Paced { agent: self, pacer }
+    }
+}
+
+impl Deref for Paced<'_> {
+    type Target = Agent;
+
+    fn deref(&self) -> &Agent {
+        self.agent
+    }
+}
+
+impl DerefMut for Paced<'_> {
+    fn deref_mut(&mut self) -> &mut Agent {
+        self.agent
+    }
+}
+
+impl Drop for Paced<'_> {
+    fn drop(&mut self) {
+        core::mem::swap(&mut self.agent.pacer, self.pacer);
+    }
+}
+
+/// What goes into the next slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Work {
+    /// The peer waits for it: a triggered check, a nomination.
+    Urgent,
+    /// Asking a server, a check.
+    Ordinary,
+}
+
+impl Agent {
+    /// When the next slot can be used: not before it is this agent's turn, and not before there is
+    /// something to send. `None` while there is nothing.
+    pub(super) fn next_slot(&mut self, now: Instant) -> Option<Instant> {
+        let Some(at) = self.slot_at(now) else {
+            if let Some(turn) = self.turn.take() {
+                self.pacer.give_back(turn);
+            }
+            return None;
+        };
+        // One turn is enough to wait for; more would keep others waiting.
+        match self.turn {
+            Some(turn) => Some(at.max(turn)),
+            None => Some(at),
+        }
+    }
+
+    /// When a slot of this agent can be used, whatever others do.
+    fn slot_at(&self, now: Instant) -> Option<Instant> {
+        let (due, work) = self.work_due()?;
+        let free = self
+            .last_slot
+            .map_or(now, |last| last + self.interval(work));
+        // `settle` has just used the slot of this instant if it was free.
+        Some(due.max(free).max(now))
+    }
+
+    /// The time between the last slot and the next one.
+    fn interval(&self, work: Work) -> Duration {
+        if work == Work::Urgent || self.slots < self.config.burst {
+            self.pacing
+        } else {
+            self.config.settled_pacing.max(self.pacing)
+        }
+    }
+
+    fn work_due(&self) -> Option<(Instant, Work)> {
+        self.check_alive().ok()?;
+        if self.introduced.is_some() && self.checks.has_triggered() {
+            return Some((Instant::ZERO, Work::Urgent));
+        }
+        let nominations = self
+            .components
+            .iter()
+            .filter_map(|it| it.nomination.as_ref());
+        let nomination = nominations.filter_map(|it| it.schedule.next()).min();
+        let check = self.introduced.and_then(|_| self.checks.next_due());
+        let asking = self.gatherer.has_waiting().then_some(Instant::ZERO);
+        let ordinary = check.into_iter().chain(asking).min();
+        match (nomination, ordinary) {
+            (Some(nomination), Some(ordinary)) if ordinary < nomination => {
+                Some((ordinary, Work::Ordinary))
+            }
+            (Some(nomination), _) => Some((nomination, Work::Urgent)),
+            (None, ordinary) => Some((ordinary?, Work::Ordinary)),
+        }
+    }
+
+    /// Uses the slot of this instant, if it is this agent's turn and there is something to send.
+    pub(super) fn run_slot(&mut self, now: Instant) {
+        if self.slot_at(now).is_none_or(|at| at > now) {
+            return;
+        }
+        let turn = *self.turn.get_or_insert_with(|| self.pacer.take(now));
+        if turn > now || !self.fill_slot(now) {
+            return;
+        }
+        self.turn = None;
+        self.last_slot = Some(now);
+        self.slots = self.slots.saturating_add(1);
+        self.timeline.first_check.get_or_insert(now);
+    }
+
+    /// Sends one transaction; `false` if there was none to send.
+    fn fill_slot(&mut self, now: Instant) -> bool {
+        let checking = self.introduced.is_some();
+        if checking && self.checks.has_triggered() && self.check_next(now) {
+            return true;
+        }
+        if self.nominates_now(now) {
+            return true;
+        }
+        // Gathering and checks take turns, so that many servers do not hold up the first check.
+        let first_ask = self.slots % 2 == 0;
+        for ask in [first_ask, !first_ask] {
+            let done = if ask {
+                self.ask_server(now)
+            } else {
+                checking && self.check_next(now)
+            };
+            if done {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn ask_server(&mut self, now: Instant) -> bool {
+        let asked = self.gatherer.ask_next(now);
+        if asked {
+            // What the clients did at once is taken in by the next call.
+            self.drain_gatherer(now);
+        }
+        asked
+    }
+
+    /// Checks the pair whose turn it is.
+    fn check_next(&mut self, now: Instant) -> bool {
+        while let Some(id) = self.checks.next_check(now) {
+            let Some(pair) = self.checks.get(id) else {
+                continue;
+            };
+            if !self.budget.allows(pair.address, &self.config.limits) {
+                self.fail_pair(now, id);
+                continue;
+            }
+            let probing = self.probing();
+            self.checks.update(id, |pair| {
+                if pair.state != PairState::Succeeded {
+                    pair.state = PairState::InProgress;
+                }
+                pair.schedule.sent(now, probing);
+            });
+            self.send_check(now, id, Purpose::Check, None);
+            return true;
+        }
+        false
+    }
+
+    /// How checks are repeated at the moment (RFC 8445 §14.3).
+    pub(super) fn probing(&self) -> crate::Probing {
+        let mut probing = self.config.probing;
+        if probing.scaled {
+            let checks = u32::try_from(self.checks.to_perform()).unwrap_or(u32::MAX);
+            probing.interval = probing.interval.max(self.pacing.saturating_mul(checks));
+        }
+        probing
+    }
+
+    /// Sends one Binding request over a pair.
+    pub(super) fn send_check(
+        &mut self,
+        now: Instant,
+        id: PairId,
+        purpose: Purpose,
+        nomination: Option<u32>,
+    ) {
+        let Some(pair) = self.checks.get(id) else {
+            return;
+        };
+        let path = FiveTuple::udp(pair.base, pair.address);
+        let list = pair.list;
+        self.checks
+            .note(id, |pair| pair.counters.0.requests_sent += 1);
+        self.budget.spend(path.remote);
+        let Some(remote) = &self.streams[list].remote else {
+            return;
+        };
+        let session = remote.session.clone();
+        self.request(now, path, &session, Target::Pair(id), purpose, nomination);
+    }
+
+    /// Sends a Binding request.
+    pub(super) fn request(
+        &mut self,
+        now: Instant,
+        path: FiveTuple,
+        session: &check::Session,
+        target: Target,
+        purpose: Purpose,
+        nomination: Option<u32>,
+    ) {
+        let check = Check {
+            priority: self.peer_reflexive_priority(path.local),
+            role: self.role,
+            tie_breaker: self.tie_breaker,
+            nominate: purpose == Purpose::Nomination,
+            nomination,
+        };
+        let transaction = TransactionId::random(&mut self.entropy);
+        let Ok(payload) = session.request(transaction, check, self.attached.as_ref()) else {
+            return;
+        };
+        let once = Retransmission {
+            rto: ANSWER_LIFETIME,
+            count: 1,
+            last: 1,
+            reliable: ANSWER_LIFETIME,
+        };
+        let context = SentCheck {
+            target,
+            role: self.role,
+            priority: check.priority,
+            purpose,
+        };
+        let started = self
+            .transactions
+            .start(now, path, transaction, payload, once, context);
+        if let Ok(Some(transmit)) = started {
+            self.transmit(transmit.path, transmit.payload);
+        }
+    }
+
+    /// The priority that a candidate revealed by a check from this base would have
+    /// (RFC 8445 §7.1.1).
+    fn peer_reflexive_priority(&self, base: core::net::SocketAddr) -> u32 {
+        let Some(base) = self.bases.get(&base) else {
+            return 1;
+        };
+        let component = self.components[base.component].id.component;
+        candidate_priority(CandidateKind::PeerReflexive, base.preference, component)
+    }
+
+    /// Sends from a base: a local address, or through the relay it lies on.
+    pub(super) fn transmit(&mut self, path: FiveTuple, payload: Bytes) {
+        if self.is_host(path.local) {
+            self.transmits.push_back(Transmit { path, payload });
+        } else if let Some(relay) = self.gatherer.relay(path.local) {
+            // Without a permission (it was refused) there is no way to this peer.
+            if let Ok(wrapped) = relay.wrap(path.remote, &payload) {
+                self.transmits.push_back(wrapped);
+            }
+        }
+        // Else the relay is gone, and its event will fail the pairs.
+    }
+
+    /// When a request for consent keeps its distance from what was sent last.
+    pub(super) fn spaced(&self, at: Instant) -> Instant {
+        let last = self.last_slot;
+        last.map_or(at, |last| at.max(last + MIN_PACING))
+    }
+}
