@@ -42,6 +42,8 @@ use crate::event::{Event, IceCandidate};
 )]
 pub struct Connection {
     dtls: DtlsIdentity,
+    /// The role to begin with, whoever offers.
+    role: Option<Role>,
     negotiator: Negotiator,
     agent: Agent,
     lite: bool,
@@ -127,6 +129,7 @@ impl Connection {
         })?;
         Ok(Self {
             dtls: config.dtls,
+            role: config.role,
             negotiator,
             agent: Agent::new(ice, entropy.seed(), now),
             lite,

@@ -133,7 +133,7 @@ impl Connection {
         self.negotiator.set_local(kind, text)?;
         if kind == DescriptionKind::Offer {
             // An error says that the peer is known already: then the roles stay (RFC 8445 §6.1.1).
-            let _ = self.agent.set_role(Role::Controlling);
+            let _ = self.agent.set_role(self.role.unwrap_or(Role::Controlling));
         }
         self.section = self.negotiator.transports().pop();
         self.restarting.clone_from(&self.created.restart);
@@ -193,7 +193,7 @@ impl Connection {
             })
         });
         if kind == DescriptionKind::Offer {
-            let _ = self.agent.set_role(Role::Controlled);
+            let _ = self.agent.set_role(self.role.unwrap_or(Role::Controlled));
             self.begin_race();
             let pending = self.pending.as_ref().map(|it| &it.transport);
             // RFC 8839 §4.4.2.2: lite agents have no checks to find out who controls.
