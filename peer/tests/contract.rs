@@ -187,7 +187,7 @@ impl World for Two {
                 Command::Accepted
             }
             33 if draw.below(4) == 0 => self.exchange(side, now),
-            34 if draw.below(3) == 0 => peer.restart_ice().into(),
+            34 if draw.below(3) == 0 => peer.restart_ice(now).into(),
             35 => {
                 let Some(body) = self.peers[other].fragment() else {
                     return Command::None;

@@ -155,7 +155,11 @@ fn one_pair_is_nominated_until_ice_is_restarted() {
     assert!(first.candidate.contains(" 2001 ") && second.candidate.contains(" 2000 "));
     // Its own checks leave from the worse one too.
     pair.loses = |path, _| path.local.port() == 2001 || path.remote.port() == 2001;
-    pair.peers[0].add_ice_candidate(NOW, second).unwrap();
+    // A relay, for all that this side knows.
+    let mut relay = second.clone();
+    let hidden = " typ relay raddr 0.0.0.0 rport 9";
+    relay.candidate = relay.candidate.replace(" typ host", hidden);
+    pair.peers[0].add_ice_candidate(NOW, &relay).unwrap();
     pair.settle();
     let selected = pair.peers[0].selected().unwrap();
     assert_eq!(selected.remote.address, THERE.parse().unwrap());

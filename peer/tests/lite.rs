@@ -120,7 +120,7 @@ fn a_lite_agent_restarts_and_keeps_the_old_pair_until_it_has_a_new_one() {
         let (first, _) = pair.exchange(offerer);
         pair.settle();
         pair.assert_works();
-        pair.peers[offerer].restart_ice().unwrap();
+        pair.peers[offerer].restart_ice(pair.now).unwrap();
         // Its checks are lost for a while.
         pair.loses = |_, bytes| floe_stun::Protocol::of(bytes) == floe_stun::Protocol::Stun;
         let (offer, _) = pair.exchange(offerer);

@@ -85,7 +85,7 @@ fn a_restart_from_either_side_finds_a_new_pair_while_data_goes_on() {
     let mut known = Vec::new();
     for (number, offerer) in [0, 1, 1, 0].into_iter().enumerate() {
         let roles = [pair.peers[0].role(), pair.peers[1].role()];
-        pair.peers[offerer].restart_ice().unwrap();
+        pair.peers[offerer].restart_ice(pair.now).unwrap();
         let offer = pair.offer(offerer);
         talk(&mut pair, Duration::from_millis(50));
         let answer = pair.answer(1 - offerer);
@@ -123,19 +123,19 @@ fn a_restart_from_either_side_finds_a_new_pair_while_data_goes_on() {
 #[test]
 fn a_restart_needs_a_session_and_holds_for_one_exchange() {
     let mut pair = Pair::new(vec![data()], vec![data()]);
-    pair.peers[0].restart_ice().unwrap();
+    pair.peers[0].restart_ice(pair.now).unwrap();
     assert!(!pair.peers[0].offer_restarts());
     let (first, _) = pair.exchange(0);
     let (second, _) = pair.exchange(0);
     assert_eq!(ufrag(&first), ufrag(&second));
-    pair.peers[0].restart_ice().unwrap();
+    pair.peers[0].restart_ice(pair.now).unwrap();
     let (third, _) = pair.exchange(0);
     let (fourth, _) = pair.exchange(0);
     assert_ne!(ufrag(&second), ufrag(&third));
     assert_eq!(ufrag(&third), ufrag(&fourth));
     // The other side's restart does it as well.
     for peer in &mut pair.peers {
-        peer.restart_ice().unwrap();
+        peer.restart_ice(NOW).unwrap();
     }
     pair.exchange(1);
     assert!(!pair.peers[0].offer_restarts() && !pair.peers[1].offer_restarts());
@@ -150,7 +150,7 @@ fn a_restart_needs_a_session_and_holds_for_one_exchange() {
 #[test]
 fn descriptions_of_a_restart_have_the_candidates_in_use_and_gathering_begins_again() {
     let mut pair = working();
-    pair.peers[0].restart_ice().unwrap();
+    pair.peers[0].restart_ice(pair.now).unwrap();
     let (offer, answer) = pair.exchange(0);
     for (text, address) in [(&offer, "192.0.2.1 1000"), (&answer, "192.0.2.2 2000")] {
         let listed = attribute(text, "candidate:");
@@ -177,20 +177,25 @@ fn descriptions_of_a_restart_have_the_candidates_in_use_and_gathering_begins_aga
 /// req: JSEP-5.7-1, JSEP-4.1.10-1
 #[test]
 fn a_rollback_leaves_the_old_generation_in_force() {
+    for told in [0, 1] {
+        rolled_back(told);
+    }
+}
+
+fn rolled_back(told: usize) {
     let mut pair = Pair::new(vec![data()], vec![data()]);
     pair.trickle = false;
     let (first, _) = pair.exchange(0);
     pair.drain();
     let trickled = [0, 1].map(|side| candidates(&pair.events[side]));
-    pair.peers[0].restart_ice().unwrap();
+    pair.peers[0].restart_ice(pair.now).unwrap();
     let offer = pair.offer(0);
     assert_ne!(ufrag(&offer), ufrag(&first));
-    // Candidates of the generation in force, while another one is offered.
-    for side in [0, 1] {
-        for candidate in &trickled[1 - side] {
-            let taken = pair.peers[side].add_ice_candidate(NOW, candidate);
-            assert_eq!(taken, Ok(()), "{side}");
-        }
+    // Candidates of the generation in force, while another one is offered: this side alone can find
+    // the way.
+    for candidate in &trickled[1 - told] {
+        let taken = pair.peers[told].add_ice_candidate(NOW, candidate);
+        assert_eq!(taken, Ok(()));
     }
     let _ = pair.peers[1].create_answer(NOW).unwrap();
     for peer in &mut pair.peers {
@@ -222,7 +227,7 @@ fn restarts_that_meet_become_one() {
         let mut pair = working();
         let mut offers = Vec::new();
         for peer in &mut pair.peers {
-            peer.restart_ice().unwrap();
+            peer.restart_ice(NOW).unwrap();
             let offer = peer.create_offer(pair.now).unwrap();
             peer.set_local_description(pair.now, Offer, &offer).unwrap();
             offers.push(offer);
@@ -266,53 +271,138 @@ fn host(address: &str, ufrag: &str) -> IceCandidate {
     }
 }
 
-/// The answer to a restart is overtaken by a candidate that belongs to it: it waits, and is used.
-///
-/// req: TRICKLE-9-2, TRICKLESDP-4.1.2-1
-#[test]
-fn candidates_of_the_next_generation_wait_for_their_description() {
-    let mut pair = working();
-    pair.peers[0].restart_ice().unwrap();
-    let offer = pair.offer(0);
-    let now = pair.now;
-    let peer = &mut pair.peers[1];
-    let answer = peer.create_answer(now).unwrap();
-    peer.set_local_description(now, Answer, &answer).unwrap();
-    // The only candidate of the answer is lost on the way; the one that was told is there.
-    let lines = answer
-        .lines()
-        .filter(|line| !line.starts_with("a=candidate"));
+/// The description without candidates, as one that was made before there were any.
+fn bare(text: &str) -> String {
     let mut bare = String::new();
-    for line in lines {
+    for line in text.lines().filter(|line| !line.starts_with("a=candidate")) {
         bare.push_str(line);
         bare.push_str("\r\n");
     }
-    let bare = bare
-        .replace("m=application 2000", "m=application 9")
-        .replace("192.0.2.2", "0.0.0.0");
-    let before = pair.peers[0].retained();
-    let early = [
-        host("192.0.2.2 2000", ufrag(&answer)),
-        host("192.0.2.2 2001", "neverseen"),
-    ];
-    for candidate in &early {
-        assert_eq!(pair.peers[0].add_ice_candidate(now, candidate), Ok(()));
+    for (port, address) in [("1000", "192.0.2.1"), ("2000", "192.0.2.2")] {
+        bare = bare
+            .replace(&format!("m=application {port} "), "m=application 9 ")
+            .replace(&format!("c=IN IP4 {address}"), "c=IN IP4 0.0.0.0");
     }
-    assert_eq!(pair.peers[0].retained(), before + 2);
-    // Nothing of it is used before the answer.
-    assert_eq!(pair.peers[0].generation(), 0);
+    bare
+}
+
+/// A description of a restart is overtaken by a candidate that belongs to it, or followed by one before
+/// the exchange is finished: the candidate waits, and is used.
+///
+/// req: TRICKLE-9-2, TRICKLESDP-4.1.2-1
+#[test]
+fn candidates_of_the_next_generation_wait_for_it_to_begin() {
+    for told in [0, 1] {
+        for overtakes in [true, false] {
+            candidate_waits(told, overtakes);
+        }
+    }
+}
+
+/// `told` has nothing but the candidate: the other side's checks are lost.
+fn candidate_waits(told: usize, overtakes: bool) {
+    let mut pair = working();
+    pair.peers[0].restart_ice(pair.now).unwrap();
+    let now = pair.now;
+    let offer = pair.peers[0].create_offer(now).unwrap();
     pair.peers[0]
-        .set_remote_description(now, Answer, bare.as_bytes())
+        .set_local_description(now, Offer, &offer)
         .unwrap();
-    // Whose checks would tell of it are lost for a while: this side finds the way by itself.
-    let first = pair.peers[0].poll_timeout();
-    assert!(first.is_some());
+    let address = ["192.0.2.2 2000", "192.0.2.1 1000"][told];
+    let never = host("192.0.2.66 6666", "neverseen");
+    let tell = |pair: &mut Pair, text: &str| {
+        let before = pair.peers[told].retained();
+        for candidate in [&host(address, ufrag(text)), &never] {
+            assert_eq!(pair.peers[told].add_ice_candidate(now, candidate), Ok(()));
+        }
+        assert_eq!(pair.peers[told].retained(), before + 2);
+        assert_eq!(pair.peers[told].generation(), 0, "nothing has begun");
+    };
+    if (told, overtakes) == (1, true) {
+        tell(&mut pair, &offer);
+    }
+    pair.peers[1]
+        .set_remote_description(now, Offer, bare(&offer).as_bytes())
+        .unwrap();
+    if (told, overtakes) == (1, false) {
+        tell(&mut pair, &offer);
+    }
+    let answer = pair.peers[1].create_answer(now).unwrap();
+    let kinds: &[_] = if overtakes {
+        &[Answer]
+    } else {
+        &[Pranswer, Answer]
+    };
+    for &kind in kinds {
+        pair.peers[1]
+            .set_local_description(now, kind, &answer)
+            .unwrap();
+        if (told, overtakes) == (0, true) {
+            tell(&mut pair, &answer);
+        }
+        pair.peers[0]
+            .set_remote_description(now, kind, bare(&answer).as_bytes())
+            .unwrap();
+        if (told, kind) == (0, Pranswer) {
+            tell(&mut pair, &answer);
+        }
+    }
+    pair.loses = if told == 0 {
+        |path, bytes| path.local.port() == 2000 && is_request(bytes)
+    } else {
+        |path, bytes| path.local.port() == 1000 && is_request(bytes)
+    };
+    pair.run_for(Duration::from_secs(1));
+    let theirs = ufrag([&answer, &offer][told]).to_string();
+    assert!(checked(&pair).contains(&theirs), "{told} {overtakes}");
+    pair.loses = |_, _| false;
     pair.settle();
     pair.assert_works();
-    assert!(checked(&pair).contains(&ufrag(&answer).to_string()));
-    assert!(checked(&pair).contains(&ufrag(&offer).to_string()));
-    let to = |(path, _): &(floe_sansio::FiveTuple, Vec<u8>)| path.remote.port() == 2001;
-    assert!(!pair.sent.iter().any(to), "that one waits still");
+    let to = |(path, _): &(floe_sansio::FiveTuple, Vec<u8>)| path.remote.port() == 6666;
+    assert!(!pair.sent.iter().any(to));
+}
+
+fn is_request(bytes: &[u8]) -> bool {
+    let message = Message::parse(bytes).ok();
+    Protocol::of(bytes) == Protocol::Stun
+        && message.is_some_and(|message| message.class() == Class::Request)
+}
+
+/// Gathering begins again: the end of candidates is told when it has ended again, and not before.
+///
+/// req: ICESDP-7.5-1, TRICKLE-13-1
+#[test]
+fn the_end_of_candidates_is_that_of_the_new_generation() {
+    let side = |address: &str, seed| {
+        let mut config = Config::data_channel(identity(seed));
+        config.addresses = vec![address.parse().unwrap()];
+        // It does not answer.
+        config.stun_servers = vec!["198.51.100.1:3478".parse().unwrap()];
+        Connection::new(config, [seed; 32], NOW).unwrap()
+    };
+    let mut pair = Pair::of([side(HERE, 1), side(THERE, 2)]);
+    pair.exchange(0);
+    pair.run_for(Duration::from_secs(10));
+    pair.assert_works();
+    pair.events = Default::default();
+    pair.peers[0].restart_ice(pair.now).unwrap();
+    let (offer, _) = pair.exchange(0);
+    // A selected pair would end it at once.
+    pair.loses = |_, bytes| is_request(bytes);
+    pair.run_for(Duration::from_secs(1));
+    let end = |pair: &Pair| {
+        let all = candidates(&pair.events[0]);
+        let ends = all.into_iter().filter(|it| it.candidate.is_empty());
+        ends.map(|it| it.username_fragment.unwrap())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(end(&pair), [""; 0]);
+    let again = pair.peers[0].create_offer(pair.now).unwrap();
+    assert!(!again.contains("a=end-of-candidates"));
+    pair.run_for(Duration::from_secs(5));
+    assert_eq!(end(&pair), [ufrag(&offer)]);
+    let again = pair.peers[0].create_offer(pair.now).unwrap();
+    assert!(again.contains("a=end-of-candidates"));
 }
 
 /// A hundred wait and no more, and none that is longer than candidates are.
@@ -346,7 +436,7 @@ fn candidates_of_an_old_generation_are_dropped_and_counted() {
     let mut pair = working();
     let mut old = Vec::new();
     for _ in 0..3 {
-        pair.peers[0].restart_ice().unwrap();
+        pair.peers[0].restart_ice(pair.now).unwrap();
         let before = pair.peers[1].create_offer(pair.now).unwrap();
         old.push(ufrag(&before).to_string());
         pair.exchange(0);
@@ -380,7 +470,7 @@ fn candidates_of_an_old_generation_are_dropped_and_counted() {
 #[test]
 fn the_old_generation_is_answered_until_the_new_one_has_selected() {
     let mut pair = working();
-    pair.peers[0].restart_ice().unwrap();
+    pair.peers[0].restart_ice(pair.now).unwrap();
     let offer = pair.peers[0].create_offer(pair.now).unwrap();
     let now = pair.now;
     pair.peers[0]
@@ -418,7 +508,7 @@ fn a_connection_that_has_failed_works_after_a_restart() {
     pair.run_for(Duration::from_secs(120));
     for peer in &mut pair.peers {
         assert!(matches!(peer.ice_state(), State::Failed(_)));
-        peer.restart_ice().unwrap();
+        peer.restart_ice(NOW).unwrap();
     }
     pair.trickle = true;
     pair.exchange(1);
@@ -433,7 +523,7 @@ fn a_connection_that_has_failed_works_after_a_restart() {
 #[test]
 fn the_final_answer_begins_the_generation() {
     let mut pair = working();
-    pair.peers[0].restart_ice().unwrap();
+    pair.peers[0].restart_ice(pair.now).unwrap();
     pair.offer(0);
     let now = pair.now;
     let answer = pair.peers[1].create_answer(now).unwrap();
@@ -478,7 +568,7 @@ fn an_answer_restarts_if_the_offer_does() {
     assert_eq!(looks(&pair.peers[0]), before);
     pair.peers[0].rollback().unwrap();
     pair.peers[1].rollback().unwrap();
-    pair.peers[0].restart_ice().unwrap();
+    pair.peers[0].restart_ice(pair.now).unwrap();
     let offer = pair.peers[0].create_offer(now).unwrap();
     pair.peers[0]
         .set_local_description(now, Offer, &offer)
@@ -498,7 +588,7 @@ fn an_answer_restarts_if_the_offer_does() {
 #[test]
 fn a_restart_from_the_controlled_side_leaves_it_controlled() {
     let mut pair = working();
-    pair.peers[1].restart_ice().unwrap();
+    pair.peers[1].restart_ice(pair.now).unwrap();
     pair.exchange(1);
     assert_eq!(pair.peers[1].role(), Role::Controlled);
     pair.settle();
@@ -513,5 +603,5 @@ fn a_closed_connection_does_not_restart() {
     config.addresses = vec![HERE.parse().unwrap()];
     let mut peer = Connection::new(config, [1; 32], NOW).unwrap();
     peer.close(NOW);
-    assert_eq!(peer.restart_ice(), Err(Error::Ice(CommandError::Ended)));
+    assert_eq!(peer.restart_ice(NOW), Err(Error::Ice(CommandError::Ended)));
 }

@@ -4,7 +4,7 @@ use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use floe_ice::{RemoteParameters, Role, State};
+use floe_ice::{RemoteParameters, Role};
 use floe_sansio::Instant;
 use floe_sdp::ice::{Candidate, TrickledCandidate};
 use floe_sdp::{
@@ -71,8 +71,7 @@ impl Connection {
                 None => Cow::Borrowed(&self.candidates),
             }
         };
-        let completed = !restarts && self.agent.state() == State::Completed;
-        let controls = completed && self.agent.role() == Role::Controlling;
+        let controls = !restarts && self.agent.role() == Role::Controlling;
         let end = self.gathered && !restarts;
         let transport = LocalTransport {
             credentials: Some(&credentials),

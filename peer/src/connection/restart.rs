@@ -17,7 +17,7 @@ impl Connection {
     ///
     /// It holds until an exchange has restarted ICE, whichever side offered. Before the first exchange
     /// it has no effect (RFC 9429 §5.2.3.1). Also a connection that has failed can be restarted.
-    pub fn restart_ice(&mut self) -> Result<(), Error> {
+    pub fn restart_ice(&mut self, _now: Instant) -> Result<(), Error> {
         self.check_open()?;
         self.needs_restart |= self.remote.is_some();
         Ok(())
@@ -70,6 +70,8 @@ impl Connection {
         let _ = self.agent.restart(now);
         self.needs_restart = false;
         self.removed = false;
+        // What waited for this one has been taken.
+        self.held.clear();
         self.announced = Announced {
             candidates: listed.len(),
             end: false,
