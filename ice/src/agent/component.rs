@@ -119,6 +119,14 @@ impl Component {
         }
     }
 
+    /// No path any more; one that comes with a restart will be told as the first was.
+    pub(super) fn end(&mut self) {
+        self.restart();
+        self.active = None;
+        self.lost = None;
+        self.told = false;
+    }
+
     /// Nothing waits for a better pair.
     pub(super) fn release_hold(&mut self) {
         self.relay_hold = None;
