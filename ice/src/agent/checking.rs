@@ -257,7 +257,9 @@ impl Agent {
     fn failure_of(&self, stream: usize) -> FailureCause {
         let of_stream =
             |candidate: &Candidate| candidate.component.stream == self.streams[stream].id;
-        if let Some(loss) = self.components_of(stream).find_map(|it| it.lost) {
+        let current = self.generation.number;
+        let mut losses = self.components_of(stream).filter_map(|it| it.lost);
+        if let Some(loss) = losses.find(|loss| loss.generation == current) {
             return loss.cause;
         }
         if self.streams[stream].nomination_failed {

@@ -175,6 +175,8 @@ pub(super) struct Active {
 pub(super) struct Loss {
     pub(super) since: Instant,
     pub(super) cause: FailureCause,
+    /// Of which generation it was.
+    pub(super) generation: u32,
 }
 
 impl Active {

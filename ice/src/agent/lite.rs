@@ -217,12 +217,10 @@ fn precedence(ip: IpAddr) -> u16 {
     match segments {
         [0, 0, 0, 0, 0, 0, 0, 1] => 50,
         [0, 0, 0, 0, 0, 0xFFFF, ..] => 35,
-        [0, 0, 0, 0, 0, 0, ..] => 1,
+        [0, 0, 0, 0, 0, 0, ..] | [0x3FFE | 0xFEC0..=0xFEFF, ..] => 1,
         [0x2002, ..] => 30,
         [0x2001, 0, ..] => 5,
-        [0x3FFE, ..] => 1,
-        [first, ..] if first & 0xFE00 == 0xFC00 => 3,
-        [first, ..] if first & 0xFFC0 == 0xFEC0 => 1,
+        [0xFC00..=0xFDFF, ..] => 3,
         _ => 40,
     }
 }
