@@ -223,9 +223,9 @@ impl Agent {
         Ok(())
     }
 
-    /// Ends one stream: both sides agreed to go on without it. Its addresses, candidates and pairs are
-    /// forgotten, its relays given back, and nothing is sent for it any more (RFC 8445 §11). It does
-    /// not come back: another stream has another number.
+    /// Ends one stream: both sides agreed to go on without it. Its candidates and pairs are forgotten,
+    /// its relays given back, and nothing is sent for it any more (RFC 8445 §11). It comes back only
+    /// with [`Self::restore_stream`] and a restart.
     pub fn remove_stream(&mut self, now: Instant, stream: u16) -> Result<(), CommandError> {
         self.check_alive()?;
         let at = self
