@@ -21,6 +21,13 @@ use crate::role::{Conflict, Role};
 /// call, so only a broken one ever gets there.
 const MAX_PENDING: usize = 64;
 
+/// Ports of one host that become peer-reflexive candidates at one base, and are checked.
+///
+/// A NAT with another port for each destination shows some. Two of them that let everybody in show
+/// ports without end: each check comes from a new one, and triggers another to it, whose answer comes
+/// from yet another.
+const MAX_PORTS: usize = 12;
+
 impl Agent {
     /// One datagram arrived on one of the agent's addresses.
     pub fn handle_input(&mut self, now: Instant, datagram: Datagram<'_>) -> Input {
@@ -284,7 +291,8 @@ impl Agent {
             self.checks.hurry(now);
         }
         let existing = self.checks.find(path.local, path.remote);
-        let Some(id) = existing.or_else(|| self.pair_unknown(now, component, path, priority))
+        let Some(id) =
+            existing.or_else(|| self.pair_unknown(now, component, path, priority, nominate))
         else {
             return;
         };
@@ -313,8 +321,10 @@ impl Agent {
             // The check under way is cancelled: its answer counts, its silence does not
             // (RFC 8445 §7.3.1.4).
             PairState::Frozen | PairState::Waiting | PairState::InProgress => {
-                self.checks
-                    .update(id, |pair| pair.state = PairState::Waiting);
+                self.checks.update(id, |pair| {
+                    pair.state = PairState::Waiting;
+                    pair.owed = true;
+                });
                 self.checks.trigger(id);
             }
             // It gets another chance, and not for ever: where answers come from elsewhere, each failure
@@ -325,6 +335,7 @@ impl Agent {
                     if again {
                         pair.revivals = pair.revivals.saturating_add(1);
                         pair.reset();
+                        pair.owed = true;
                     }
                     again
                 });
@@ -345,6 +356,7 @@ impl Agent {
         component: usize,
         path: FiveTuple,
         priority: u32,
+        nominate: bool,
     ) -> Option<PairId> {
         let local = *self.local_index.get(&(path.local, path.local))?;
         let through_relay = self.locals.get(&local)?.kind == CandidateKind::Relayed;
@@ -378,6 +390,7 @@ impl Agent {
         let remote = match known {
             Some(remote) => remote,
             None if full => return None,
+            None if !nominate && self.ports_of(path) >= MAX_PORTS => return None,
             None => {
                 self.peer_reflexive += 1;
                 self.push_remote(component, candidate)
@@ -388,6 +401,17 @@ impl Agent {
         } else {
             self.add_pair(now, local, remote)
         }
+    }
+
+    /// How many ports of a host have become peer-reflexive candidates at a base.
+    fn ports_of(&self, path: FiveTuple) -> usize {
+        let known = self.checks.iter().map(|(_, pair)| pair);
+        let same = known
+            .filter(|pair| pair.base == path.local && pair.address.ip() == path.remote.ip())
+            .filter(|pair| {
+                self.remotes[pair.remote].candidate.kind == CandidateKind::PeerReflexive
+            });
+        same.count()
     }
 
     /// A pair for the new address of the peer's end of the selected pair.
@@ -409,7 +433,7 @@ impl Agent {
     /// A lite agent accepts what the peer nominates (RFC 8445 §7.3.2).
     fn select_lite(&mut self, now: Instant, component: usize, path: FiveTuple, priority: u32) {
         let existing = self.checks.find(path.local, path.remote);
-        let Some(id) = existing.or_else(|| self.pair_unknown(now, component, path, priority))
+        let Some(id) = existing.or_else(|| self.pair_unknown(now, component, path, priority, true))
         else {
             return;
         };
