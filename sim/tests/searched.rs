@@ -12,7 +12,6 @@ fn run(seed: u64) -> Examined {
 }
 
 #[test]
-#[ignore = "the agent has no bound on packets to a silent address from all its addresses together"]
 fn three_hundred_cases_show_nothing() {
     for seed in 0..300 {
         let findings = run(seed).findings;
@@ -78,7 +77,6 @@ fn with_the_server_cut_off(config: &SessionConfig, world: &World, outage: Durati
 /// pair of it ever works. The limits on candidates and pairs then kept the one pair out that the
 /// controlling side had nominated, over the relay.
 #[test]
-#[ignore = "peer-reflexive candidates without end fill the limits, and the nominated pair finds no room"]
 fn ports_without_end_do_not_keep_the_relay_out() {
     let world = apart(WIDE_OPEN_SYMMETRIC, WIDE_OPEN_SYMMETRIC);
     for seed in 1..11 {
@@ -104,7 +102,6 @@ fn ports_without_end_do_not_keep_the_relay_out() {
 /// An outage of less than two seconds, in the middle of checking, ends nothing: the checks to an address
 /// that has been heard are not used up while it lasts.
 #[test]
-#[ignore = "hearing the peer brings all seven checks of a pair forward; they are spent during the outage"]
 fn an_outage_amid_the_checks_ends_no_negotiation() {
     for nats in [
         [Preset::Symmetric, Preset::Symmetric],
@@ -130,6 +127,31 @@ fn an_outage_amid_the_checks_ends_no_negotiation() {
                 assert_ne!(report.outcome, Path::None, "{case}: {report:?}");
                 assert!(report.is_mirrored(), "{case}: {report:?}");
             }
+        }
+    }
+}
+
+/// Checks that leave from addresses whose packets vanish do not use up what the address of the peer may
+/// be sent: those over the relay find it.
+#[test]
+fn dead_addresses_do_not_spend_the_budget_of_the_relay() {
+    for seed in 1..6 {
+        for begin in (0..1_000).step_by(50).map(Duration::from_millis) {
+            let mut config = SessionConfig::new(Preset::PortRestricted, Preset::UdpBlocked);
+            config.seed = seed;
+            config.dead_addresses = 3;
+            config.gathered_before = true;
+            let mut session = config.start().unwrap();
+            session.wait(begin).unwrap();
+            let dead = Link::IDEAL.with_loss(Probability::ALWAYS);
+            session.network_mut().set_link(SegmentId::CORE, dead);
+            session.wait(Duration::from_millis(1_500)).unwrap();
+            session.network_mut().calm();
+            session.settle().unwrap();
+            let report = session.report().unwrap();
+            let case = format!("seed {seed}, outage from {begin:?}");
+            assert_eq!(report.outcome, Path::Relayed, "{case}: {report:?}");
+            assert!(report.is_mirrored(), "{case}: {report:?}");
         }
     }
 }

@@ -21,6 +21,13 @@ use crate::role::{Conflict, Role};
 /// call, so only a broken one ever gets there.
 const MAX_PENDING: usize = 64;
 
+/// Ports of one host that become peer-reflexive candidates at one base, and are checked.
+///
+/// A NAT with another port for each destination shows some. Two of them that let everybody in show
+/// ports without end: each check comes from a new one, and triggers another to it, whose answer comes
+/// from yet another.
+const MAX_PORTS: usize = 12;
+
 impl Agent {
     /// One datagram arrived on one of the agent's addresses.
     pub fn handle_input(&mut self, now: Instant, datagram: Datagram<'_>) -> Input {
@@ -285,12 +292,9 @@ impl Agent {
         }
         let nominated = nominate && self.role == Role::Controlled;
         let existing = self.checks.find(path.local, path.remote);
-        let unknown = |agent: &mut Self| {
-            // It has answered, so it has to follow: the peer may have lost the pair before.
-            let again = nominated && agent.config.recovery;
-            agent.pair_unknown(now, component, path, priority, again)
-        };
-        let Some(id) = existing.or_else(|| unknown(self)) else {
+        let Some(id) =
+            existing.or_else(|| self.pair_unknown(now, component, path, priority, nominated))
+        else {
             return;
         };
         let Some(pair) = self.checks.get(id).filter(|pair| !pair.spent) else {
@@ -317,8 +321,10 @@ impl Agent {
             // The check under way is cancelled: its answer counts, its silence does not
             // (RFC 8445 §7.3.1.4).
             PairState::Frozen | PairState::Waiting | PairState::InProgress => {
-                self.checks
-                    .update(id, |pair| pair.state = PairState::Waiting);
+                self.checks.update(id, |pair| {
+                    pair.state = PairState::Waiting;
+                    pair.owed = true;
+                });
                 self.checks.trigger(id);
             }
             // It gets another chance, and not for ever: where answers come from elsewhere, each failure
@@ -329,6 +335,7 @@ impl Agent {
                     if again {
                         pair.revivals = pair.revivals.saturating_add(1);
                         pair.reset();
+                        pair.owed = true;
                     }
                     again
                 });
@@ -349,7 +356,7 @@ impl Agent {
         component: usize,
         path: FiveTuple,
         priority: u32,
-        nominated_again: bool,
+        nominated: bool,
     ) -> Option<PairId> {
         let local = *self.local_index.get(&(path.local, path.local))?;
         let through_relay = self.locals.get(&local)?.kind == CandidateKind::Relayed;
@@ -373,7 +380,9 @@ impl Agent {
             same_base && settled && selected.relayed == relayed && self.config.recovery
         });
         let concluded = self.components[component].selected.is_some();
-        let useful = moved || nominated_again || self.would_improve(component, relayed);
+        // What is nominated was answered, so it has to be followed: the peer may have lost the pair before.
+        let again = nominated && self.config.recovery;
+        let useful = moved || again || self.would_improve(component, relayed);
         if concluded && !useful {
             return None;
         }
@@ -384,6 +393,7 @@ impl Agent {
         let remote = match known {
             Some(remote) => remote,
             None if full => return None,
+            None if !nominated && self.ports_of(path) >= MAX_PORTS => return None,
             None => {
                 self.peer_reflexive += 1;
                 self.push_remote(component, candidate)
@@ -398,11 +408,22 @@ impl Agent {
         Some(id)
     }
 
+    /// How many ports of a host have become peer-reflexive candidates at a base.
+    fn ports_of(&self, path: FiveTuple) -> usize {
+        let known = self.checks.iter().map(|(_, pair)| pair);
+        let same = known
+            .filter(|pair| pair.base == path.local && pair.address.ip() == path.remote.ip())
+            .filter(|pair| {
+                self.remotes[pair.remote].candidate.kind == CandidateKind::PeerReflexive
+            });
+        same.count()
+    }
+
     /// A lite agent accepts what the peer nominates (RFC 8445 §7.3.2).
     fn select_lite(&mut self, now: Instant, component: usize, path: FiveTuple, priority: u32) {
         let existing = self.checks.find(path.local, path.remote);
-        let found = existing.or_else(|| self.pair_unknown(now, component, path, priority, false));
-        let Some(id) = found else {
+        let Some(id) = existing.or_else(|| self.pair_unknown(now, component, path, priority, true))
+        else {
             return;
         };
         self.make_valid(now, id);

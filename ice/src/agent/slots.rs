@@ -182,7 +182,7 @@ impl Agent {
             let Some(pair) = self.checks.get(id) else {
                 continue;
             };
-            if !self.budget.allows(pair.address, &self.config.limits) {
+            if !pair.owed && !self.budget.allows(pair.address, &self.config.limits) {
                 self.fail_pair(now, id);
                 continue;
             }
@@ -194,6 +194,7 @@ impl Agent {
                 pair.schedule.sent(now, probing);
             });
             self.send_check(now, id, Purpose::Check, None);
+            self.checks.note(id, |pair| pair.owed = false);
             return true;
         }
         false
@@ -221,10 +222,12 @@ impl Agent {
             return;
         };
         let path = FiveTuple::udp(pair.base, pair.address);
-        let list = pair.list;
+        let (list, owed) = (pair.list, pair.owed);
         self.checks
             .note(id, |pair| pair.counters.0.requests_sent += 1);
-        self.budget.spend(path.remote);
+        if !owed {
+            self.budget.spend(path.remote);
+        }
         let Some(remote) = &self.streams[list].remote else {
             return;
         };

@@ -91,7 +91,6 @@ const PER_HOST: u32 = 112;
 /// nothing ends the checks: it gets no flood (RFC 8445 §19.5.1),
 /// and not even a burst (§14.2).
 #[test]
-#[ignore = "the agent has no bound on checks to a silent address from all bases together"]
 fn scenario_42_voice_hammer() {
     for_each_variation(|variation| {
         let mut plan = variation.open();
