@@ -123,6 +123,7 @@ impl Agent {
             component,
             preference,
             place,
+            vouched: false,
         };
         self.bases.insert(address, base);
     }

@@ -21,13 +21,6 @@ use crate::role::{Conflict, Role};
 /// call, so only a broken one ever gets there.
 const MAX_PENDING: usize = 64;
 
-/// Ports of one host that become peer-reflexive candidates at one base, and are checked.
-///
-/// A NAT with another port for each destination shows some. Two of them that let everybody in show
-/// ports without end: each check comes from a new one, and triggers another to it, whose answer comes
-/// from yet another.
-const MAX_PORTS: usize = 12;
-
 impl Agent {
     /// One datagram arrived on one of the agent's addresses.
     pub fn handle_input(&mut self, now: Instant, datagram: Datagram<'_>) -> Input {
@@ -290,13 +283,13 @@ impl Agent {
         if !core::mem::replace(&mut self.heard, true) {
             self.checks.hurry(now);
         }
+        let nominated = nominate && self.role == Role::Controlled;
         let existing = self.checks.find(path.local, path.remote);
-        let Some(id) =
-            existing.or_else(|| self.pair_unknown(now, component, path, priority, nominate))
-        else {
+        let unknown =
+            |agent: &mut Self| agent.pair_unknown(now, component, path, priority, nominated);
+        let Some(id) = existing.or_else(|| unknown(self)) else {
             return;
         };
-        let nominated = nominate && self.role == Role::Controlled;
         let Some(pair) = self.checks.get(id).filter(|pair| !pair.spent) else {
             return;
         };
@@ -321,10 +314,8 @@ impl Agent {
             // The check under way is cancelled: its answer counts, its silence does not
             // (RFC 8445 §7.3.1.4).
             PairState::Frozen | PairState::Waiting | PairState::InProgress => {
-                self.checks.update(id, |pair| {
-                    pair.state = PairState::Waiting;
-                    pair.owed = true;
-                });
+                self.checks
+                    .update(id, |pair| pair.state = PairState::Waiting);
                 self.checks.trigger(id);
             }
             // It gets another chance, and not for ever: where answers come from elsewhere, each failure
@@ -335,7 +326,6 @@ impl Agent {
                     if again {
                         pair.revivals = pair.revivals.saturating_add(1);
                         pair.reset();
-                        pair.owed = true;
                     }
                     again
                 });
@@ -356,7 +346,7 @@ impl Agent {
         component: usize,
         path: FiveTuple,
         priority: u32,
-        nominate: bool,
+        nominated: bool,
     ) -> Option<PairId> {
         let local = *self.local_index.get(&(path.local, path.local))?;
         let through_relay = self.locals.get(&local)?.kind == CandidateKind::Relayed;
@@ -380,7 +370,10 @@ impl Agent {
             same_base && settled && selected.relayed == relayed && self.config.recovery
         });
         let concluded = self.components[component].selected.is_some();
-        if concluded && !moved && !self.would_improve(component, relayed) {
+        // The peer may have lost the pair before.
+        let nominated_again = nominated && self.config.recovery;
+        let useful = moved || nominated_again || self.would_improve(component, relayed);
+        if concluded && !useful {
             return None;
         }
         let known = self.remote_index.get(&(component, path.remote)).copied();
@@ -389,52 +382,26 @@ impl Agent {
             || self.peer_reflexive as usize >= limits.peer_reflexive;
         let remote = match known {
             Some(remote) => remote,
-            None if full => return None,
-            None if !nominate && self.ports_of(path) >= MAX_PORTS => return None,
+            None if full => self.recycle_remote(component, candidate)?,
             None => {
                 self.peer_reflexive += 1;
                 self.push_remote(component, candidate)
             }
         };
-        if moved {
-            self.move_pair(now, component, local, remote)
-        } else {
-            self.add_pair(now, local, remote)
-        }
-    }
-
-    /// How many ports of a host have become peer-reflexive candidates at a base.
-    fn ports_of(&self, path: FiveTuple) -> usize {
-        let known = self.checks.iter().map(|(_, pair)| pair);
-        let same = known
-            .filter(|pair| pair.base == path.local && pair.address.ip() == path.remote.ip())
-            .filter(|pair| {
-                self.remotes[pair.remote].candidate.kind == CandidateKind::PeerReflexive
-            });
-        same.count()
-    }
-
-    /// A pair for the new address of the peer's end of the selected pair.
-    fn move_pair(
-        &mut self,
-        now: Instant,
-        component: usize,
-        local: usize,
-        remote: usize,
-    ) -> Option<PairId> {
+        // What was selected before does not stand in the way of this pair.
         let selected = self.components[component].selected.take();
-        let id = self.add_pair(now, local, remote);
+        let id = self.add_wanted_pair(now, local, remote, nominated);
         self.components[component].selected = selected;
         let id = id?;
-        self.checks.note(id, |pair| pair.moved = true);
+        self.checks.note(id, |pair| pair.moved = moved);
         Some(id)
     }
 
     /// A lite agent accepts what the peer nominates (RFC 8445 §7.3.2).
     fn select_lite(&mut self, now: Instant, component: usize, path: FiveTuple, priority: u32) {
         let existing = self.checks.find(path.local, path.remote);
-        let Some(id) = existing.or_else(|| self.pair_unknown(now, component, path, priority, true))
-        else {
+        let found = existing.or_else(|| self.pair_unknown(now, component, path, priority, false));
+        let Some(id) = found else {
             return;
         };
         self.make_valid(now, id);
@@ -697,7 +664,9 @@ impl Agent {
             return;
         };
         let remote = &self.remotes[pair.remote].candidate;
-        let Some(selected) = self.components[at].selected else {
+        // The peer may have asked from several addresses at once: one of them is enough.
+        let selected = self.components[at].selected;
+        let Some(selected) = selected.filter(|it| it.at + RELEASE_DELAY <= now) else {
             return;
         };
         let mut ends = selected.ends;
@@ -707,6 +676,7 @@ impl Agent {
         self.components[at].selected = Some(Selection {
             pair: id,
             ends,
+            at: now,
             ..selected
         });
         self.events.push_back(Event::Selected(ends));

@@ -44,6 +44,7 @@ impl Agent {
         let for_candidates = self.candidates_awaited(best).filter(|&until| until > now);
         let open = self.checks.direct_is_open(at);
         let component = &mut self.components[at];
+        component.held_since.get_or_insert(now);
         if let Some(until) = for_candidates {
             let hold = component.candidate_hold.unwrap_or(for_checks).max(until);
             component.relay_hold = None;
@@ -95,13 +96,27 @@ impl Agent {
     }
 
     /// Those that have waited long enough for a better pair.
+    ///
+    /// The wait goes on as long as a direct pair has not been checked at all: one of many addresses may
+    /// be the one, and its turn comes late.
     pub(super) fn end_holds(&mut self, now: Instant) {
         for at in 0..self.components.len() {
             let component = &self.components[at];
             let mut holds = [component.relay_hold, component.candidate_hold]
                 .into_iter()
                 .flatten();
-            if holds.any(|until| until <= now) {
+            if !holds.any(|until| until <= now) {
+                continue;
+            }
+            let since = component.held_since.unwrap_or(now);
+            let patient = now < since + self.config.untested_hold;
+            let best = self.checks.valid(at).next();
+            let round_trip = best.map_or(Duration::ZERO, |(_, pair)| pair.round_trip);
+            if patient && self.checks.direct_is_untested(at) {
+                let until = now + round_trip + self.config.relay_hold;
+                self.components[at].relay_hold = Some(until);
+                self.components[at].candidate_hold = None;
+            } else {
                 self.nominate(now, at);
             }
         }

@@ -182,7 +182,11 @@ impl Agent {
             let Some(pair) = self.checks.get(id) else {
                 continue;
             };
-            if !pair.owed && !self.budget.allows(pair.address, &self.config.limits) {
+            let nominated = pair.nominated_by_peer.is_some();
+            if !self
+                .budget
+                .allows(pair.address, nominated, &self.config.limits)
+            {
                 self.fail_pair(now, id);
                 continue;
             }
@@ -194,7 +198,6 @@ impl Agent {
                 pair.schedule.sent(now, probing);
             });
             self.send_check(now, id, Purpose::Check, None);
-            self.checks.note(id, |pair| pair.owed = false);
             return true;
         }
         false
@@ -222,12 +225,10 @@ impl Agent {
             return;
         };
         let path = FiveTuple::udp(pair.base, pair.address);
-        let (list, owed) = (pair.list, pair.owed);
+        let list = pair.list;
         self.checks
             .note(id, |pair| pair.counters.0.requests_sent += 1);
-        if !owed {
-            self.budget.spend(path.remote);
-        }
+        self.budget.spend(path.remote);
         let Some(remote) = &self.streams[list].remote else {
             return;
         };

@@ -137,7 +137,6 @@ fn assert_media(world: &World, longest: Duration) {
 }
 
 #[test]
-#[ignore = "an unanswered nomination fails a pair that has consent"]
 fn scenario_13_loss_of_all_answers_to_a_nomination() {
     for_each_variation(|variation| {
         // On the only pair: all copies of the first attempt.

@@ -8,5 +8,6 @@ mod lost;
 mod nomination;
 mod reflexive;
 mod relay;
+mod restart;
 mod roles;
 mod trickle;

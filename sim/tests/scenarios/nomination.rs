@@ -50,7 +50,6 @@ fn priorities(side: &AgentHost) -> BTreeMap<SocketAddr, u32> {
 ///
 /// req: ICE-8.1.1-5
 #[test]
-#[ignore = "a selection gives up the checks of better nominated pairs"]
 fn scenario_15_two_nominated_pairs() {
     for_each_variation(|variation| {
         let mut world = with_aggressive_nomination(variation);

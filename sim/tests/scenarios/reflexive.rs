@@ -267,7 +267,6 @@ fn with_an_alias(variation: Variation) -> (World, [SocketAddr; 2]) {
 ///
 /// req: ICE-7.2.5.3.2-1
 #[test]
-#[ignore = "a mapped address of another interface becomes a second candidate"]
 fn scenario_09_mapped_to_another_interface() {
     for_each_variation(|variation| {
         let (mut world, [first, second]) = with_an_alias(variation);

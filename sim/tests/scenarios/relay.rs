@@ -1,8 +1,8 @@
-//! Rows 24 to 27: what a TURN server refuses, forgets, or does not know yet.
+//! Rows 24 to 29: what a TURN server refuses, forgets, or does not know yet.
 
 use core::net::IpAddr;
 
-use floe_ice::{Event, FailureCause, GatheringError};
+use floe_ice::{CandidateKind, Event, FailureCause, GatheringError};
 use floe_sansio::Instant;
 use floe_sim::{Fate, Preset};
 use floe_stun::{Class, Message, Method, StatusCode, XorPeerAddress};
@@ -126,7 +126,7 @@ fn scenario_25_a_peer_is_refused() {
         world.settle();
         let relay = |event: &Event| {
             matches!(event, Event::LocalCandidate(candidate)
-                if candidate.kind == floe_ice::CandidateKind::Relayed)
+                if candidate.kind == CandidateKind::Relayed)
         };
         if !variation.is_calm() && world.side(1).count(relay) == 0 {
             // All copies of a request were lost: there is no path.
@@ -160,7 +160,6 @@ fn scenario_25_a_peer_is_refused() {
 
 /// RFC 8489 §9.2.5: a second 401 is an answer. The error is told once, and everything else goes on.
 #[test]
-#[ignore = "at a loss, the relay is taken before the direct pair has had its time"]
 fn scenario_26_wrong_password() {
     for_each_variation(|variation| {
         let sides = [Preset::FullCone, Preset::PortRestricted];
@@ -194,7 +193,7 @@ fn scenario_26_wrong_password() {
             assert_eq!(requests(side, Method::ALLOCATE).count(), 2);
             let reflexive = |event: &Event| {
                 matches!(event, Event::LocalCandidate(candidate)
-                    if candidate.kind == floe_ice::CandidateKind::ServerReflexive)
+                    if candidate.kind == CandidateKind::ServerReflexive)
             };
             assert_eq!(side.count(reflexive), 1);
         }
@@ -276,4 +275,153 @@ fn scenario_27_stale_nonce() {
             }
         }
     });
+}
+
+/// The relayed candidates that a side has found since then.
+fn relays_since(side: &AgentHost, since: Instant) -> Vec<Instant> {
+    let relays = side.events.iter().filter(|(at, event)| {
+        let relay = matches!(event, Event::LocalCandidate(candidate)
+            if candidate.kind == CandidateKind::Relayed);
+        relay && *at >= since
+    });
+    relays.map(|&(at, _)| at).collect()
+}
+
+/// RFC 8656 §7.4: the server has an allocation for this 5-tuple already, of somebody who has crashed. The
+/// owner is told, binds another port, and has its relay two round trips later.
+#[test]
+fn scenario_28_allocation_mismatch() {
+    for_each_variation(|variation| {
+        let mut world = variation.plan(RELAYED).with_turn().settled();
+        world.assert_connected();
+        // Both programs crash and come back on the same ports.
+        world.wait(secs(1));
+        let since = world.now();
+        world.reboot_agents();
+        for side in [0, 1] {
+            world.act(side, |host, _| host.takes_fresh_ports = true);
+        }
+        world.offer();
+        world.settle();
+        world.assert_connected();
+        assert!(world.is_relayed());
+        let mismatch = GatheringError::Allocation(AllocateError::Mismatch);
+        let mut told = 0;
+        for side in world.sides() {
+            let refused = |event: &Event| matches!(event, Event::GatheringFailed { cause, .. } if *cause == mismatch);
+            let Some(at) = side.when(refused) else {
+                continue;
+            };
+            told += 1;
+            if variation.is_calm() {
+                let relays = relays_since(side, since);
+                let limit = at + 2 * world.round_trip + millis(20);
+                assert!(
+                    relays.iter().any(|&at| at <= limit),
+                    "{relays:?} after {at:?}"
+                );
+            }
+        }
+        // What the selected pair did not need was given back before the crash.
+        assert!(
+            told > 0 || !variation.is_calm(),
+            "the server has forgotten all"
+        );
+    });
+}
+
+/// A relayed call whose allocations live for 40 s, and the side whose relay it uses.
+fn relayed_call(variation: Variation) -> (World, usize) {
+    let plan = variation.plan(RELAYED).with_turn().with_media(millis(200));
+    let trickle = variation.trickle;
+    let mut plan = plan.configured(move |_, config| config.continual = trickle);
+    plan.server = |server| {
+        server.default_lifetime = secs(40);
+        server.max_lifetime = secs(40);
+    };
+    let mut world = plan.settled();
+    world.assert_connected();
+    for side in [0, 1] {
+        world.act(side, |host, _| host.takes_fresh_ports = true);
+    }
+    let is_relay = |side: &&usize| {
+        let local = world.side(**side).selected().unwrap().local;
+        local.kind == CandidateKind::Relayed
+    };
+    let side = *[0, 1].iter().find(is_relay).unwrap();
+    (world, side)
+}
+
+/// When the side was told that its relay is gone.
+fn told(side: &AgentHost, since: Instant) -> Option<Instant> {
+    let mut events = side.events.iter();
+    let found =
+        events.find(|(at, event)| *at > since && matches!(event, Event::GatheringFailed { .. }));
+    found.map(|&(at, _)| at)
+}
+
+/// RFC 8656 §8.3: an allocation that is gone, or cannot be kept, takes its pairs with it and nothing else.
+/// Who has lost it sends over another pair at once; the other side learns of it when consent runs out,
+/// 30 s after the last answer (RFC 7675 §5.1). There will be a new relay, which is signalled if gathering
+/// never ends.
+#[test]
+fn scenario_29_allocation_gone() {
+    for_each_variation(|variation| {
+        for is_forgotten in [true, false] {
+            let (mut world, at) = relayed_call(variation);
+            world.wait(secs(8));
+            let since = world.now();
+            if is_forgotten {
+                // Just before it is refreshed, which is after half of its life.
+                world.wait(secs(7));
+                let pair = world.side(at).selected();
+                let local = pair.map(|pair| pair.local);
+                let relay = local.filter(|it| it.kind == CandidateKind::Relayed);
+                let Some(relay) = relay else {
+                    // The call has found another way by itself.
+                    assert!(!variation.is_calm());
+                    return;
+                };
+                world.forget_allocation(relay.address);
+            } else {
+                let host = world.hosts[at];
+                world.lose(usize::MAX, move |passing, stun| {
+                    passing.from == host && stun.method == Method::REFRESH
+                });
+            }
+            let gone = world.run_until(secs(120), |sides| told(sides[at], since).is_some());
+            assert!(gone, "nobody noticed");
+            world.simulation.remove_taps();
+            let gone = world.now();
+            if variation.is_calm() {
+                // From the side that has lost its relay to the other one.
+                world.wait(secs(6));
+                assert_talk(&mut world, variation, &[1 - at]);
+            }
+            // Where packets were lost, there may be no other pair that works yet.
+            let limit = if variation.is_calm() { 31 } else { 50 };
+            let rest = (gone + secs(limit)).since(world.now());
+            world.wait(rest);
+            assert_talk(&mut world, variation, &[0, 1]);
+            if variation.is_calm() {
+                world.assert_connected();
+                // That of the other side, and a new one.
+                assert_eq!(world.turn().unwrap().allocations(), 2);
+                let relays = relays_since(world.side(at), gone);
+                assert_eq!(!relays.is_empty(), variation.trickle, "{relays:?}");
+            }
+        }
+    });
+}
+
+/// In the next ten seconds these sides hear what is said.
+fn assert_talk(world: &mut World, variation: Variation, sides: &[usize]) {
+    let since = world.now();
+    world.wait(secs(10));
+    for &side in sides {
+        assert_eq!(world.side(side).failed(), None);
+        let heard = world.side(side).heard_since(since);
+        let least = if variation.is_calm() { 49 } else { 15 };
+        assert!(heard >= least, "side {side} has heard {heard} of 50");
+    }
 }

@@ -6,14 +6,18 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use floe_ice::{
-    Agent, Candidate, CommandError, Config, Event, FailureCause, IceCredentials, RemoteParameters,
-    Role, SelectedPair, State,
+    Agent, Candidate, CommandError, Config, Event, FailureCause, GatheringError, IceCredentials,
+    LocalAddress, RemoteParameters, Role, SelectedPair, State,
 };
-use floe_sansio::{Datagram, HEADROOM, Input, Instant, TAILROOM, Transmit};
+use floe_sansio::{Datagram, FiveTuple, HEADROOM, Input, Instant, TAILROOM, Transmit};
 use floe_sim::{Endpoint, HostId, Message};
+use floe_turn::AllocateError;
 
 use super::millis;
 use super::packet::{Packet, Unwrapper};
+
+/// The server knows somebody else by this address.
+const MISMATCH: GatheringError = GatheringError::Allocation(AllocateError::Mismatch);
 
 /// One ICE agent, and what it said and heard.
 ///
@@ -30,9 +34,13 @@ pub(crate) struct AgentHost {
     /// Whether candidates that are found now have to be signalled by themselves.
     described: bool,
     candidates: Vec<String>,
-    gathered: bool,
     /// What the offer said, until it is answered.
     offered: Option<String>,
+    /// The user name fragment of the other side, in the generation of the moment and in those before.
+    remote_ufrag: Option<String>,
+    stale_ufrags: Vec<String>,
+    /// Whether a port that a server calls taken is given up for the next one.
+    pub(crate) takes_fresh_ports: bool,
     outbox: VecDeque<Message>,
     transmits: VecDeque<Transmit>,
     media_every: Option<Duration>,
@@ -70,8 +78,10 @@ impl AgentHost {
             wanted: None,
             described: false,
             candidates: Vec::new(),
-            gathered: false,
             offered: None,
+            remote_ufrag: None,
+            stale_ufrags: Vec::new(),
+            takes_fresh_ports: false,
             outbox: VecDeque::new(),
             transmits: VecDeque::new(),
             media_every,
@@ -92,11 +102,34 @@ impl AgentHost {
         self.describe_when_ready(now, "offer");
     }
 
+    /// Begins a new generation with an offer.
+    pub(crate) fn restart(&mut self, now: Instant) {
+        self.begin_again(now);
+        self.describe_when_ready(now, "offer");
+    }
+
+    fn begin_again(&mut self, now: Instant) {
+        self.agent.restart(now).unwrap();
+        self.candidates.clear();
+        self.described = false;
+        self.introduced = None;
+        self.stale_ufrags.extend(self.remote_ufrag.take());
+    }
+
     /// Tells the agent something; what it says to that is taken in.
     pub(crate) fn command<R>(&mut self, now: Instant, command: impl FnOnce(&mut Agent) -> R) -> R {
         let result = command(&mut self.agent);
         self.drain(now);
         result
+    }
+
+    /// Hands the agent a datagram, past the network.
+    pub(crate) fn hand(&mut self, now: Instant, path: FiveTuple, bytes: &[u8]) -> Input {
+        let mut buffer = vec![0; HEADROOM + bytes.len() + TAILROOM];
+        let range = HEADROOM..HEADROOM + bytes.len();
+        buffer[range.clone()].copy_from_slice(bytes);
+        let datagram = Datagram::new(path, &mut buffer, range);
+        self.command(now, |agent| agent.handle_input(now, datagram))
     }
 
     /// Begins to send media, or ends it.
@@ -239,11 +272,15 @@ impl AgentHost {
                 Event::LocalCandidate(candidate) => {
                     fresh.push(floe_sdp::ice::Candidate::from(candidate).to_string());
                 }
-                Event::GatheringComplete => {
-                    self.gathered = true;
-                    fresh.push("end".into());
-                }
+                Event::GatheringComplete => fresh.push("end".into()),
                 Event::StreamWanted { id, .. } => self.agent.stream_failed(now, *id),
+                Event::GatheringFailed { base, cause, .. }
+                    if self.takes_fresh_ports && *cause == MISMATCH =>
+                {
+                    let fresh = SocketAddr::new(base.ip(), base.port() + 1);
+                    let fresh = LocalAddress::new(fresh);
+                    self.agent.add_address(now, fresh).unwrap();
+                }
                 Event::Connected(_) if self.media_every.is_some() => {
                     self.media_next.get_or_insert(now);
                 }
@@ -254,9 +291,13 @@ impl AgentHost {
         self.candidates.extend(fresh.iter().cloned());
         if self.described {
             for line in fresh {
-                self.signal(format!("more\n{line}"));
+                let ufrag = self.agent.credentials().ufrag();
+                self.signal(format!("more {ufrag}\n{line}"));
             }
-        } else if let Some(kind) = self.wanted.filter(|_| self.trickle || self.gathered) {
+        } else if let Some(kind) = self
+            .wanted
+            .filter(|_| self.trickle || self.agent.is_gathered())
+        {
             self.described = true;
             self.describe(kind);
             if let Some(offer) = self.offered.take() {
@@ -307,6 +348,7 @@ impl AgentHost {
             results.push(self.agent.add_remote_candidate(now, candidate));
         }
         if let Some(parameters) = text.lines().find_map(parameters) {
+            self.remote_ufrag = Some(parameters.credentials.ufrag().into());
             results.push(self.agent.set_remote_parameters(now, parameters));
             self.introduced.get_or_insert(now);
         }
@@ -367,7 +409,23 @@ impl Endpoint for AgentHost {
     }
 
     fn message(&mut self, now: Instant, _from: HostId, text: &str) {
-        if text.starts_with("offer") {
+        let told = text.lines().find_map(parameters);
+        let is_offer = text.starts_with("offer");
+        let stale = text.lines().next().and_then(|it| it.strip_prefix("more "));
+        let known = self.remote_ufrag.is_some();
+        if stale.is_some_and(|ufrag| self.stale_ufrags.iter().any(|it| it == ufrag)) {
+            return;
+        }
+        if is_offer
+            && known
+            && told.is_some_and(|it| Some(it.credentials.ufrag()) != self.remote_ufrag.as_deref())
+        {
+            self.begin_again(now);
+        }
+        // Where both sides offer at the same time, neither answers.
+        let crossed =
+            is_offer && self.wanted == Some("offer") && self.remote_ufrag.is_none() && !known;
+        if is_offer && !crossed {
             self.offered = Some(text.into());
             self.describe_when_ready(now, "answer");
         } else if let Some(offered) = &mut self.offered {

@@ -5,7 +5,7 @@ use core::net::SocketAddr;
 use core::time::Duration;
 use std::sync::{Arc, Mutex};
 
-use floe_ice::{Event, Role};
+use floe_ice::{Config, Event, Role};
 use floe_sansio::{Datagram, FiveTuple, Input, Instant, Transmit};
 use floe_sim::{
     Endpoint, Fate, HostId, Message, Nat, Passing, ServerHost, Simulation, Site, Stop, entity,
@@ -61,7 +61,11 @@ pub(crate) struct World {
     pub(crate) is_safe: bool,
     server_config: fn(&mut floe_turn::ServerConfig),
     sites: [Site; 2],
+    configs: [Config; 2],
+    media: Option<Duration>,
+    /// How often the server, and the agents, have been started.
     boots: u64,
+    births: u64,
 }
 
 impl World {
@@ -78,20 +82,10 @@ impl World {
             let addresses = addresses.map(|ip| SocketAddr::new(ip, PEER_PORT));
             addresses.collect::<Vec<_>>()
         });
-        for (side, host) in hosts.into_iter().enumerate() {
-            let config = plan.config(side, &all_addresses[side], server_address);
-            let random = simulation.network().random();
-            let agent = AgentHost::new(
-                config,
-                random.seed(entity(topology.name(host)), 0),
-                Instant::ZERO,
-                hosts[1 - side],
-                variation.trickle,
-                plan.media,
-            );
-            simulation.attach(host, Node::Agent(Box::new(agent)));
-        }
+        let configs = [0, 1].map(|side| plan.config(side, &all_addresses[side], server_address));
         let mut world = Self {
+            configs,
+            media: plan.media,
             variation,
             simulation,
             hosts,
@@ -107,11 +101,32 @@ impl World {
             server_config: plan.server,
             sites,
             boots: 0,
+            births: 0,
         };
+        world.reboot_agents();
         if plan.stun || plan.turn {
             world.start_server();
         }
         world
+    }
+
+    /// Starts both agents anew, on the same ports and without the state that they had.
+    pub(crate) fn reboot_agents(&mut self) {
+        let random = self.simulation.network().random();
+        let now = self.now();
+        for side in [0, 1] {
+            let agent = AgentHost::new(
+                self.configs[side].clone(),
+                random.seed(entity(["zero", "one"][side]), self.births),
+                now,
+                self.hosts[1 - side],
+                self.variation.trickle,
+                self.media,
+            );
+            let agent = Node::Agent(Box::new(agent));
+            self.simulation.attach(self.hosts[side], agent);
+        }
+        self.births += 1;
     }
 
     /// Starts the server anew, without the state that it had.
@@ -142,6 +157,15 @@ impl World {
             Node::Server(server) => Some(server.turn()),
             Node::Agent(_) => None,
         }
+    }
+
+    /// The server forgets the allocation with this relayed address.
+    pub(crate) fn forget_allocation(&mut self, relayed: SocketAddr) {
+        let known = self.simulation.act(self.server, |node, _| match node {
+            Node::Server(server) => server.turn_mut().close(relayed),
+            Node::Agent(_) => false,
+        });
+        assert_eq!(known, Some(true), "{relayed} is no relay");
     }
 
     pub(crate) const fn now(&self) -> Instant {
@@ -280,7 +304,8 @@ impl World {
     pub(crate) fn deliver(&mut self, withheld: &Withheld) {
         self.tap_messages(|_, _, _| Fate::Pass);
         let lines = core::mem::take(&mut *withheld.lines.lock().unwrap());
-        let text = format!("more\n{}", lines.join("\n"));
+        let ufrag = self.ufrag(1 - withheld.to);
+        let text = format!("more {ufrag}\n{}", lines.join("\n"));
         let from = self.hosts[1 - withheld.to];
         self.act(withheld.to, |agent, now| agent.message(now, from, &text));
     }
