@@ -434,7 +434,7 @@ impl Agent {
         });
     }
 
-    fn switch_role(&mut self, now: Instant) {
+    pub(super) fn switch_role(&mut self, now: Instant) {
         self.role = self.role.other();
         self.events.push_back(Event::RoleChanged(self.role));
         self.recompute_priorities();

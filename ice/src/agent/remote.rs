@@ -236,6 +236,30 @@ impl Agent {
         Ok(())
     }
 
+    /// The signalling has shown that the peer controls: an agent that thought the same of itself gives
+    /// way. For lite agents on both sides, which exchange no checks to find out (RFC 8839 §4.4.2.2).
+    pub fn concede(&mut self, now: Instant) -> Result<(), CommandError> {
+        self.check_alive()?;
+        if self.role == Role::Controlling {
+            let now = self.clock.advance(now);
+            self.switch_role(now);
+            self.settle(now);
+        }
+        Ok(())
+    }
+
+    /// Takes a stream that was removed up again: the next [`Self::restart`] begins it with empty lists
+    /// (RFC 8839 §4.4.3.1).
+    pub fn restore_stream(&mut self, stream: u16) -> Result<(), CommandError> {
+        let at = self
+            .stream_at(stream)
+            .ok_or(CommandError::UnknownComponent)?;
+        if self.streams[at].outcome == Outcome::Removed {
+            self.streams[at].outcome = Outcome::Running;
+        }
+        Ok(())
+    }
+
     /// No more checks, data and keepalives of a stream.
     fn end_stream(&mut self, at: usize, outcome: Outcome) {
         self.streams[at].outcome = outcome;
