@@ -7,6 +7,7 @@ use floe_sansio::{Instant, Transport};
 use super::{Agent, Base, CommandError, Gathering};
 use crate::address::LocalAddress;
 use crate::candidate::{Candidate, CandidateKind, candidate_priority};
+use crate::component::ComponentId;
 use crate::event::FailureCause;
 
 impl Agent {
@@ -21,7 +22,8 @@ impl Agent {
     ///
     /// # Errors
     ///
-    /// [`CommandError::UnknownComponent`] if the component's number is not allowed;
+    /// [`CommandError::UnknownComponent`] if the component's number is not allowed, or its stream was
+    /// removed;
     /// [`CommandError::Capacity`] if there are too many; [`CommandError::Ended`] after
     /// [`Self::close`].
     pub fn add_address(&mut self, now: Instant, address: LocalAddress) -> Result<(), CommandError> {
@@ -38,14 +40,19 @@ impl Agent {
         {
             return Ok(());
         }
+        let stream = self.stream_at(address.component.stream);
+        if stream.is_some() && self.live_stream_at(address.component.stream).is_none() {
+            return Err(CommandError::UnknownComponent);
+        }
         if !self.hold(address) {
             return Err(CommandError::Capacity);
         }
         let now = self.clock.advance(now);
         if self.gathering != Gathering::Idle && self.check_alive().is_ok() {
-            if self.offers_host(&address) {
+            if self.offers_host(&address) && self.takes_late(address.component) {
                 self.add_host(now, address);
                 self.gather_from(now, address.address);
+                self.take_up_early(now);
             }
             self.settle(now);
         }
@@ -67,6 +74,28 @@ impl Agent {
         self.settle(now);
     }
 
+    /// Forgets the addresses of a stream that was removed.
+    pub(super) fn leave_addresses(&mut self, now: Instant, stream: u16) {
+        let gatherer = &mut self.gatherer;
+        self.hosts.retain(|host| {
+            let leaves = host.component.stream == stream;
+            if leaves {
+                gatherer.leave_base(now, host.address);
+            }
+            !leaves
+        });
+        let mut bases = alloc::vec::Vec::new();
+        let locals = self.locals.values();
+        bases.extend(
+            locals
+                .filter(|local| local.component.stream == stream)
+                .map(|local| local.base),
+        );
+        for base in bases {
+            self.lose_base(now, base, FailureCause::PathLost);
+        }
+    }
+
     /// Keeps an address; `false` if there is no room for its component.
     pub(super) fn hold(&mut self, address: LocalAddress) -> bool {
         let room = self.reach_component(address.component).is_some();
@@ -85,14 +114,31 @@ impl Agent {
         Candidate::is_host_address(address.address, self.config.loopback) && !address.deprecated
     }
 
+    /// Whether an address that has come after the beginning makes candidates still. To the letter of
+    /// RFC 8838 §10 none is paired that is not told, and none is told after the end of gathering: such an
+    /// address waits for the next restart.
+    fn takes_late(&self, component: ComponentId) -> bool {
+        let stream = self.stream_at(component.stream);
+        let stream = stream.map(|at| &self.streams[at]);
+        let begun = stream.is_none_or(|it| it.remote.is_some());
+        self.config.recovery || self.announces() || !begun
+    }
+
     /// A host candidate, announced and paired.
     pub(super) fn add_host(&mut self, now: Instant, address: LocalAddress) {
         let Some(component) = self.component_at(address.component) else {
             return;
         };
+        if self.has_lite_host(&address) {
+            return;
+        }
         let kind = CandidateKind::Host;
         let place = self.place_of(component, kind);
-        let preference = u16::MAX - place;
+        let preference = if self.config.lite {
+            self.lite_preference(&address)
+        } else {
+            u16::MAX - place
+        };
         let base = address.address;
         let foundation = self.foundations.of(kind, Transport::Udp, base.ip(), None);
         self.add_base(base, component, preference, place);

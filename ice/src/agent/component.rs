@@ -129,6 +129,14 @@ impl Component {
         }
     }
 
+    /// No path any more; one that comes with a restart will be told as the first was.
+    pub(super) fn end(&mut self) {
+        self.restart();
+        self.active = None;
+        self.lost = None;
+        self.told = false;
+    }
+
     /// Nothing waits for a better pair.
     pub(super) fn release_hold(&mut self) {
         self.relay_hold = None;
@@ -178,6 +186,8 @@ pub(super) struct Active {
 pub(super) struct Loss {
     pub(super) since: Instant,
     pub(super) cause: FailureCause,
+    /// Of which generation it was.
+    pub(super) generation: u32,
 }
 
 impl Active {

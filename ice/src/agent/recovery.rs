@@ -85,7 +85,11 @@ impl Agent {
         if current && selected && !self.config.recovery {
             return self.fail_stream(now, stream, cause);
         }
-        self.components[at].lost = Some(Loss { since: now, cause });
+        self.components[at].lost = Some(Loss {
+            since: now,
+            cause,
+            generation: active.generation,
+        });
         if active.through_relay {
             // Perhaps the server has forgotten the allocation: then it says so.
             if let Some(relay) = self.gatherer.relay(active.path.local) {

@@ -159,7 +159,7 @@ impl PeerHost {
 
     /// Restarts ICE: with an offer at once, unless one of the other side is being answered.
     pub fn restart(&mut self, now: Instant) {
-        if let Err(error) = self.connection.restart_ice() {
+        if let Err(error) = self.connection.restart_ice(now) {
             self.refused(error);
         }
         if self.connection.signaling_state() == SignalingState::Stable {
