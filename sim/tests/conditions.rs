@@ -82,7 +82,6 @@ fn the_address_that_works_is_used_if_it_is_listed_first() {
 }
 
 #[test]
-#[ignore = "three dead addresses before the one that works on either side, and the relay is selected and kept"]
 fn the_address_that_works_is_used_wherever_it_is_listed() {
     for before in 0..4 {
         let report = run(&with_dead_addresses(before));

@@ -84,7 +84,6 @@ impl Agent {
             round_trip: Duration::ZERO,
             answered: now,
             revivals: 0,
-            owed: false,
             spent: false,
             moved: false,
             counters: Quiet::default(),

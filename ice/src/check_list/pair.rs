@@ -52,7 +52,6 @@ pub(crate) type Foundation = (u32, u32);
 
 /// Two candidates that may reach each other.
 #[derive(Clone, Debug)]
-#[allow(clippy::struct_excessive_bools)] // each is a fact of its own
 pub(crate) struct Pair {
     /// Where its checks leave from.
     pub(crate) base: SocketAddr,
@@ -89,9 +88,6 @@ pub(crate) struct Pair {
     pub(crate) answered: Instant,
     /// How often a check of the peer has brought it back after it had failed.
     pub(crate) revivals: u8,
-    /// The peer has checked it since it was checked last: one check is sent whatever the budget of its
-    /// address says, as the answer was.
-    pub(crate) owed: bool,
     /// Consent was lost on it: it is not checked again with these credentials (RFC 7675 §5.1).
     pub(crate) spent: bool,
     /// The peer asked for consent from this new address after the agents had agreed on another: its NAT

@@ -32,7 +32,6 @@ fn pair(column: u32, row: u16) -> Pair {
         round_trip: Duration::ZERO,
         answered: NOW,
         revivals: 0,
-        owed: false,
         spent: false,
         moved: false,
         counters: crate::stats::Quiet::default(),

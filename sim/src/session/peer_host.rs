@@ -45,6 +45,8 @@ pub struct Timeline {
 pub struct Tally {
     /// Checks and answers to checks, sent, also through a relay.
     pub checks: u32,
+    /// Those of them that went through a relay, of this side or of the other.
+    pub relayed: u32,
     /// Checks alone; only counted if the peer is watched ([`SessionConfig::audit`]).
     pub requests: u32,
     /// What went to servers and came from them, other than relayed datagrams.
@@ -503,12 +505,19 @@ impl PeerHost {
             audit.sent(transmit.path, &transmit.payload);
             self.report.tally.requests = audit.requests();
         }
-        match MessageType::peek(&transmit.payload) {
-            _ if transmit.path.remote != self.server => self.report.tally.checks += 1,
+        let remote = transmit.path.remote;
+        let is_check = match MessageType::peek(&transmit.payload) {
+            _ if remote != self.server => true,
             // A relayed check; application data is not counted, for it does not pass here.
-            None => self.report.tally.checks += 1,
-            Some(kind) if kind.method == Method::SEND => self.report.tally.checks += 1,
-            Some(_) => self.report.tally.gathering += 1,
+            None => true,
+            Some(kind) => kind.method == Method::SEND,
+        };
+        let tally = &mut self.report.tally;
+        if is_check {
+            tally.checks += 1;
+            tally.relayed += u32::from(remote.ip() == self.server.ip());
+        } else {
+            tally.gathering += 1;
         }
     }
 
