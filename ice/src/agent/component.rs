@@ -76,6 +76,8 @@ pub(super) struct Component {
     pub(super) active: Option<Active>,
     /// The pair of this generation that the agents agreed upon.
     pub(super) selected: Option<Selection>,
+    /// Whether there was one, in this generation.
+    pub(super) agreed: bool,
     /// The loss of the last path, while none has taken its place.
     pub(super) lost: Option<Loss>,
     /// Whether the owner has been told that data can be sent.
@@ -104,6 +106,7 @@ impl Component {
             candidate_hold: None,
             active: None,
             selected: None,
+            agreed: false,
             lost: None,
             told: false,
         }
@@ -114,6 +117,7 @@ impl Component {
         self.release_hold();
         self.nomination = None;
         self.selected = None;
+        self.agreed = false;
         if let Some(active) = &mut self.active {
             active.pair = None;
         }

@@ -252,6 +252,7 @@ impl Agent {
         component.nomination = None;
         component.release_hold();
         component.selected = Some(selection);
+        component.agreed = true;
         self.events.push_back(Event::Selected(ends));
         self.retire(at, id);
         let through_relay = self.components[at]
