@@ -7,6 +7,7 @@ mod consent;
 mod gathering;
 mod generation;
 mod incoming;
+mod likelihood;
 mod lite;
 mod nomination;
 mod recovery;
@@ -208,6 +209,8 @@ struct Remote {
     foundation: u32,
     /// How many of its component and kind were told before.
     place: u16,
+    /// Whether a server has answered to it.
+    vouched: bool,
 }
 
 /// A check that came before the peer's credentials (RFC 8445 §7.3: to be finished later).
@@ -253,6 +256,8 @@ struct Base {
     preference: u16,
     /// How many addresses of its component were named before it.
     place: u16,
+    /// Whether a server has answered to it.
+    vouched: bool,
 }
 
 /// One ICE agent: some data streams of one session with one peer.
@@ -281,6 +286,8 @@ pub struct Agent {
     gatherer: Gatherer,
     gathering: Gathering,
     gathering_since: Option<Instant>,
+    /// Until when the owner may bind another port where a server calls one taken.
+    port_awaited: Option<Instant>,
     foundations: Foundations,
     /// By a number that none gets twice.
     locals: BTreeMap<usize, Candidate>,
@@ -355,6 +362,7 @@ impl Agent {
             gatherer: Gatherer::default(),
             gathering: Gathering::Idle,
             gathering_since: None,
+            port_awaited: None,
             foundations: Foundations::default(),
             locals: BTreeMap::new(),
             next_local: 0,
