@@ -332,7 +332,9 @@ impl Agent {
         mut candidate: Candidate,
     ) -> Option<usize> {
         let wanted = self.checks.ids(|pair| {
-            pair.valid.is_some() || pair.nominated_by_peer.is_some() || pair.triggered.is_some()
+            let hopes = pair.nominated_by_peer.is_some() || pair.triggered.is_some();
+            // What has lost its consent is remembered, not to be asked anew.
+            pair.valid.is_some() || hopes || pair.spent
         });
         let mut wanted: alloc::collections::BTreeSet<usize> = (wanted.into_iter())
             .filter_map(|id| self.checks.get(id))
