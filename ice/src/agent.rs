@@ -249,7 +249,7 @@ struct Base {
     component: usize,
     /// The local preference of its candidates.
     preference: u16,
-    /// How many addresses of its component were named before it.
+    /// How many addresses of its component and kind are preferred to it.
     place: u16,
 }
 
@@ -504,7 +504,7 @@ impl Agent {
         let active = component.active.as_mut().ok_or(SendError::NotConnected)?;
         let length = range.len() as u64;
         let route = if active.through_relay {
-            let relay = self.gatherer.relay(active.path.local);
+            let relay = self.gatherer.framer(active.path.local);
             let relay = relay.ok_or(SendError::NotConnected)?;
             let framed = relay.encapsulate(active.path.remote, buffer, range);
             framed.map_err(|error| match error {
@@ -590,7 +590,7 @@ impl Agent {
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events
             .pop_front()
-            .or_else(|| self.gatherer.poll_stream())
+            .or_else(|| self.gatherer.poll_socket())
     }
 
     /// When to call [`Self::handle_timeout`].
@@ -688,9 +688,7 @@ impl Agent {
         self.gathering = Gathering::Complete;
         self.gatherer.cut_off(now);
         self.gatherer.stop_bindings();
-        for relay in self.gatherer.relays() {
-            let _ = relay.release(now);
-        }
+        self.gatherer.release_all(now);
     }
 
     fn fail(&mut self, now: Instant, cause: FailureCause) {

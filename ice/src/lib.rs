@@ -122,7 +122,9 @@ mod config;
 mod credentials;
 mod event;
 mod gatherer;
+mod nat64;
 mod pacer;
+mod preference;
 mod role;
 mod stats;
 mod text;
@@ -134,13 +136,14 @@ pub use check_list::PairState;
 pub use component::ComponentId;
 pub use config::{
     CheckOrder, Config, DEFAULT_PACING, Limits, MIN_CONSENT_INTERVAL, MIN_PACING, Policy, Probing,
-    TurnServer,
+    ServerUse, TurnServer,
 };
 #[doc(inline)]
 pub use floe_sdp::ice::IceCredentials;
 
 pub use event::{Endpoint, Event, FailureCause, GatheringError, SelectedPair};
 pub use gatherer::StreamId;
+pub use nat64::Nat64Prefix;
 pub use pacer::Pacer;
 pub use role::Role;
 pub use stats::{Drops, PairStats, Stats, Switch, SwitchCause, Timeline};
