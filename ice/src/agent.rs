@@ -7,6 +7,7 @@ mod consent;
 mod gathering;
 mod generation;
 mod incoming;
+mod likelihood;
 mod nomination;
 mod recovery;
 mod remote;
@@ -206,6 +207,8 @@ struct Remote {
     foundation: u32,
     /// How many of its component and kind were told before.
     place: u16,
+    /// Whether a server has answered to it.
+    vouched: bool,
 }
 
 /// A check that came before the peer's credentials (RFC 8445 §7.3: to be finished later).
@@ -251,6 +254,8 @@ struct Base {
     preference: u16,
     /// How many addresses of its component and kind are preferred to it.
     place: u16,
+    /// Whether a server has answered to it.
+    vouched: bool,
 }
 
 /// One ICE agent: some data streams of one session with one peer.

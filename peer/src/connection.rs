@@ -28,6 +28,8 @@ use crate::event::{Event, IceCandidate};
 #[derive(Debug)]
 pub struct Connection {
     dtls: DtlsIdentity,
+    /// The role to begin with, whoever offers.
+    role: Option<Role>,
     negotiator: Negotiator,
     agent: Agent,
     /// Local candidates so far, as text signals them.
@@ -91,6 +93,7 @@ impl Connection {
         })?;
         Ok(Self {
             dtls: config.dtls,
+            role: config.role,
             negotiator,
             agent: Agent::new(ice, entropy.seed(), now),
             candidates: Vec::new(),
@@ -141,6 +144,7 @@ impl Connection {
             } else {
                 &[]
             },
+            remote_candidate: None,
             address: None,
         };
         let text = make(&mut self.negotiator, &transport)?;
@@ -175,7 +179,7 @@ impl Connection {
         self.negotiator.set_local(kind, text)?;
         if kind == DescriptionKind::Offer {
             // An error says that the peer is known already: then the roles stay (RFC 8445 §6.1.1).
-            let _ = self.agent.set_role(Role::Controlling);
+            let _ = self.agent.set_role(self.role.unwrap_or(Role::Controlling));
         }
         self.section = self.negotiator.transports().pop();
         let announced = &mut self.announced;
@@ -225,7 +229,7 @@ impl Connection {
             })
         });
         if kind == DescriptionKind::Offer {
-            let _ = self.agent.set_role(Role::Controlled);
+            let _ = self.agent.set_role(self.role.unwrap_or(Role::Controlled));
         }
         self.finish_exchange(now);
         self.drain();
@@ -279,9 +283,10 @@ impl Connection {
         self.agent.send(buffer, range)
     }
 
-    /// The owner opened the connection of [`Event::StreamWanted`], from this address of the host.
+    /// The owner opened the connection of [`Event::StreamWanted`], or bound the port, at this address of
+    /// the host.
     ///
-    /// From now on its frames are inputs, and transmits have its 5-tuple.
+    /// From now on its frames, or datagrams, are inputs, and transmits have its 5-tuple.
     ///
     /// # Errors
     ///
@@ -297,7 +302,7 @@ impl Connection {
         Ok(())
     }
 
-    /// The connection of [`Event::StreamWanted`] could not be opened, or is gone; with it goes the
+    /// What [`Event::StreamWanted`] asked for could not be had, or is gone; with it goes the
     /// allocation that was made over it. Of a stream that is not wanted (any more) this says nothing.
     pub fn stream_failed(&mut self, now: Instant, id: StreamId) {
         self.agent.stream_failed(now, id);

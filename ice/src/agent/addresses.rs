@@ -207,6 +207,7 @@ impl Agent {
             component,
             preference,
             place,
+            vouched: false,
         };
         self.bases.insert(address, base);
     }

@@ -8,7 +8,6 @@ use super::component::Outcome;
 use super::{Agent, AgentTimer, Duration, Gathering, State, Target};
 use crate::candidate::{Candidate, CandidateKind, is_private};
 use crate::check_list::{Pair, PairId, PairState, Schedule};
-use crate::config::CheckOrder;
 use crate::event::FailureCause;
 use crate::stats::Quiet;
 
@@ -36,6 +35,17 @@ impl Agent {
 
     /// Forms one pair, unless it exists, cannot work, or the list is full of better ones.
     pub(super) fn add_pair(&mut self, now: Instant, local: usize, remote: usize) -> Option<PairId> {
+        self.add_wanted_pair(now, local, remote, false)
+    }
+
+    /// The same; for a pair that the peer has nominated there is room.
+    pub(super) fn add_wanted_pair(
+        &mut self,
+        now: Instant,
+        local: usize,
+        remote: usize,
+        nominated: bool,
+    ) -> Option<PairId> {
         let (ours, theirs) = (self.locals.get(&local)?, &self.remotes[remote]);
         let (base, address) = (ours.base, theirs.candidate.address);
         if let Some(existing) = self.checks.find(base, address) {
@@ -50,13 +60,7 @@ impl Agent {
         if self.is_concluded(component) && !self.would_improve(component, relayed) {
             return None;
         }
-        let place = match self.config.order {
-            CheckOrder::Priority => 0,
-            CheckOrder::LikelyFirst => {
-                let ours = self.bases.get(&base).map_or(0, |base| base.place);
-                ours.saturating_add(theirs.place)
-            }
-        };
+        let place = self.place(base, remote);
         let pair = Pair {
             base,
             address,
@@ -78,11 +82,14 @@ impl Agent {
             nominated_by_peer: None,
             round_trip: Duration::ZERO,
             answered: now,
+            revivals: 0,
             spent: false,
             moved: false,
             counters: Quiet::default(),
         };
-        let (id, evicted) = self.checks.insert(pair, self.config.limits.pairs)?;
+        let (id, evicted) = self
+            .checks
+            .insert(pair, self.config.limits.pairs, nominated)?;
         if let Some(evicted) = evicted {
             self.transactions
                 .retain(|check| check.target != Target::Pair(evicted));

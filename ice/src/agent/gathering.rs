@@ -114,7 +114,17 @@ impl Agent {
         }
     }
 
+    /// Gathering has taken as long as it may, or the owner has bound no other port in the time that it
+    /// had for it.
     pub(super) fn cut_off_gathering(&mut self, now: Instant) {
+        let since = self.gathering_since.unwrap_or(now);
+        let limit = since + self.config.gathering_limit;
+        if limit > now {
+            if !self.gatherer.is_complete() {
+                self.timers.set(AgentTimer::Gathering, limit);
+            }
+            return;
+        }
         for at in self.gatherer.cut_off(now) {
             self.tell_failure(at, GatheringError::TooLate);
         }
@@ -165,6 +175,7 @@ impl Agent {
         match event {
             floe_stun::ClientEvent::Mapped { address, .. } => {
                 self.gatherer.answered(at);
+                self.server_answered(at);
                 self.add_reflexive(now, at, address);
             }
             floe_stun::ClientEvent::Failed(error) => {
@@ -181,6 +192,7 @@ impl Agent {
                 relayed, mapped, ..
             } => {
                 self.gatherer.answered(at);
+                self.server_answered(at);
                 self.add_reflexive(now, at, mapped);
                 self.add_relayed(now, at, relayed, mapped);
             }
@@ -228,6 +240,17 @@ impl Agent {
             if self.gatherer.relay(address).is_none() {
                 self.lose_base(now, address, FailureCause::RelayLost);
             }
+        }
+    }
+
+    /// A datagram came through to the base of this source, and so may those of peers.
+    fn server_answered(&mut self, at: SourceId) {
+        let source = self.gatherer.get(at);
+        let base = source
+            .filter(|it| !it.transport.is_reliable())
+            .map(|it| it.base);
+        if let Some(base) = base {
+            self.vouch_local(base);
         }
     }
 

@@ -283,12 +283,13 @@ impl Agent {
         if !core::mem::replace(&mut self.heard, true) {
             self.checks.hurry(now);
         }
+        let nominated = nominate && self.role == Role::Controlled;
         let existing = self.checks.find(path.local, path.remote);
-        let Some(id) = existing.or_else(|| self.pair_unknown(now, component, path, priority))
-        else {
+        let unknown =
+            |agent: &mut Self| agent.pair_unknown(now, component, path, priority, nominated);
+        let Some(id) = existing.or_else(|| unknown(self)) else {
             return;
         };
-        let nominated = nominate && self.role == Role::Controlled;
         let Some(pair) = self.checks.get(id).filter(|pair| !pair.spent) else {
             return;
         };
@@ -296,6 +297,7 @@ impl Agent {
         let wanted =
             nominated || !concluded || pair.moved || self.would_improve(component, pair.relayed);
         let exhausted = self.is_exhausted(pair);
+        let probes = self.config.probing.count;
         let (state, has_consent) = (pair.state, pair.has_consent(now));
         if nominated {
             let counter = counter.unwrap_or(0);
@@ -316,10 +318,20 @@ impl Agent {
                     .update(id, |pair| pair.state = PairState::Waiting);
                 self.checks.trigger(id);
             }
-            // It gets another chance; so does a pair that worked too long ago.
+            // It gets another chance, and not for ever: where answers come from elsewhere, each failure
+            // would make the peer ask again. So does a pair that worked too long ago.
             PairState::Failed | PairState::Succeeded => {
-                self.checks.update(id, crate::check_list::Pair::reset);
-                self.checks.trigger(id);
+                let again = self.checks.update(id, |pair| {
+                    let again = nominated || pair.revivals < probes;
+                    if again {
+                        pair.revivals = pair.revivals.saturating_add(1);
+                        pair.reset();
+                    }
+                    again
+                });
+                if again == Some(true) {
+                    self.checks.trigger(id);
+                }
             }
         }
     }
@@ -334,6 +346,7 @@ impl Agent {
         component: usize,
         path: FiveTuple,
         priority: u32,
+        nominated: bool,
     ) -> Option<PairId> {
         let local = *self.local_index.get(&(path.local, path.local))?;
         let through_relay = self.locals.get(&local)?.kind == CandidateKind::Relayed;
@@ -357,7 +370,10 @@ impl Agent {
             same_base && settled && selected.relayed == relayed && self.config.recovery
         });
         let concluded = self.components[component].selected.is_some();
-        if concluded && !moved && !self.would_improve(component, relayed) {
+        // The peer may have lost the pair before.
+        let nominated_again = nominated && self.config.recovery;
+        let useful = moved || nominated_again || self.would_improve(component, relayed);
+        if concluded && !useful {
             return None;
         }
         let known = self.remote_index.get(&(component, path.remote)).copied();
@@ -366,40 +382,26 @@ impl Agent {
             || self.peer_reflexive as usize >= limits.peer_reflexive;
         let remote = match known {
             Some(remote) => remote,
-            None if full => return None,
+            None if full => self.recycle_remote(component, candidate)?,
             None => {
                 self.peer_reflexive += 1;
                 self.push_remote(component, candidate)
             }
         };
-        if moved {
-            self.move_pair(now, component, local, remote)
-        } else {
-            self.add_pair(now, local, remote)
-        }
-    }
-
-    /// A pair for the new address of the peer's end of the selected pair.
-    fn move_pair(
-        &mut self,
-        now: Instant,
-        component: usize,
-        local: usize,
-        remote: usize,
-    ) -> Option<PairId> {
+        // What was selected before does not stand in the way of this pair.
         let selected = self.components[component].selected.take();
-        let id = self.add_pair(now, local, remote);
+        let id = self.add_wanted_pair(now, local, remote, nominated);
         self.components[component].selected = selected;
         let id = id?;
-        self.checks.note(id, |pair| pair.moved = true);
+        self.checks.note(id, |pair| pair.moved = moved);
         Some(id)
     }
 
     /// A lite agent accepts what the peer nominates (RFC 8445 §7.3.2).
     fn select_lite(&mut self, now: Instant, component: usize, path: FiveTuple, priority: u32) {
         let existing = self.checks.find(path.local, path.remote);
-        let Some(id) = existing.or_else(|| self.pair_unknown(now, component, path, priority))
-        else {
+        let found = existing.or_else(|| self.pair_unknown(now, component, path, priority, false));
+        let Some(id) = found else {
             return;
         };
         self.make_valid(now, id);
@@ -563,9 +565,14 @@ impl Agent {
         if self.is_exhausted(pair) {
             // A peer that refuses every role.
             self.check_refused(now, check);
-        } else if pair.state != PairState::Succeeded {
-            self.checks
-                .update(id, |pair| pair.state = PairState::Waiting);
+        } else {
+            // Also a pair that works, whose nomination was refused: two agents that have both given up
+            // control find out by the next check.
+            self.checks.update(id, |pair| {
+                if pair.state != PairState::Succeeded {
+                    pair.state = PairState::Waiting;
+                }
+            });
             self.checks.trigger(id);
         }
     }
@@ -657,7 +664,9 @@ impl Agent {
             return;
         };
         let remote = &self.remotes[pair.remote].candidate;
-        let Some(selected) = self.components[at].selected else {
+        // The peer may have asked from several addresses at once: one of them is enough.
+        let selected = self.components[at].selected;
+        let Some(selected) = selected.filter(|it| it.at + RELEASE_DELAY <= now) else {
             return;
         };
         let mut ends = selected.ends;
@@ -667,6 +676,7 @@ impl Agent {
         self.components[at].selected = Some(Selection {
             pair: id,
             ends,
+            at: now,
             ..selected
         });
         self.events.push_back(Event::Selected(ends));

@@ -182,7 +182,11 @@ impl Agent {
             let Some(pair) = self.checks.get(id) else {
                 continue;
             };
-            if !self.budget.allows(pair.address, &self.config.limits) {
+            let nominated = pair.nominated_by_peer.is_some();
+            if !self
+                .budget
+                .allows(pair.address, nominated, &self.config.limits)
+            {
                 self.fail_pair(now, id);
                 continue;
             }
