@@ -18,8 +18,6 @@ use super::packet::{Packet, Unwrapper};
 /// Behind this one lie the ports that are bound for servers that call the first one taken.
 const FRESH_PORTS: u16 = 60000;
 
-/// The server knows somebody else by this address.
-
 /// One ICE agent, and what it said and heard.
 ///
 /// It signals in lines: `offer`, `answer` or `more`, then `ice` with user name fragment, password,
