@@ -272,6 +272,31 @@ fn an_unused_relay_is_given_back_three_seconds_after_completion() {
     assert!(net.agree());
 }
 
+/// Scenario 46: each address of the host has a relay.
+///
+/// req: ICE-8.3.1-1
+#[test]
+fn of_several_relays_only_the_best_is_kept_in_reserve() {
+    let second = addr("10.0.0.2:1000");
+    let mut net = with(|config| config.addresses.push(second));
+    net.outside.insert(second, addr("8.8.4.4:42000"));
+    net.connect();
+    assert_eq!(net.turn.allocations(), 2);
+    net.run(secs(5));
+    assert!(net.agree() && !net.agents[0].selected().unwrap().is_relayed());
+    assert_eq!(net.turn.allocations(), 1);
+    let relayed = |candidate: &&Candidate| candidate.kind == CandidateKind::Relayed;
+    let told = net.candidates(0);
+    let best = told.iter().filter(relayed).max_by_key(|it| it.priority);
+    let kept: Vec<_> = net.agents[0].local_candidates().filter(relayed).collect();
+    assert_eq!(
+        kept.iter().map(|it| it.address).max(),
+        best.map(|it| it.address)
+    );
+    let released = |&&(_, method): &&(_, Method)| method == Method::REFRESH;
+    assert_eq!(net.turn_requests.iter().filter(released).count(), 1);
+}
+
 /// Scenario 29.
 #[test]
 fn a_call_goes_on_over_new_allocations_after_the_server_has_forgotten_the_old_ones() {
