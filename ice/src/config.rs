@@ -136,7 +136,8 @@ pub struct Config {
     /// the next one of its kind is asked from the same address as well. At once where it has failed.
     pub server_delay: Duration,
     /// How a host with IPv6 alone reaches IPv4 servers: through a NAT64 with this prefix
-    /// (RFC 8445 §5.1.1.2). They are asked from addresses of networks that have no IPv4 address.
+    /// (RFC 8445 §5.1.1.2). They are asked from addresses of networks that have no IPv4 address. Where
+    /// there is no IPv4 address at all, the public IPv4 candidates of the peer are checked through it.
     pub nat64_prefix: Option<Nat64Prefix>,
     /// When gathering ends, complete or not.
     pub gathering_limit: Duration,

@@ -93,8 +93,7 @@
 //!   as end-of-candidates.
 //! - RFC 7675 (consent): on the pair that carries data. Requests for it serve as keepalives.
 //! - RFC 5245 peers, which nominate aggressively, are followed; its agents are not imitated.
-//! - RFC 8421 (dual stack): local preferences follow the order in which the owner names the
-//!   addresses; floe does not interleave families by itself.
+//! - RFC 8421 (dual stack): local preferences, see [`Agent::add_address`].
 //! - RFC 8656: relays over UDP, and over TCP and TLS where UDP is blocked; with peers they speak UDP.
 //! - RFC 6544 (TCP candidates): ignored, as [`Unusable::Transport`].
 //! - mDNS names (draft-ietf-mmusic-mdns-ice-candidates): ignored, as [`Unusable::Name`], unless the

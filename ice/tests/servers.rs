@@ -7,8 +7,8 @@ use std::net::SocketAddr;
 
 use desk::{Asked, Desk, addr, millis, turn_server, turn_user};
 use floe_ice::{
-    CandidateKind, Config, Event, GatheringError, LocalAddress, Nat64Prefix, Policy, Role,
-    ServerUse,
+    Candidate, CandidateKind, ComponentId, Config, Event, GatheringError, LocalAddress,
+    Nat64Prefix, Network, Policy, RemoteParameters, Role, ServerUse,
 };
 use floe_sansio::{Datagram, DropReason, FiveTuple, Input, Transport};
 use floe_stun::{
@@ -543,6 +543,41 @@ fn through_a_nat64_ipv4_servers_are_asked_from_ipv6_addresses() {
         (reflexive.address, reflexive.base),
         (addr(OUTSIDE), addr(V6))
     );
+}
+
+/// The peer has IPv4 alone; what it knows of us is the outside of the NAT64.
+#[test]
+fn through_a_nat64_public_ipv4_candidates_of_the_peer_are_checked() {
+    let mut desk = with(0, 0, |config| {
+        config.addresses = vec![addr(V6)];
+        config.nat64_prefix = Some(Nat64Prefix::WELL_KNOWN);
+    });
+    desk.gather();
+    let peer = floe_ice::IceCredentials::new("peer", "the/password/of/the/peer").unwrap();
+    let parameters = RemoteParameters::new(peer);
+    desk.agent
+        .set_remote_parameters(desk.now, parameters)
+        .unwrap();
+    for address in ["198.51.100.7:7000", "192.168.1.7:7000"] {
+        let candidate = Candidate {
+            component: ComponentId::default(),
+            network: Network::default(),
+            kind: CandidateKind::Host,
+            transport: Transport::Udp,
+            address: addr(address),
+            base: addr(address),
+            priority: 1,
+            foundation: "1".into(),
+            related: None,
+        };
+        let added = desk.agent.add_remote_candidate(desk.now, candidate);
+        added.unwrap();
+    }
+    desk.drain();
+    desk.run_until(90);
+    let checks: Vec<_> = desk.asked.iter().map(|it| it.path).collect();
+    let embedded = addr("[64:ff9b::c633:6407]:7000");
+    assert_eq!(checks, [FiveTuple::udp(addr(V6), embedded)]);
 }
 
 #[test]
