@@ -382,7 +382,7 @@ impl Agent {
             || self.peer_reflexive as usize >= limits.peer_reflexive;
         let remote = match known {
             Some(remote) => remote,
-            None if full => self.recycle_remote(component, &candidate)?,
+            None if full => self.recycle_remote(component, candidate)?,
             None => {
                 self.peer_reflexive += 1;
                 self.push_remote(component, candidate)
@@ -397,7 +397,7 @@ impl Agent {
         Some(id)
     }
 
-    fn switch_role(&mut self, now: Instant) {
+    pub(super) fn switch_role(&mut self, now: Instant) {
         self.role = self.role.other();
         self.events.push_back(Event::RoleChanged(self.role));
         self.recompute_priorities();

@@ -223,9 +223,9 @@ impl Agent {
         Ok(())
     }
 
-    /// Ends one stream: both sides agreed to go on without it. Its addresses, candidates and pairs are
-    /// forgotten, its relays given back, and nothing is sent for it any more (RFC 8445 §11). It does
-    /// not come back: another stream has another number.
+    /// Ends one stream: both sides agreed to go on without it. Its candidates and pairs are forgotten,
+    /// its relays given back, and nothing is sent for it any more (RFC 8445 §11). It comes back only
+    /// with [`Self::restore_stream`] and a restart.
     pub fn remove_stream(&mut self, now: Instant, stream: u16) -> Result<(), CommandError> {
         self.check_alive()?;
         let at = self
@@ -236,6 +236,30 @@ impl Agent {
         self.leave_addresses(now, stream);
         self.review(now);
         self.settle(now);
+        Ok(())
+    }
+
+    /// The signalling has shown that the peer controls: an agent that thought the same of itself gives
+    /// way. For lite agents on both sides, which exchange no checks to find out (RFC 8839 §4.4.2.2).
+    pub fn concede(&mut self, now: Instant) -> Result<(), CommandError> {
+        self.check_alive()?;
+        if self.role == Role::Controlling {
+            let now = self.clock.advance(now);
+            self.switch_role(now);
+            self.settle(now);
+        }
+        Ok(())
+    }
+
+    /// Takes a stream that was removed up again: the next [`Self::restart`] begins it with empty lists
+    /// (RFC 8839 §4.4.3.1).
+    pub fn restore_stream(&mut self, stream: u16) -> Result<(), CommandError> {
+        let at = self
+            .stream_at(stream)
+            .ok_or(CommandError::UnknownComponent)?;
+        if self.streams[at].outcome == Outcome::Removed {
+            self.streams[at].outcome = Outcome::Running;
+        }
         Ok(())
     }
 
@@ -305,7 +329,7 @@ impl Agent {
     pub(super) fn recycle_remote(
         &mut self,
         component: usize,
-        candidate: &Candidate,
+        mut candidate: Candidate,
     ) -> Option<usize> {
         let wanted = self.checks.ids(|pair| {
             let hopes = pair.nominated_by_peer.is_some() || pair.triggered.is_some();
@@ -332,13 +356,10 @@ impl Agent {
         self.remote_index
             .remove(&(old.component, old.candidate.address));
         let foundation = old.foundation;
-        let name = old.candidate.foundation.clone();
+        candidate.foundation.clone_from(&old.candidate.foundation);
         self.remote_index.insert((component, candidate.address), at);
         self.remotes[at] = Remote {
-            candidate: Candidate {
-                foundation: name,
-                ..*candidate
-            },
+            candidate,
             component,
             foundation,
             place: 0,
