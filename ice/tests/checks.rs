@@ -69,7 +69,9 @@ fn a_487_turns_the_role_and_repeats_the_check_in_the_next_slot() {
             1,
             "at once: the last slot is long over"
         );
-        assert_eq!(puppet.next_check(peer()).role(), role.other());
+        let again = puppet.next_check(peer());
+        assert_eq!(again.role(), role.other());
+        assert_ne!(again.tie_breaker(), sent.tie_breaker());
     }
 }
 

@@ -106,6 +106,7 @@ fn a_pair_that_is_checked_or_was_is_not_pruned_by_a_better_one() {
         let after = puppet.pair(peer()).unwrap();
         assert_eq!(puppet.agent.stats().pairs.len(), 1);
         assert_eq!((after.id, after.state), (before.id, before.state));
+        assert_eq!(after.priority, before.priority);
         if !answered {
             puppet.accept(&sent);
         }
