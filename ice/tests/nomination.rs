@@ -451,7 +451,9 @@ fn failure_is_told_once_with_its_cause() {
     );
 }
 
-/// The strict profile differs in time only.
+/// It does not wait for the PAC timer.
+///
+/// req: PAC-4-6
 #[test]
 fn the_strict_profile_completes_too() {
     let mut puppet = Puppet::with(Config::new(Role::Controlling).strict(), &[home()]);
