@@ -173,9 +173,11 @@ fn scenario_26_wrong_password() {
         });
         let mut world = plan.settled();
         world.assert_connected();
-        assert!(!world.is_relayed());
+        assert!(!variation.is_calm() || !world.is_relayed());
         world.wait(secs(60));
         world.assert_connected();
+        // Where the relay had to be taken at a loss, a direct pair has taken its place since.
+        assert!(!world.is_relayed());
         let side = world.side(0);
         let told = side.events.iter().filter_map(|(_, event)| match event {
             Event::GatheringFailed { cause, .. } => Some(*cause),
