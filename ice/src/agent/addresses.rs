@@ -74,16 +74,13 @@ impl Agent {
         self.settle(now);
     }
 
-    /// Forgets the addresses of a stream that was removed.
+    /// The addresses of a stream that was removed are of no use until it is taken up again.
     pub(super) fn leave_addresses(&mut self, now: Instant, stream: u16) {
-        let gatherer = &mut self.gatherer;
-        self.hosts.retain(|host| {
-            let leaves = host.component.stream == stream;
-            if leaves {
-                gatherer.leave_base(now, host.address);
+        for host in &self.hosts {
+            if host.component.stream == stream {
+                self.gatherer.leave_base(now, host.address);
             }
-            !leaves
-        });
+        }
         let mut bases = alloc::vec::Vec::new();
         let locals = self.locals.values();
         bases.extend(
@@ -106,12 +103,16 @@ impl Agent {
     }
 
     pub(super) fn is_host(&self, address: SocketAddr) -> bool {
-        self.hosts.iter().any(|host| host.address == address)
+        let mut hosts = self.hosts.iter();
+        let host = hosts.find(|host| host.address == address);
+        host.is_some_and(|host| self.live_stream_at(host.component.stream).is_some())
     }
 
     /// Whether an address becomes a host candidate (RFC 8445 §5.1.1.1).
     pub(super) fn offers_host(&self, address: &LocalAddress) -> bool {
-        Candidate::is_host_address(address.address, self.config.loopback) && !address.deprecated
+        Candidate::is_host_address(address.address, self.config.loopback)
+            && !address.deprecated
+            && self.live_stream_at(address.component.stream).is_some()
     }
 
     /// Whether an address that has come after the beginning makes candidates still. To the letter of

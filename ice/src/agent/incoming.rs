@@ -372,7 +372,8 @@ impl Agent {
             same_base && settled && selected.relayed == relayed && self.config.recovery
         });
         let concluded = self.components[component].selected.is_some();
-        if concluded && !moved && !nominated && !self.would_improve(component, relayed) {
+        let useful = moved || nominated || self.would_improve(component, relayed);
+        if concluded && !useful {
             return None;
         }
         let known = self.remote_index.get(&(component, path.remote)).copied();
@@ -391,10 +392,9 @@ impl Agent {
         let selected = self.components[component].selected.take();
         let id = self.add_wanted_pair(now, local, remote, nominated);
         self.components[component].selected = selected;
-        if moved {
-            self.checks.note(id?, |pair| pair.moved = true);
-        }
-        id
+        let id = id?;
+        self.checks.note(id, |pair| pair.moved = moved);
+        Some(id)
     }
 
     pub(super) fn switch_role(&mut self, now: Instant) {

@@ -270,6 +270,7 @@ impl Agent {
         component.nomination = None;
         component.release_hold();
         component.selected = Some(selection);
+        component.agreed = true;
         self.events.push_back(Event::Selected(ends));
         self.retire(now, at, selection);
         let through_relay = self.components[at]

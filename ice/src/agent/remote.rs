@@ -223,9 +223,9 @@ impl Agent {
         Ok(())
     }
 
-    /// Ends one stream: both sides agreed to go on without it. Its addresses, candidates and pairs are
-    /// forgotten, its relays given back, and nothing is sent for it any more (RFC 8445 §11). It does
-    /// not come back: another stream has another number.
+    /// Ends one stream: both sides agreed to go on without it. Its candidates and pairs are forgotten,
+    /// its relays given back, and nothing is sent for it any more (RFC 8445 §11). It comes back only
+    /// with [`Self::restore_stream`] and a restart.
     pub fn remove_stream(&mut self, now: Instant, stream: u16) -> Result<(), CommandError> {
         self.check_alive()?;
         let at = self
@@ -332,7 +332,9 @@ impl Agent {
         mut candidate: Candidate,
     ) -> Option<usize> {
         let wanted = self.checks.ids(|pair| {
-            pair.valid.is_some() || pair.nominated_by_peer.is_some() || pair.triggered.is_some()
+            let hopes = pair.nominated_by_peer.is_some() || pair.triggered.is_some();
+            // What has lost its consent is remembered, not to be asked anew.
+            pair.valid.is_some() || hopes || pair.spent
         });
         let mut wanted: alloc::collections::BTreeSet<usize> = (wanted.into_iter())
             .filter_map(|id| self.checks.get(id))
