@@ -151,6 +151,18 @@ impl Gatherer {
         }
     }
 
+    /// A base is not needed any more: what was reached from it is given back.
+    pub(crate) fn leave_base(&mut self, now: Instant, base: SocketAddr) {
+        for id in self.ids(|source| source.base == base) {
+            let source = self.sources.get(&id);
+            if source.is_some_and(|source| source.relayed().is_some()) {
+                self.release(id, now);
+            } else {
+                self.give_up(id, now);
+            }
+        }
+    }
+
     /// A base is gone, and with it all that was reached from it.
     pub(crate) fn remove_base(&mut self, base: SocketAddr) {
         let ids = self.ids(|source| source.base == base);

@@ -9,6 +9,7 @@ use floe_sansio::{Instant, Transport};
 use super::{Agent, Base, CommandError, Gathering};
 use crate::address::LocalAddress;
 use crate::candidate::{Candidate, CandidateKind, candidate_priority};
+use crate::component::ComponentId;
 use crate::event::FailureCause;
 use crate::preference::{self, MAX_PLACES};
 
@@ -27,7 +28,8 @@ impl Agent {
     ///
     /// # Errors
     ///
-    /// [`CommandError::UnknownComponent`] if the component's number is not allowed;
+    /// [`CommandError::UnknownComponent`] if the component's number is not allowed, or its stream was
+    /// removed;
     /// [`CommandError::Capacity`] if there are too many; [`CommandError::Ended`] after
     /// [`Self::close`].
     pub fn add_address(&mut self, now: Instant, address: LocalAddress) -> Result<(), CommandError> {
@@ -44,16 +46,22 @@ impl Agent {
         {
             return Ok(());
         }
+        let stream = self.stream_at(address.component.stream);
+        if stream.is_some() && self.live_stream_at(address.component.stream).is_none() {
+            return Err(CommandError::UnknownComponent);
+        }
         if !self.hold(address) {
             return Err(CommandError::Capacity);
         }
         let now = self.clock.advance(now);
         if self.gathering != Gathering::Idle && self.check_alive().is_ok() {
-            let free = self.component_at(address.component);
-            let free = free.and_then(|component| self.next_place(component));
-            if let Some(place) = free.filter(|_| self.offers_host(&address)) {
+            let place = self.component_at(address.component);
+            let place = place.and_then(|component| self.next_place(component));
+            let wanted = self.offers_host(&address) && self.takes_late(address.component);
+            if let Some(place) = place.filter(|_| wanted) {
                 self.add_host(now, address, place);
                 self.gather_from(now, &[address]);
+                self.take_up_early(now);
             }
             self.settle(now);
         }
@@ -75,6 +83,25 @@ impl Agent {
         self.settle(now);
     }
 
+    /// The addresses of a stream that was removed are of no use until it is taken up again.
+    pub(super) fn leave_addresses(&mut self, now: Instant, stream: u16) {
+        for host in &self.hosts {
+            if host.component.stream == stream {
+                self.gatherer.leave_base(now, host.address);
+            }
+        }
+        let mut bases = Vec::new();
+        let locals = self.locals.values();
+        bases.extend(
+            locals
+                .filter(|local| local.component.stream == stream)
+                .map(|local| local.base),
+        );
+        for base in bases {
+            self.lose_base(now, base, FailureCause::PathLost);
+        }
+    }
+
     /// Keeps an address; `false` if there is no room for it or its component.
     pub(super) fn hold(&mut self, address: LocalAddress) -> bool {
         let of_component = |host: &&LocalAddress| host.component == address.component;
@@ -87,16 +114,30 @@ impl Agent {
     }
 
     pub(super) fn is_host(&self, address: SocketAddr) -> bool {
-        self.hosts.iter().any(|host| host.address == address)
+        let mut hosts = self.hosts.iter();
+        let host = hosts.find(|host| host.address == address);
+        host.is_some_and(|host| self.live_stream_at(host.component.stream).is_some())
     }
 
     /// Whether an address becomes a host candidate (RFC 8445 §5.1.1.1).
     pub(super) fn offers_host(&self, address: &LocalAddress) -> bool {
-        self.is_usable(address) && !self.gives_away(address)
+        self.is_usable(address)
+            && !self.gives_away(address)
+            && self.live_stream_at(address.component.stream).is_some()
     }
 
     fn is_usable(&self, address: &LocalAddress) -> bool {
         Candidate::is_host_address(address.address, self.config.loopback) && !address.deprecated
+    }
+
+    /// Whether an address that has come after the beginning makes candidates still. To the letter of
+    /// RFC 8838 §10 none is paired that is not told, and none is told after the end of gathering: such an
+    /// address waits for the next restart.
+    fn takes_late(&self, component: ComponentId) -> bool {
+        let stream = self.stream_at(component.stream);
+        let stream = stream.map(|at| &self.streams[at]);
+        let begun = stream.is_none_or(|it| it.remote.is_some());
+        self.config.recovery || self.announces() || !begun
     }
 
     /// Whether an address would tell who hides behind a temporary one: another of the same interface
@@ -126,15 +167,25 @@ impl Agent {
             let hosts: Vec<_> = (self.hosts.iter().copied())
                 .filter(|host| host.component == component.id && self.offers_host(host))
                 .collect();
-            let order = preference::order(&hosts);
+            // A lite agent has preferences of its own.
+            let order = if self.config.lite {
+                (0..hosts.len()).collect()
+            } else {
+                preference::order(&hosts)
+            };
             offered.extend((0..).zip(order).map(|(place, at)| (hosts[at], place)));
         }
+        // None is told before those of a lower component (RFC 8838 §17).
+        offered.sort_by_key(|(host, _)| host.component.component);
         offered
     }
 
     /// Gives candidates that a restart has left the preferences that they would have if they were found
     /// now.
     pub(super) fn prefer_anew(&mut self, hosts: &[(LocalAddress, u16)]) {
+        if self.config.lite {
+            return;
+        }
         for &(host, place) in hosts {
             if let Some(base) = self.bases.get_mut(&host.address) {
                 (base.place, base.preference) = (place, preference::of_host(place));
@@ -175,8 +226,15 @@ impl Agent {
         let Some(component) = self.component_at(address.component) else {
             return;
         };
+        if self.has_lite_host(&address) {
+            return;
+        }
         let kind = CandidateKind::Host;
-        let preference = preference::of_host(place);
+        let preference = if self.config.lite {
+            self.lite_preference(&address)
+        } else {
+            preference::of_host(place)
+        };
         let base = address.address;
         let foundation = self.foundations.of(kind, Transport::Udp, base.ip(), None);
         self.add_base(base, component, preference, place);

@@ -43,6 +43,7 @@ impl Agent {
             self.timers
                 .set(AgentTimer::Gathering, now + self.config.gathering_limit);
         }
+        self.take_up_early(now);
         self.settle(now);
     }
 
@@ -94,7 +95,7 @@ impl Agent {
     }
 
     /// Whether candidates may still be told to the peer (RFC 8838 §13).
-    fn announces(&self) -> bool {
+    pub(super) fn announces(&self) -> bool {
         self.gathering == Gathering::Running || self.config.continual
     }
 

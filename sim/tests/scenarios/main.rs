@@ -3,6 +3,7 @@
 
 mod common;
 mod gathering;
+mod generations;
 mod harness;
 mod limits;
 mod lost;
