@@ -154,10 +154,12 @@ impl Gatherer {
     /// A base is not needed any more: what was reached from it is given back.
     pub(crate) fn leave_base(&mut self, now: Instant, base: SocketAddr) {
         for id in self.ids(|source| source.base == base) {
-            self.give_up(id, now);
-            self.release(id, now);
-            self.advance(id, Progress::Ended);
-            self.tidy(id);
+            let source = self.sources.get(&id);
+            if source.is_some_and(|source| source.relayed().is_some()) {
+                self.release(id, now);
+            } else {
+                self.give_up(id, now);
+            }
         }
     }
 

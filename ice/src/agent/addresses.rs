@@ -55,10 +55,10 @@ impl Agent {
         }
         let now = self.clock.advance(now);
         if self.gathering != Gathering::Idle && self.check_alive().is_ok() {
-            let free = self.component_at(address.component);
-            let free = free.and_then(|component| self.next_place(component));
-            let taken = self.offers_host(&address) && self.takes_late(address.component);
-            if let Some(place) = free.filter(|_| taken) {
+            let place = self.component_at(address.component);
+            let place = place.and_then(|component| self.next_place(component));
+            let wanted = self.offers_host(&address) && self.takes_late(address.component);
+            if let Some(place) = place.filter(|_| wanted) {
                 self.add_host(now, address, place);
                 self.gather_from(now, &[address]);
                 self.take_up_early(now);
@@ -121,7 +121,13 @@ impl Agent {
 
     /// Whether an address becomes a host candidate (RFC 8445 §5.1.1.1).
     pub(super) fn offers_host(&self, address: &LocalAddress) -> bool {
-        self.is_usable(address) && !self.gives_away(address)
+        self.is_usable(address)
+            && !self.gives_away(address)
+            && self.live_stream_at(address.component.stream).is_some()
+    }
+
+    fn is_usable(&self, address: &LocalAddress) -> bool {
+        Candidate::is_host_address(address.address, self.config.loopback) && !address.deprecated
     }
 
     /// Whether an address that has come after the beginning makes candidates still. To the letter of
@@ -132,12 +138,6 @@ impl Agent {
         let stream = stream.map(|at| &self.streams[at]);
         let begun = stream.is_none_or(|it| it.remote.is_some());
         self.config.recovery || self.announces() || !begun
-    }
-
-    fn is_usable(&self, address: &LocalAddress) -> bool {
-        Candidate::is_host_address(address.address, self.config.loopback)
-            && !address.deprecated
-            && self.live_stream_at(address.component.stream).is_some()
     }
 
     /// Whether an address would tell who hides behind a temporary one: another of the same interface
@@ -167,15 +167,25 @@ impl Agent {
             let hosts: Vec<_> = (self.hosts.iter().copied())
                 .filter(|host| host.component == component.id && self.offers_host(host))
                 .collect();
-            let order = preference::order(&hosts);
+            // A lite agent has preferences of its own.
+            let order = if self.config.lite {
+                (0..hosts.len()).collect()
+            } else {
+                preference::order(&hosts)
+            };
             offered.extend((0..).zip(order).map(|(place, at)| (hosts[at], place)));
         }
+        // None is told before those of a lower component (RFC 8838 §17).
+        offered.sort_by_key(|(host, _)| host.component.component);
         offered
     }
 
     /// Gives candidates that a restart has left the preferences that they would have if they were found
     /// now.
     pub(super) fn prefer_anew(&mut self, hosts: &[(LocalAddress, u16)]) {
+        if self.config.lite {
+            return;
+        }
         for &(host, place) in hosts {
             if let Some(base) = self.bases.get_mut(&host.address) {
                 (base.place, base.preference) = (place, preference::of_host(place));

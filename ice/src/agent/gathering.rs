@@ -30,9 +30,6 @@ impl Agent {
         let hosts = self.offered_hosts();
         self.prefer_anew(&hosts);
         self.announce_again(now);
-        // None is told before those of a lower component (RFC 8838 §17).
-        let mut hosts = hosts;
-        hosts.sort_by_key(|(host, _)| host.component.component);
         for &(host, place) in &hosts {
             if !self.local_index.contains_key(&(host.address, host.address)) {
                 self.add_host(now, host, place);
