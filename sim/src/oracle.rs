@@ -248,8 +248,10 @@ impl<'a> Oracle<'a> {
             return (false, true);
         }
         let meets = |a, b| self.reaches(Transport::Udp, a, b);
-        if meets(a, b) || meets(b, a) {
-            return (true, true);
+        for (from, to) in [(a, b), (b, a)] {
+            if meets(from, to) {
+                return (true, !self.is_crowded(from));
+            }
         }
         let chains = (self.chain(a.site.segment), self.chain(b.site.segment));
         let (Some(ours), Some(theirs)) = chains else {
@@ -282,6 +284,15 @@ impl<'a> Oracle<'a> {
             certain &= direct == read(Reading::Clash);
         }
         (direct, certain)
+    }
+
+    /// Whether a NAT on the way out keeps inside ports or drops, and another host may have them.
+    fn is_crowded(self, from: Interface) -> bool {
+        self.plan.way_up(from.site.segment).any(|router| {
+            let layer = self.plan.routers[router.index()].layer;
+            let keeps = |config: NatConfig| config.allocation == Allocation::Preserving;
+            matches!(layer, Layer::Nat(config) if keeps(config)) && self.inside_of(router) > 1
+        })
     }
 
     /// Whether packets to a host address get there, and answers back.

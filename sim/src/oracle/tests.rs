@@ -223,3 +223,24 @@ fn judgements() {
         ]
     );
 }
+
+/// Found by random search: a host in the core is reached from everywhere, but for a NAT that keeps the
+/// inside port or drops, where another host behind it has that port.
+#[test]
+fn a_port_that_may_be_taken_makes_the_way_out_uncertain() {
+    for (others, certain) in [(0, true), (1, false)] {
+        let mut world = Topology::new();
+        let preserving = NatConfig {
+            allocation: Allocation::Preserving,
+            ..NatConfig::RFC4787
+        };
+        let carrier = world.carrier("carrier", public(), preserving);
+        let a = world.host("a", public());
+        let b = world.host("b", carrier);
+        for other in 0..others {
+            world.host(&format!("other-{other}"), carrier);
+        }
+        let expected = Oracle::new(&world).expect(a, b, &[]);
+        assert_eq!((expected.path, expected.certain), (Path::Direct, certain));
+    }
+}
