@@ -320,7 +320,7 @@ pub fn flooded(datagrams: u32) -> Agent {
     let key = Key::short_term(local.pwd());
     let kind = MessageType::new(Class::Request, Method::BINDING);
     let username = format!("{}:peer", local.ufrag());
-    let mut check = |agent: &mut Agent, number: u32, now: Instant| {
+    let check = |agent: &mut Agent, number: u32, now: Instant| {
         let mut buffer = [0; 256];
         let mut id = [0; 12];
         id[..4].copy_from_slice(&number.to_be_bytes());

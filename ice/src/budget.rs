@@ -36,6 +36,11 @@ impl Budget {
         to_address < most && to_host < limits.checks_to_silent_host.saturating_add(reserve)
     }
 
+    /// Whether no check to this address has been answered.
+    pub(crate) fn is_silent(&self, address: SocketAddr) -> bool {
+        !matches!(self.addresses.get(&address), Some(Spent::Answered))
+    }
+
     /// A check is sent there.
     pub(crate) fn spend(&mut self, address: SocketAddr) {
         let spent = self.addresses.entry(address).or_insert(Spent::Silent(0));

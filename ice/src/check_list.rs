@@ -22,7 +22,7 @@ use crate::config::CheckOrder;
 use groups::Groups;
 pub use pair::PairState;
 use pair::Turn;
-pub(crate) use pair::{CONSENT_LIFETIME, Foundation, Pair, PairId, Traffic};
+pub(crate) use pair::{CONSENT_LIFETIME, Foundation, Pair, PairId, Traffic, UNLIKELY};
 pub(crate) use schedule::Schedule;
 
 /// What is known of one component at once.
@@ -62,6 +62,8 @@ struct List {
     slots: u32,
     /// First checks sent, to share them between pairs without a relay and with one.
     first_checks: u32,
+    /// Whether pairs with a relay have the larger share.
+    relays_first: bool,
 }
 
 impl List {
@@ -434,6 +436,13 @@ impl CheckLists {
         }
     }
 
+    /// Whether pairs with a relay get two first checks of three, instead of one: where nothing else is
+    /// likely to work.
+    pub(crate) fn put_relays_first(&mut self, list: usize, first: bool) {
+        self.reach(list);
+        self.lists[list].relays_first = first;
+    }
+
     /// Takes the pair to check in this slot, of the list whose turn it is; lists without anything to
     /// check are passed over (RFC 8445 §6.1.4.2).
     pub(crate) fn next_check(&mut self, now: Instant) -> Option<PairId> {
@@ -485,7 +494,7 @@ impl CheckLists {
         }
         let list = &mut self.lists[at];
         list.first_checks = list.first_checks.wrapping_add(1);
-        let relayed_first = list.first_checks % 3 == 0;
+        let relayed_first = (list.first_checks % 3 == 0) != list.relays_first;
         let [direct, relayed] = &list.waiting;
         let lanes = if relayed_first {
             [relayed, direct]

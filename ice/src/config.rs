@@ -198,7 +198,7 @@ impl Config {
             turn_servers: Vec::new(),
             policy: Policy::All,
             pacing: MIN_PACING,
-            burst: 10,
+            burst: 20,
             settled_pacing: Duration::from_millis(20),
             order: CheckOrder::LikelyFirst,
             probing: Probing::default(),

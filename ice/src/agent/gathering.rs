@@ -361,6 +361,7 @@ impl Agent {
         };
         let place = self.place_of(component, kind);
         self.add_base(relayed, component, preference, place);
+        self.expect_relays(component, transport.is_reliable());
         self.add_local(now, candidate);
     }
 

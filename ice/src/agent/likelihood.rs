@@ -5,11 +5,9 @@ use core::net::SocketAddr;
 
 use super::Agent;
 use crate::candidate::{Candidate, CandidateKind};
+use crate::check_list::UNLIKELY;
 use crate::config::CheckOrder;
 
-/// How far behind the others an address is that no server has answered to, where one has answered to
-/// another: further than there are addresses.
-const UNVOUCHED: u16 = 256;
 
 impl Agent {
     /// The place of a pair in the order of checks: the sum of those of its candidates.
@@ -57,6 +55,14 @@ impl Agent {
         self.place_again(component);
     }
 
+    /// A relay that is reached over a stream, where no server has answered over UDP, is the likely way
+    /// out.
+    pub(super) fn expect_relays(&mut self, component: usize, over_stream: bool) {
+        let blocked = over_stream && !self.components[component].vouched;
+        let list = self.components[component].stream;
+        self.checks.put_relays_first(list, blocked);
+    }
+
     fn place_again(&mut self, component: usize) {
         for id in self.checks.ids(|pair| pair.component == component) {
             let Some((base, remote)) = self.checks.get(id).map(|pair| (pair.base, pair.remote))
@@ -71,7 +77,7 @@ impl Agent {
 
 const fn behind(place: u16, vouched: bool, any: bool) -> u16 {
     if any && !vouched {
-        place.saturating_add(UNVOUCHED)
+        place.saturating_add(UNLIKELY)
     } else {
         place
     }

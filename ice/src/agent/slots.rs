@@ -183,10 +183,14 @@ impl Agent {
                 continue;
             };
             let nominated = pair.nominated_by_peer.is_some();
-            if !self
-                .budget
-                .allows(pair.address, nominated, &self.config.limits)
-            {
+            let limits = &self.config.limits;
+            // Each base has its share: those that lead nowhere do not use up what others need.
+            let bases = self.components[pair.component].bases.len().max(1);
+            let share = (limits.checks_to_silent_address / bases).max(1);
+            let has_share = nominated
+                || usize::from(pair.schedule.count()) < share
+                || !self.budget.is_silent(pair.address);
+            if !has_share || !self.budget.allows(pair.address, nominated, limits) {
                 self.fail_pair(now, id);
                 continue;
             }

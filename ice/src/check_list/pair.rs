@@ -121,6 +121,10 @@ pub(crate) struct Traffic {
     pub(crate) last_received: Option<Instant>,
 }
 
+/// The place from which on a pair is not waited for: of one of its addresses no server has heard, while
+/// one has of another.
+pub(crate) const UNLIKELY: u16 = 256;
+
 /// Consent lasts this long after the last answer (RFC 7675 §5.1).
 pub(crate) const CONSENT_LIFETIME: Duration = Duration::from_secs(30);
 
@@ -139,9 +143,10 @@ impl Pair {
         self.valid.is_some() && now < self.answered + CONSENT_LIFETIME
     }
 
-    /// Whether it may work, and has not been checked.
+    /// Whether it is likely to work, and has not been checked.
     pub(super) const fn is_untested(&self) -> bool {
-        matches!(self.state, PairState::Frozen | PairState::Waiting) && self.schedule.count() == 0
+        let unchecked = matches!(self.state, PairState::Frozen | PairState::Waiting);
+        unchecked && self.schedule.count() == 0 && self.place < UNLIKELY
     }
 
     /// To be checked anew.
