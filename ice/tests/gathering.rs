@@ -354,7 +354,7 @@ fn a_refused_permission_fails_its_own_pairs_only() {
     assert!(net.agree());
 }
 
-/// req: ICE-5.3-4, JSEP-3.5.3-2
+/// req: ICE-5.3-4, JSEP-3.5.3-2, ICE-19.1-1
 #[test]
 fn with_the_relay_policy_no_address_of_the_host_is_told_or_used() {
     let mut net = with(|config| config.policy = Policy::Relay);

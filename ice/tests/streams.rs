@@ -671,6 +671,7 @@ fn where_udp_has_answered_a_relay_over_a_stream_waits_as_any_other() {
     assert!(selected < millis(500), "{selected:?}");
 }
 
+/// req: TRICKLE-14-2
 #[test]
 fn a_peer_that_has_told_all_is_not_waited_for() {
     let mut config = tcp_only(Role::Controlled);
