@@ -245,7 +245,8 @@ fn a_relay_that_is_lost_is_followed_by_one_of_the_next_server() {
     assert_eq!(desk.failures(), [(turn(0), cause)]);
 }
 
-/// A server that grants and forgets is asked every five seconds at most, and nothing grows.
+/// A server that grants and forgets is asked every five seconds at most, but for the first time, and
+/// nothing grows.
 #[test]
 fn a_server_that_loses_every_allocation_is_not_asked_without_end() {
     let mut desk = desk(0, 1);

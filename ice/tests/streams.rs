@@ -696,3 +696,23 @@ fn under_the_relay_policy_nothing_direct_is_waited_for() {
     let selected = selected_at(&net, 0).unwrap() - start;
     assert!(selected < millis(600), "{selected:?}");
 }
+
+/// Another connection is tried at once; nobody is there.
+#[test]
+fn a_session_whose_server_has_died_fails_as_soon_as_that_is_known() {
+    let mut config = tcp_only(Role::Controlling);
+    config.policy = Policy::Relay;
+    let mut net = net(config);
+    block_udp(&mut net);
+    net.connect();
+    net.run(millis(2000));
+    assert!(net.agree());
+    net.streams = Streams::Refused;
+    net.reset_streams(0);
+    net.run(millis(100));
+    assert_eq!(
+        net.agents[0].state(),
+        State::Failed(FailureCause::RelayLost)
+    );
+    assert_eq!(net.agents[0].poll_timeout(), None);
+}

@@ -228,7 +228,7 @@ impl Agent {
         self.tell_failure(at, cause);
         self.lose_dead_relays(now);
         if self.config.recovery && self.check_alive().is_ok() {
-            self.gatherer.race_again(at);
+            self.gatherer.race_again(at, now);
         }
     }
 

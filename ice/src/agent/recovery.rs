@@ -137,8 +137,9 @@ impl Agent {
                     self.pair_remote(now, remote);
                 }
             }
-            // An address that is gone may soon be followed by another one, of either side.
-            if self.checks.is_open(at) || cause != FailureCause::ConsentExpired {
+            // An address that is gone may soon be followed by another one, of either side. For another
+            // relay the agent asks itself.
+            if self.checks.is_open(at) || cause == FailureCause::PathLost {
                 self.be_patient(now);
             }
         }

@@ -17,8 +17,8 @@ use crate::agent::CommandError;
 use crate::config::{Config, Policy, ServerUse};
 use crate::preference::MAX_SERVERS;
 
-/// A server that was asked is not asked again sooner than this after a loss: one that grants and
-/// forgets does not keep us busy.
+/// After a loss a server is asked again at once, after the next not sooner than this: one that grants
+/// and forgets does not keep us busy.
 const REST: Duration = Duration::from_secs(5);
 
 /// The servers of one kind, asked from one base.
@@ -112,6 +112,7 @@ impl Gatherer {
             progress: Progress::Ended,
             since: None,
             not_before: Instant::ZERO,
+            again: None,
             fresh_ports: 0,
         };
         self.sources.insert(id, source);
@@ -157,7 +158,7 @@ impl Gatherer {
     }
 
     /// The winner is lost: the others have their chance, the lost one last.
-    pub(crate) fn race_again(&mut self, id: SourceId) {
+    pub(crate) fn race_again(&mut self, id: SourceId, now: Instant) {
         let Some(source) = self.sources.get(&id) else {
             return;
         };
@@ -167,10 +168,13 @@ impl Gatherer {
         race.order.retain(|&other| other != id);
         race.order.push(id);
         for id in race.order.clone() {
-            let source = self.sources.get(&id);
-            if source.is_some_and(|it| it.progress == Progress::Ended) {
-                let asked = source.and_then(|it| it.since);
-                self.enlist(id, asked.map_or(Instant::ZERO, |asked| asked + REST));
+            let Some(source) = self.sources.get_mut(&id) else {
+                continue;
+            };
+            if source.progress == Progress::Ended {
+                let not_before = source.again.map_or(now, |before| now.max(before + REST));
+                source.again = Some(not_before);
+                self.enlist(id, not_before);
             }
         }
     }

@@ -43,6 +43,8 @@ pub(crate) struct Source {
     pub(super) since: Option<Instant>,
     /// It must not be asked before.
     pub(super) not_before: Instant,
+    /// When it was given another chance, after a loss.
+    pub(super) again: Option<Instant>,
     /// How often another port was asked for.
     pub(super) fresh_ports: u8,
 }
