@@ -96,8 +96,7 @@
 //! - RFC 7675 (consent): on the pair that carries data. Requests for it serve as keepalives; a lite
 //!   agent, which asks for none, sends Binding indications.
 //! - RFC 5245 peers, which nominate aggressively, are followed; its agents are not imitated.
-//! - RFC 8421 (dual stack): local preferences follow the order in which the owner names the
-//!   addresses; floe does not interleave families by itself.
+//! - RFC 8421 (dual stack): local preferences, see [`Agent::add_address`].
 //! - RFC 8656: relays over UDP, and over TCP and TLS where UDP is blocked; with peers they speak UDP.
 //! - RFC 6544 (TCP candidates): ignored, as [`Unusable::Transport`].
 //! - mDNS names (draft-ietf-mmusic-mdns-ice-candidates): ignored, as [`Unusable::Name`], unless the
@@ -133,7 +132,9 @@ mod config;
 mod credentials;
 mod event;
 mod gatherer;
+mod nat64;
 mod pacer;
+mod preference;
 mod role;
 mod stats;
 mod text;
@@ -145,13 +146,14 @@ pub use check_list::PairState;
 pub use component::ComponentId;
 pub use config::{
     CheckOrder, Config, DEFAULT_PACING, Limits, MIN_CONSENT_INTERVAL, MIN_KEEPALIVE, MIN_PACING,
-    Policy, Probing, TurnServer,
+    Policy, Probing, ServerUse, TurnServer,
 };
 #[doc(inline)]
 pub use floe_sdp::ice::IceCredentials;
 
 pub use event::{Endpoint, Event, FailureCause, GatheringError, SelectedPair};
 pub use gatherer::StreamId;
+pub use nat64::Nat64Prefix;
 pub use pacer::Pacer;
 pub use role::Role;
 pub use stats::{Drops, PairStats, Stats, Switch, SwitchCause, Timeline};
