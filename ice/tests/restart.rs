@@ -384,6 +384,8 @@ fn a_path_that_lost_consent_is_not_forgotten() {
         puppet.accepted_check(puppet::addr(&format!("203.0.113.5:{port}")), CONTROLLING);
         puppet.sleep(millis(20));
     }
+    // They fail, so that there is room for others.
+    puppet.sleep(millis(20_000));
     puppet.requests.clear();
     puppet.accepted_check(peer(), CONTROLLING);
     puppet.sleep(millis(3000));
