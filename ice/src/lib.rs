@@ -16,6 +16,7 @@
 //! | reach a TURN server where UDP is blocked | [`TurnServer::over_tcp`], [`Event::StreamWanted`], [`Agent::stream_opened`], [`Agent::stream_failed`] |
 //! | send and receive data | [`Agent::send`], [`Input::Data`](floe_sansio::Input::Data) |
 //! | know how it goes | [`Event`], [`Agent::state`], [`FailureCause`] |
+//! | resolve names of the peer (mDNS) | [`Agent::add_remote_description`], [`Event::ResolveWanted`], [`Agent::resolved`] |
 //! | read and write candidates as SDP | the conversions between [`Candidate`] and `floe_sdp::ice::Candidate` |
 //!
 //! # Example
@@ -97,8 +98,9 @@
 //!   addresses; floe does not interleave families by itself.
 //! - RFC 8656: relays over UDP, and over TCP and TLS where UDP is blocked; with peers they speak UDP.
 //! - RFC 6544 (TCP candidates): ignored, as [`Unusable::Transport`].
-//! - mDNS names (draft-ietf-mmusic-mdns-ice-candidates): ignored, as [`Unusable::Name`], unless the
-//!   owner resolves them first.
+//! - mDNS names (draft-ietf-mmusic-mdns-ice-candidates): the owner is asked to resolve those of the
+//!   peer ([`Event::ResolveWanted`]); this side tells none. Other names are ignored, as
+//!   [`Unusable::Name`].
 //!
 //! Where the default differs from the RFC: a check is repeated sooner than after 500 ms, in
 //! transactions of its own ([`Probing`]); every third slot goes to repetitions; and a pair through a
@@ -139,7 +141,7 @@ pub use config::{
 #[doc(inline)]
 pub use floe_sdp::ice::IceCredentials;
 
-pub use event::{Endpoint, Event, FailureCause, GatheringError, SelectedPair};
+pub use event::{Endpoint, Event, FailureCause, GatheringError, NameId, SelectedPair};
 pub use gatherer::StreamId;
 pub use pacer::Pacer;
 pub use role::Role;
