@@ -17,6 +17,7 @@
 //! | send and receive data | [`Agent::send`], [`Input::Data`](floe_sansio::Input::Data) |
 //! | know how it goes | [`Event`], [`Agent::state`], [`FailureCause`] |
 //! | resolve names of the peer (mDNS) | [`Agent::add_remote_description`], [`Event::ResolveWanted`], [`Agent::resolved`] |
+//! | run a session again that went wrong | [`trace`] |
 //! | read and write candidates as SDP | the conversions between [`Candidate`] and `floe_sdp::ice::Candidate` |
 //!
 //! # Example
@@ -128,6 +129,7 @@ mod pacer;
 mod role;
 mod stats;
 mod text;
+pub mod trace;
 
 pub use address::{LocalAddress, Network};
 pub use agent::{Agent, CommandError, Paced, RemoteParameters, SendError, State};

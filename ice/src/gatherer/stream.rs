@@ -19,6 +19,15 @@ impl StreamId {
         Self(at as u32)
     }
 
+    /// Any number may have been written down; the agent knows which it has given.
+    pub(crate) const fn numbered(number: u32) -> Self {
+        Self(number)
+    }
+
+    pub(crate) const fn number(self) -> u32 {
+        self.0
+    }
+
     const fn at(self) -> usize {
         self.0 as usize
     }
