@@ -31,19 +31,21 @@ pub enum Event {
         /// Why.
         cause: GatheringError,
     },
-    /// Open a connection to a TURN server, then call [`Agent::stream_opened`](crate::Agent) or
-    /// [`Agent::stream_failed`](crate::Agent).
+    /// Open a connection to a TURN server; or over UDP, bind another port, because the server still has
+    /// an allocation for the one that was used first (RFC 8656 §7.4). Then call
+    /// [`Agent::stream_opened`](crate::Agent) or [`Agent::stream_failed`](crate::Agent).
     StreamWanted {
         /// Names it.
         id: StreamId,
-        /// [`Transport::Tcp`] or [`Transport::Tls`].
+        /// [`Transport::Tcp`] or [`Transport::Tls`]; [`Transport::Udp`] or [`Transport::Dtls`] for a
+        /// port.
         transport: Transport,
         /// The address of this host to open it from, on any port.
         local: IpAddr,
         /// The server.
         remote: SocketAddr,
     },
-    /// Close this connection, or do not open it: what was to be sent on it has been given out.
+    /// Close this connection or port, or do not open it: what was to be sent on it has been given out.
     StreamUnwanted(StreamId),
     /// Find out the addresses of this mDNS name, `….local`, by multicast in the networks of this host,
     /// then call [`Agent::resolved`](crate::Agent::resolved). Whoever cannot calls it with none.
@@ -113,7 +115,7 @@ pub enum GatheringError {
     Binding(floe_stun::BindingError),
     /// The TURN server made no allocation.
     Allocation(floe_turn::AllocateError),
-    /// There is no connection to the TURN server.
+    /// There is no connection to the TURN server, or no other port to ask it from.
     Stream,
     /// The time for gathering was over.
     TooLate,

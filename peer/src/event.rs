@@ -48,20 +48,22 @@ pub enum Event {
         /// Why.
         cause: GatheringError,
     },
-    /// Open a connection to a TURN server, then call
+    /// Open a connection to a TURN server; or over UDP, bind another port, because the server still has
+    /// an allocation for the one that was used first. Then call
     /// [`Connection::stream_opened`](crate::Connection::stream_opened) or
     /// [`Connection::stream_failed`](crate::Connection::stream_failed).
     StreamWanted {
         /// Names it.
         id: StreamId,
-        /// [`Transport::Tcp`] or [`Transport::Tls`].
+        /// [`Transport::Tcp`] or [`Transport::Tls`]; [`Transport::Udp`] or [`Transport::Dtls`] for a
+        /// port.
         transport: Transport,
         /// The address of this host to open it from, on any port.
         local: IpAddr,
         /// The server.
         remote: SocketAddr,
     },
-    /// Close this connection, or do not open it: what was to be sent on it has been given out.
+    /// Close this connection or port, or do not open it: what was to be sent on it has been given out.
     StreamUnwanted(StreamId),
     /// Find out the addresses of this mDNS name, `….local`, by multicast in the networks of this host,
     /// then call [`Connection::resolved`](crate::Connection::resolved). Whoever cannot calls it with

@@ -97,9 +97,9 @@ impl Agent {
         }
         if through_relay {
             // Asked for now, so that the peer's checks come through; nobody waits for it.
-            if let Some(relay) = self.gatherer.relay(base) {
+            self.gatherer.with_relay(base, |relay| {
                 let _ = relay.create_permission(now, address.ip());
-            }
+            });
         }
         Some(id)
     }

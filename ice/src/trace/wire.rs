@@ -14,7 +14,8 @@ use floe_stun::{Credentials as TurnCredentials, Retransmission};
 use super::Fault;
 use crate::{
     Candidate, CandidateKind, CheckOrder, ComponentId, Config, IceCredentials, Limits,
-    LocalAddress, Network, Policy, Probing, RemoteParameters, Role, TurnServer,
+    LocalAddress, Nat64Prefix, Network, Policy, Probing, RemoteParameters, Role, ServerUse,
+    TurnServer,
 };
 
 pub(super) struct Reader<'a> {
@@ -242,6 +243,21 @@ impl Wire for SocketAddr {
     }
 }
 
+impl Wire for Nat64Prefix {
+    fn put(&self, out: &mut Vec<u8>) {
+        let (address, length) = self.parts();
+        (IpAddr::from(address), length).put(out);
+    }
+
+    fn get(from: &mut Reader<'_>) -> Result<Self, Fault> {
+        let prefix = match Wire::get(from)? {
+            (IpAddr::V6(address), length) => Self::new(address, length),
+            _ => None,
+        };
+        prefix.ok_or(Fault::Value("Nat64Prefix"))
+    }
+}
+
 impl Wire for IceCredentials {
     fn put(&self, out: &mut Vec<u8>) {
         (self.ufrag().to_string(), self.pwd().to_string()).put(out);
@@ -301,6 +317,7 @@ choices! {
     Transport { 0 Udp, 1 Tcp, 2 Tls, 3 Dtls }
     Role { 0 Controlling, 1 Controlled }
     Policy { 0 All, 1 Relay, 2 NoHost }
+    ServerUse { 0 InTurn, 1 All }
     CheckOrder { 0 Priority, 1 LikelyFirst }
     CandidateKind { 0 Host, 1 PeerReflexive, 2 ServerReflexive, 3 Relayed }
 }
@@ -338,7 +355,7 @@ records! {
     }
     Config {
         role, lite, addresses, loopback, stun_servers, turn_servers, policy, pacing, burst,
-        settled_pacing, order, probing, gathering, stream_delay, gathering_limit, relay_hold,
+        settled_pacing, order, probing, gathering, servers, server_delay, nat64_prefix, gathering_limit, relay_hold,
         untested_hold, reflexive_hold, consent_interval, keepalive, recovery, outage_notice,
         renomination, dwell, backup_relay, continual, piggyback, limits,
     }
