@@ -9,6 +9,7 @@ mod generation;
 mod incoming;
 mod likelihood;
 mod lite;
+mod names;
 mod nomination;
 mod recovery;
 mod remote;
@@ -41,6 +42,7 @@ use crate::gatherer::Gatherer;
 use crate::pacer::Pacer;
 use crate::role::Role;
 use crate::stats::{Drops, Quiet, Timeline};
+use crate::text::Unusable;
 use component::{Component, Outcome, Stream};
 use generation::{Generation, Upcoming};
 pub use slots::Paced;
@@ -106,6 +108,10 @@ pub enum CommandError {
     UnknownComponent,
     /// No attribute can be attached that must be understood, or that is longer than 500 bytes.
     Attachment,
+    /// It has to be ignored (RFC 8839 §5.1).
+    Ignored(Unusable),
+    /// Nobody asks for the addresses of this name (any more).
+    UnknownName,
     /// No stream of this name is being opened: it is not wanted (any more), or open already.
     UnknownStream,
     /// The stream comes from another address than was asked for, or has the path of another one.
@@ -115,6 +121,8 @@ pub enum CommandError {
 impl fmt::Display for CommandError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Ignored(cause) => return cause.fmt(f),
+            Self::UnknownName => "nobody asks for such a name",
             Self::Ended => "the agent has ended",
             Self::CredentialsSet => "the peer's credentials are set already",
             Self::AfterEnd => "the peer has no more candidates",
@@ -294,6 +302,7 @@ pub struct Agent {
     local_index: BTreeMap<(SocketAddr, SocketAddr), usize>,
 
     introduced: Option<Instant>,
+    names: names::Names,
     remotes: Vec<Remote>,
     /// By component and address.
     remote_index: BTreeMap<(usize, SocketAddr), usize>,
@@ -365,6 +374,7 @@ impl Agent {
             next_local: 0,
             local_index: BTreeMap::new(),
             introduced: None,
+            names: names::Names::default(),
             remotes: Vec::new(),
             remote_index: BTreeMap::new(),
             places: BTreeMap::new(),
@@ -471,6 +481,7 @@ impl Agent {
             + self.transactions.len()
             + self.proven.len()
             + self.remote_foundations.len()
+            + self.names.len()
     }
 
     /// Where `buffer[range]`, application data of the first component, is to be sent. Through a relay it

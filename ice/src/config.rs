@@ -321,6 +321,8 @@ pub struct Limits {
     pub remote_candidates: usize,
     /// Those of them that are peer-reflexive, on either side.
     pub peer_reflexive: usize,
+    /// Names of the peer that are resolved, until the next restart.
+    pub names: usize,
     /// Checks remembered that came before the peer's credentials.
     pub early_checks: usize,
     /// Components of all streams together.
@@ -337,6 +339,7 @@ impl Default for Limits {
         Self {
             pairs: 100,
             remote_candidates: 100,
+            names: 16,
             peer_reflexive: 50,
             early_checks: 32,
             components: 64,

@@ -1,5 +1,6 @@
 //! What an agent tells its owner.
 
+use alloc::string::String;
 use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 
@@ -46,6 +47,14 @@ pub enum Event {
     },
     /// Close this connection or port, or do not open it: what was to be sent on it has been given out.
     StreamUnwanted(StreamId),
+    /// Find out the addresses of this mDNS name, `….local`, by multicast in the networks of this host,
+    /// then call [`Agent::resolved`](crate::Agent::resolved). Whoever cannot calls it with none.
+    ResolveWanted {
+        /// Names the question.
+        id: NameId,
+        /// The name, in lower case.
+        name: String,
+    },
     /// The first pair of this component works, or one works again: data can be sent.
     Connected(ComponentId),
     /// This pair is used from now on, in place of the one before if there was one.
@@ -81,6 +90,21 @@ pub enum Event {
     RoleChanged(Role),
     /// It is over.
     Failed(FailureCause),
+}
+
+/// Names a name that is to be resolved for as long as its agent lives, see [`Event::ResolveWanted`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NameId(u32);
+
+impl NameId {
+    /// Any number may have been written down; the agent knows which it has given.
+    pub(crate) const fn numbered(number: u32) -> Self {
+        Self(number)
+    }
+
+    pub(crate) const fn number(self) -> u32 {
+        self.0
+    }
 }
 
 /// Why a server gave no candidate.

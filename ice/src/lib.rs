@@ -18,6 +18,8 @@
 //! | have several streams or components | [`LocalAddress::on`], [`Agent::add_address`], [`Agent::send_on`], [`Agent::remove_stream`] |
 //! | have many agents in one process | [`Pacer`], [`Agent::paced`] |
 //! | send and receive data | [`Agent::send`], [`Input::Data`](floe_sansio::Input::Data) |
+//! | resolve names of the peer (mDNS) | [`Agent::add_remote_description`], [`Event::ResolveWanted`], [`Agent::resolved`] |
+//! | run a session again that went wrong | [`trace`] |
 //! | know how it goes | [`Event`], [`Agent::state`], [`FailureCause`], [`Agent::stats`] |
 //! | read and write candidates as SDP | the conversions between [`Candidate`] and `floe_sdp::ice::Candidate` |
 //!
@@ -99,8 +101,9 @@
 //! - RFC 8421 (dual stack): local preferences, see [`Agent::add_address`].
 //! - RFC 8656: relays over UDP, and over TCP and TLS where UDP is blocked; with peers they speak UDP.
 //! - RFC 6544 (TCP candidates): ignored, as [`Unusable::Transport`].
-//! - mDNS names (draft-ietf-mmusic-mdns-ice-candidates): ignored, as [`Unusable::Name`], unless the
-//!   owner resolves them first.
+//! - mDNS names (draft-ietf-mmusic-mdns-ice-candidates): the owner is asked to resolve those of the
+//!   peer ([`Event::ResolveWanted`]); this side tells none. Other names are ignored, as
+//!   [`Unusable::Name`].
 //!
 //! Where the default differs from the RFC, and [`Config::strict`] does not:
 //!
@@ -138,6 +141,7 @@ mod preference;
 mod role;
 mod stats;
 mod text;
+pub mod trace;
 
 pub use address::{LocalAddress, Network};
 pub use agent::{Agent, CommandError, Paced, RemoteParameters, SendError, State};
@@ -151,7 +155,7 @@ pub use config::{
 #[doc(inline)]
 pub use floe_sdp::ice::IceCredentials;
 
-pub use event::{Endpoint, Event, FailureCause, GatheringError, SelectedPair};
+pub use event::{Endpoint, Event, FailureCause, GatheringError, NameId, SelectedPair};
 pub use gatherer::StreamId;
 pub use nat64::Nat64Prefix;
 pub use pacer::Pacer;

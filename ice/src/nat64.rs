@@ -53,6 +53,11 @@ impl Nat64Prefix {
         octets.into()
     }
 
+    /// What [`Self::new`] takes.
+    pub(crate) const fn parts(self) -> (Ipv6Addr, u8) {
+        (self.address, self.length)
+    }
+
     pub(crate) fn embed_address(self, address: SocketAddr) -> SocketAddr {
         match address.ip() {
             IpAddr::V4(ip) => SocketAddr::new(self.embed(ip).into(), address.port()),

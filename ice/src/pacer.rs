@@ -27,10 +27,20 @@ pub struct Pacer {
 impl Pacer {
     /// Nothing has been sent yet.
     pub const fn new() -> Self {
+        Self::at(Instant::ZERO)
+    }
+
+    /// One whose first free turn this is.
+    pub(crate) const fn at(turn: Instant) -> Self {
         Self {
             interval: MIN_PACING,
-            next: Instant::ZERO,
+            next: turn,
         }
+    }
+
+    /// The first turn that nobody has.
+    pub(crate) const fn next_turn(&self) -> Instant {
+        self.next
     }
 
     /// The next turn that is free, not before `from`. Nobody else gets it.

@@ -1,7 +1,7 @@
 //! Candidates as text: the grammar is that of `floe_sdp::ice`, this is what it means to an agent.
 
 use core::fmt;
-use core::net::SocketAddr;
+use core::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use floe_sansio::Transport;
 use floe_sdp::ice as sdp;
@@ -20,7 +20,7 @@ pub enum Unusable {
     Component,
     /// A type that no RFC known here defines.
     Kind,
-    /// A name instead of an address; resolve it first.
+    /// A name instead of an address, and none that the peer's network could resolve (mDNS).
     Name,
 }
 
@@ -79,41 +79,52 @@ impl TryFrom<&sdp::Candidate> for Candidate {
     type Error = Unusable;
 
     fn try_from(text: &sdp::Candidate) -> Result<Self, Unusable> {
-        if text.transport != sdp::CandidateTransport::Udp {
-            return Err(Unusable::Transport);
+        match &text.address {
+            sdp::CandidateAddress::Ip(ip) => read(text, *ip),
+            // Other reasons not to use it count first.
+            sdp::CandidateAddress::Name(_) => {
+                read(text, Ipv6Addr::UNSPECIFIED.into()).and(Err(Unusable::Name))
+            }
         }
-        // The stream is that of the section that the candidate stands in.
-        let component = ComponentId::new(0, text.component);
-        if !component.is_valid() {
-            return Err(Unusable::Component);
-        }
-        let kind = match text.kind {
-            sdp::CandidateType::Host => CandidateKind::Host,
-            sdp::CandidateType::ServerReflexive => CandidateKind::ServerReflexive,
-            sdp::CandidateType::PeerReflexive => CandidateKind::PeerReflexive,
-            sdp::CandidateType::Relayed => CandidateKind::Relayed,
-            sdp::CandidateType::Other(_) => return Err(Unusable::Kind),
-        };
-        let ip = |address: &sdp::CandidateAddress| match address {
-            sdp::CandidateAddress::Ip(ip) => Some(*ip),
-            sdp::CandidateAddress::Name(_) => None,
-        };
-        let address = SocketAddr::new(ip(&text.address).ok_or(Unusable::Name)?, text.port);
-        let related = text.related_address.as_ref().and_then(ip);
-        Ok(Self {
-            component,
-            kind,
-            transport: Transport::Udp,
-            address,
-            base: address,
-            priority: text.priority,
-            foundation: text.foundation.clone(),
-            related: related
-                .zip(text.related_port)
-                .map(|(ip, port)| SocketAddr::new(ip, port)),
-            network: Network::default(),
-        })
     }
+}
+
+/// A candidate of the first stream, with this address.
+pub(crate) fn read(text: &sdp::Candidate, ip: IpAddr) -> Result<Candidate, Unusable> {
+    if text.transport != sdp::CandidateTransport::Udp {
+        return Err(Unusable::Transport);
+    }
+    // The stream is that of the section that the candidate stands in.
+    let component = ComponentId::new(0, text.component);
+    if !component.is_valid() {
+        return Err(Unusable::Component);
+    }
+    let kind = match text.kind {
+        sdp::CandidateType::Host => CandidateKind::Host,
+        sdp::CandidateType::ServerReflexive => CandidateKind::ServerReflexive,
+        sdp::CandidateType::PeerReflexive => CandidateKind::PeerReflexive,
+        sdp::CandidateType::Relayed => CandidateKind::Relayed,
+        sdp::CandidateType::Other(_) => return Err(Unusable::Kind),
+    };
+    let known = |address: &sdp::CandidateAddress| match address {
+        sdp::CandidateAddress::Ip(ip) => Some(*ip),
+        sdp::CandidateAddress::Name(_) => None,
+    };
+    let address = SocketAddr::new(ip, text.port);
+    let related = text.related_address.as_ref().and_then(known);
+    Ok(Candidate {
+        component,
+        kind,
+        transport: Transport::Udp,
+        address,
+        base: address,
+        priority: text.priority,
+        foundation: text.foundation.clone(),
+        related: related
+            .zip(text.related_port)
+            .map(|(ip, port)| SocketAddr::new(ip, port)),
+        network: Network::default(),
+    })
 }
 
 #[cfg(test)]

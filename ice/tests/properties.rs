@@ -143,7 +143,7 @@ fn check(case: &Case, loss: u32) -> Result<(), TestCaseError> {
         prop_assert!(
             net.agree(),
             "{states:?} {:?}",
-            net.agents.each_ref().map(floe_ice::Agent::selected)
+            net.agents.each_ref().map(|agent| agent.selected())
         );
         prop_assert!(net.send(0, b"one") && net.send(1, b"two"));
         net.run(Duration::from_secs(1));

@@ -9,7 +9,9 @@ use floe_ice::{
     Agent, Candidate, CandidateKind, CommandError, Config, Event, FailureCause, GatheringError,
     Policy, Role, ServerUse, State, StreamId,
 };
-use floe_sansio::{Datagram, DropReason, FiveTuple, HEADROOM, Input, Instant, TAILROOM, Transport};
+use floe_sansio::{
+    Datagram, DropReason, FiveTuple, HEADROOM, Input, Instant, Machine, TAILROOM, Transport,
+};
 use floe_stun::{Builder, Class, Credentials, Key, MessageType, Method, TransactionId};
 use floe_turn::AllocateError;
 use net::{Net, Streams, addr, stun_server, turn_server, turn_user};
@@ -420,7 +422,7 @@ fn a_stream_that_is_lost_while_the_server_is_asked_gives_no_candidate() {
 
 // ---- what is not accepted ------------------------------------------------------------------
 
-fn feed(agent: &mut Agent, now: Instant, path: FiveTuple, bytes: &[u8]) -> Input {
+fn feed(agent: &mut impl Machine, now: Instant, path: FiveTuple, bytes: &[u8]) -> Input {
     let mut buffer = vec![0; HEADROOM + bytes.len() + TAILROOM];
     let range = HEADROOM..HEADROOM + bytes.len();
     buffer[range.clone()].copy_from_slice(bytes);

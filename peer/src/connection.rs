@@ -6,10 +6,10 @@ mod restart;
 use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 use core::ops::Range;
 
-use floe_ice::{Agent, CommandError, Role, SelectedPair, SendError, State, StreamId};
+use floe_ice::{Agent, CommandError, NameId, Role, SelectedPair, SendError, State, StreamId};
 use floe_sansio::{Datagram, Entropy, Input, Instant, Route, Transmit, impl_machine};
 use floe_sdp::ice::{Candidate, IceCredentials, TrickledCandidate};
 use floe_sdp::{
@@ -190,6 +190,23 @@ impl Connection {
         self.drain();
     }
 
+    /// These are the addresses of the name of [`Event::ResolveWanted`], none if it has none; one of them
+    /// is used.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Agent::resolved`].
+    pub fn resolved(
+        &mut self,
+        now: Instant,
+        id: NameId,
+        addresses: &[IpAddr],
+    ) -> Result<(), CommandError> {
+        self.agent.resolved(now, id, addresses)?;
+        self.drain();
+        Ok(())
+    }
+
     /// Ends the connection; allocations on relays are released.
     pub fn close(&mut self, now: Instant) {
         self.agent.close(now);
@@ -311,6 +328,9 @@ impl Connection {
                     local,
                     remote,
                 }),
+                floe_ice::Event::ResolveWanted { id, name } => {
+                    self.events.push_back(Event::ResolveWanted { id, name });
+                }
                 floe_ice::Event::StreamUnwanted(id) => {
                     self.events.push_back(Event::StreamUnwanted(id));
                 }

@@ -1,7 +1,7 @@
 use alloc::string::String;
 use core::net::{IpAddr, SocketAddr};
 
-use floe_ice::{FailureCause, GatheringError, Role, SelectedPair, StreamId, Unusable};
+use floe_ice::{FailureCause, GatheringError, NameId, Role, SelectedPair, StreamId, Unusable};
 use floe_sansio::Transport;
 
 /// A candidate on its way between two connections, with the fields of `RTCIceCandidateInit`.
@@ -65,6 +65,15 @@ pub enum Event {
     },
     /// Close this connection or port, or do not open it: what was to be sent on it has been given out.
     StreamUnwanted(StreamId),
+    /// Find out the addresses of this mDNS name, `….local`, by multicast in the networks of this host,
+    /// then call [`Connection::resolved`](crate::Connection::resolved). Whoever cannot calls it with
+    /// none; nothing waits for it.
+    ResolveWanted {
+        /// Names the question.
+        id: NameId,
+        /// The name, in lower case.
+        name: String,
+    },
     /// A candidate of the other side is of no use here.
     CandidateIgnored(Unusable),
     /// A path works, or one works again: data can be sent.

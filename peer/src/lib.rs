@@ -95,7 +95,7 @@ pub use event::{Event, IceCandidate, OfferReason};
 
 #[doc(no_inline)]
 pub use floe_ice::{
-    CandidateKind, CommandError, Endpoint, FailureCause, GatheringError, Policy, Role,
+    CandidateKind, CommandError, Endpoint, FailureCause, GatheringError, NameId, Policy, Role,
     SelectedPair, SendError, State, StreamId, TurnServer, Unusable,
 };
 #[doc(no_inline)]

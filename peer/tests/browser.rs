@@ -2,8 +2,12 @@
 
 mod common;
 
+use std::collections::BTreeSet;
+
 use common::*;
-use floe_peer::{Codec, Connection, DtlsRole, Error, Event, Rtp, SectionConfig, State, Unusable};
+use floe_peer::{
+    Codec, CommandError, Connection, DtlsRole, Error, Event, NameId, Rtp, SectionConfig, State,
+};
 use floe_sansio::{DropReason, FiveTuple, Input};
 use floe_sdp::{Session, SignalingState};
 use floe_stun::{Class, Message, Protocol};
@@ -128,17 +132,42 @@ fn every_offer_is_answered_as_the_browser_wants_it() {
     }
 }
 
-/// Names that hide addresses are of no use here, in a description or after it; nobody is refused.
+/// The names that the owner was asked to resolve.
+fn asked(events: Vec<Event>) -> Vec<(NameId, String)> {
+    let events = events.into_iter();
+    events
+        .filter_map(|event| match event {
+            Event::ResolveWanted { id, name } => Some((id, name)),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Names that hide addresses, in a description or after it: each is asked for once, however many
+/// candidates have it. The browser behind these samples had two.
 #[test]
-fn candidates_with_mdns_names_are_ignored_and_told() {
-    let ignored = |events: Vec<Event>| {
-        let name = |event: &&Event| **event == Event::CandidateIgnored(Unusable::Name);
-        events.iter().filter(name).count()
-    };
+fn mdns_names_are_asked_for_once_each_and_their_addresses_checked() {
     for scenario in SCENARIOS {
         // In the description: those of the section that speaks for the transport.
         let mut peer = answered(&sample(&format!("{scenario}-offer.sdp")));
-        assert_eq!(ignored(drain_events(&mut peer)), 2, "{scenario}");
+        let names = asked(drain_events(&mut peer));
+        assert_eq!(names.len(), 2, "{scenario}");
+        assert_ne!(names[0].1, names[1].1);
+        assert_eq!(transmits(&mut peer), [], "{scenario}");
+        peer.resolved(NOW, names[1].0, &[]).unwrap();
+        peer.resolved(NOW, names[0].0, &["192.0.2.77".parse().unwrap()])
+            .unwrap();
+        let to: Vec<_> = transmits(&mut peer)
+            .iter()
+            .map(|it| it.path.remote.ip())
+            .collect();
+        assert_eq!(
+            to,
+            ["192.0.2.77".parse::<core::net::IpAddr>().unwrap()],
+            "{scenario}"
+        );
+        let again = peer.resolved(NOW, names[0].0, &[]);
+        assert_eq!(again, Err(CommandError::UnknownName));
         // After it, before the answer and behind it; bundled sections share those of the first.
         let signalled = sample_candidates(scenario);
         for before in [true, false] {
@@ -158,8 +187,7 @@ fn candidates_with_mdns_names_are_ignored_and_told() {
                     assert_eq!(peer.add_ice_candidate(NOW, candidate), Ok(()), "{scenario}");
                 }
             }
-            let expected = if before { 2 } else { signalled.len() };
-            assert_eq!(ignored(drain_events(&mut peer)), expected, "{scenario}");
+            assert_eq!(asked(drain_events(&mut peer)).len(), 2, "{scenario}");
             assert_eq!(peer.ice_state(), State::Checking);
         }
         // Of another generation: they are nothing to this one.
@@ -170,6 +198,10 @@ fn candidates_with_mdns_names_are_ignored_and_told() {
         }
         assert_eq!(drain_events(&mut peer), []);
     }
+}
+
+fn transmits(peer: &mut Connection) -> Vec<floe_sansio::Transmit> {
+    core::iter::from_fn(|| peer.poll_transmit()).collect()
 }
 
 /// A connection that has answered this offer.
@@ -248,9 +280,12 @@ fn every_answer_is_taken_by_the_side_that_offered() {
             "{scenario}"
         );
         assert_eq!(negotiated.dtls_role(), Some(DtlsRole::Server), "{scenario}");
-        let name = Event::CandidateIgnored(Unusable::Name);
-        let listed = answer.matches("a=candidate:").count();
-        assert_eq!(drain_events(&mut peer), vec![name; listed], "{scenario}");
+        let names = asked(drain_events(&mut peer)).into_iter();
+        let names: BTreeSet<_> = names.map(|(_, name)| name).collect();
+        let told = answer
+            .split(' ')
+            .filter(|word| word.strip_suffix(".local").is_some());
+        assert_eq!(names, told.map(Into::into).collect(), "{scenario}");
         // The same once more has no place.
         let before = looks(&peer);
         peer.set_remote_description(NOW, Answer, answer.as_bytes())

@@ -528,7 +528,7 @@ fn candidates_of_no_use_are_told_and_not_refused() {
             Some(Unusable::Transport),
         ),
         (
-            "candidate:1 1 udp 1 a.local 9 typ host",
+            "candidate:1 1 udp 1 a.example 9 typ host",
             Some(Unusable::Name),
         ),
         (

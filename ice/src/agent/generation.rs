@@ -115,6 +115,7 @@ impl Agent {
         self.budget = Budget::default();
         self.transactions
             .retain(|check| check.purpose == Purpose::Consent);
+        self.names.clear();
         self.remotes.clear();
         self.remote_index.clear();
         self.places.clear();

@@ -1,6 +1,6 @@
 //! What the other side signals: parameters, candidates, their end.
 
-use core::net::{Ipv4Addr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use floe_sansio::Instant;
 
@@ -146,6 +146,22 @@ impl Agent {
         now: Instant,
         candidate: Candidate,
     ) -> Result<(), CommandError> {
+        let admitted = self.admit_remote(&candidate)?;
+        if !is_usable(candidate.address.ip()) {
+            return Err(CommandError::Unusable);
+        }
+        match admitted {
+            Some(component) => self.accept_remote(now, component, candidate),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether a candidate may come, whatever its address, and for which component; `None` if this side
+    /// does not have it.
+    pub(super) fn admit_remote(
+        &mut self,
+        candidate: &Candidate,
+    ) -> Result<Option<usize>, CommandError> {
         self.check_alive()?;
         if self.components.is_empty() {
             self.reach_component(ComponentId::default());
@@ -156,17 +172,21 @@ impl Agent {
             return Err(CommandError::AfterEnd);
         }
         let usable = candidate.address.port() != 0
-            && !candidate.address.ip().is_unspecified()
-            && !candidate.address.ip().is_multicast()
-            && candidate.address.ip() != Ipv4Addr::BROADCAST
             && (1..1 << 31).contains(&candidate.priority)
             && (1..=32).contains(&candidate.foundation.len());
         if !usable {
             return Err(CommandError::Unusable);
         }
-        let Some(component) = self.component_at(candidate.component) else {
-            return Ok(());
-        };
+        Ok(self.component_at(candidate.component))
+    }
+
+    /// Makes pairs of a candidate that may come.
+    pub(super) fn accept_remote(
+        &mut self,
+        now: Instant,
+        component: usize,
+        candidate: Candidate,
+    ) -> Result<(), CommandError> {
         if !self.has_room_for(component, candidate.address) {
             return Err(CommandError::Capacity);
         }
@@ -465,4 +485,9 @@ impl Agent {
             });
         }
     }
+}
+
+/// Whether anything can be sent to this address.
+pub(super) fn is_usable(ip: IpAddr) -> bool {
+    !ip.is_unspecified() && !ip.is_multicast() && ip != Ipv4Addr::BROADCAST
 }

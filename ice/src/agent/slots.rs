@@ -36,8 +36,12 @@ impl Agent {
     ///
     /// A call without it uses a pacer of the agent's own, so lend it in every call or in none.
     pub fn paced<'a>(&'a mut self, pacer: &'a mut Pacer) -> Paced<'a> {
-        core::mem::swap(&mut self.pacer, pacer);
+        self.swap_pacer(pacer);
         Paced { agent: self, pacer }
+    }
+
+    pub(crate) const fn swap_pacer(&mut self, pacer: &mut Pacer) {
+        core::mem::swap(&mut self.pacer, pacer);
     }
 }
 
@@ -57,7 +61,7 @@ impl DerefMut for Paced<'_> {
 
 impl Drop for Paced<'_> {
     fn drop(&mut self) {
-        core::mem::swap(&mut self.agent.pacer, self.pacer);
+        self.agent.swap_pacer(self.pacer);
     }
 }
 

@@ -6,7 +6,8 @@ use core::net::SocketAddr;
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
-use floe_ice::{Agent, Config, Event, RemoteParameters, State, StreamId, TurnServer};
+use floe_ice::trace::{DEFAULT_LIMIT, Recorder, Trace};
+use floe_ice::{Config, Event, RemoteParameters, State, StreamId, TurnServer};
 use floe_sansio::{
     Datagram, Entropy, FiveTuple, HEADROOM, Input, Instant, Machine, TAILROOM, Transmit, Transport,
 };
@@ -50,7 +51,8 @@ enum Flying {
 
 pub(crate) struct Net {
     pub(crate) now: Instant,
-    pub(crate) agents: [Agent; 2],
+    /// Whatever happens to them is done again at the end, see [`Net::drop`].
+    pub(crate) agents: [Recorder; 2],
     hosts: [Vec<SocketAddr>; 2],
     /// The outside of each address behind a NAT, which lets everything in.
     pub(crate) outside: BTreeMap<SocketAddr, SocketAddr>,
@@ -96,7 +98,7 @@ impl Net {
         .with_user("alice", "secret");
         Self {
             now,
-            agents: configs.map(|config| Agent::new(config, entropy.seed(), now)),
+            agents: configs.map(|config| Recorder::new(config, entropy.seed(), now, DEFAULT_LIMIT)),
             hosts,
             outside: BTreeMap::new(),
             blocked: BTreeSet::new(),
@@ -199,7 +201,7 @@ impl Net {
         let end = self.now + time;
         loop {
             let packet = self.queue.first_key_value().map(|(&(at, _), _)| at);
-            let timers = self.agents.iter().filter_map(Agent::poll_timeout);
+            let timers = self.agents.iter().filter_map(Recorder::poll_timeout);
             let next = timers.chain(packet).chain(self.turn.poll_timeout()).min();
             let Some(next) = next.filter(|&at| at <= end) else {
                 break;
@@ -441,4 +443,16 @@ fn feed<M: Machine>(
     let datagram = Datagram::new(path, &mut buffer, range);
     let input = machine.handle_input(now, datagram);
     (input, buffer)
+}
+
+/// Every session of every test runs the same when it is run again.
+impl Drop for Net {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            for agent in &self.agents {
+                let trace = Trace::parse(agent.trace()).unwrap();
+                assert_eq!(trace.replay().difference, None);
+            }
+        }
+    }
 }

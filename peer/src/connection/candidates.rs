@@ -156,10 +156,14 @@ impl Connection {
     ) -> Result<(), Error> {
         match candidate {
             TrickledCandidate::EndOfCandidates => self.agent.end_of_remote_candidates(now)?,
-            TrickledCandidate::Candidate(text) => match floe_ice::Candidate::try_from(text) {
-                Ok(candidate) => self.agent.add_remote_candidate(now, candidate)?,
-                Err(cause) => self.events.push_back(Event::CandidateIgnored(cause)),
-            },
+            TrickledCandidate::Candidate(text) => {
+                match self.agent.add_remote_description(now, 0, text) {
+                    Err(CommandError::Ignored(cause)) => {
+                        self.events.push_back(Event::CandidateIgnored(cause));
+                    }
+                    result => result?,
+                }
+            }
         }
         Ok(())
     }

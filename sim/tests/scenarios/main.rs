@@ -7,6 +7,7 @@ mod generations;
 mod harness;
 mod limits;
 mod lost;
+mod names;
 mod nomination;
 mod reflexive;
 mod relay;

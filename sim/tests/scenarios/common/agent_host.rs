@@ -6,8 +6,8 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use floe_ice::{
-    Agent, Candidate, CommandError, Config, Event, FailureCause, GatheringError, IceCredentials,
-    LocalAddress, RemoteParameters, Role, SelectedPair, State,
+    Agent, CommandError, Config, Event, FailureCause, GatheringError, IceCredentials, LocalAddress,
+    RemoteParameters, Role, SelectedPair, State,
 };
 use floe_sansio::{Datagram, FiveTuple, HEADROOM, Input, Instant, TAILROOM, Transmit, Transport};
 use floe_sim::{Endpoint, HostId, Message};
@@ -346,8 +346,7 @@ impl AgentHost {
         let mut results = Vec::new();
         for line in text.lines().filter(|it| it.starts_with("candidate:")) {
             let candidate: floe_sdp::ice::Candidate = line.parse().unwrap();
-            let candidate = Candidate::try_from(&candidate).unwrap();
-            results.push(self.agent.add_remote_candidate(now, candidate));
+            results.push(self.agent.add_remote_description(now, 0, &candidate));
         }
         if let Some(parameters) = text.lines().find_map(parameters) {
             self.remote_ufrag = Some(parameters.credentials.ufrag().into());
