@@ -215,7 +215,7 @@ struct Remote {
     component: usize,
     /// Its foundation as a number.
     foundation: u32,
-    /// How many of its component and kind were told before.
+    /// How many of its component, kind and family were told before.
     place: u16,
     /// Whether a server has answered to it.
     vouched: bool,
@@ -306,8 +306,8 @@ pub struct Agent {
     remotes: Vec<Remote>,
     /// By component and address.
     remote_index: BTreeMap<(usize, SocketAddr), usize>,
-    /// How many there are of each component and kind.
-    places: BTreeMap<(usize, CandidateKind), u16>,
+    /// How many there are of each component and kind, and of IPv6 or not.
+    places: BTreeMap<(usize, CandidateKind, bool), u16>,
     /// The foundations of the other side, numbered in the order of their appearance.
     remote_foundations: BTreeMap<String, u32>,
     peer_reflexive: u32,

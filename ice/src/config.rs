@@ -28,8 +28,8 @@ pub enum Policy {
 pub enum CheckOrder {
     /// By priority (RFC 8445 §6.1.4.2).
     Priority,
-    /// First what is likely to work: pairs of the best addresses of both sides, whatever their kind,
-    /// then of the second best; every third first check goes to a pair with a relay. A host with many
+    /// First what is likely to work: pairs of the best addresses of both sides in each family, whatever
+    /// their kind, then of the second best; every third first check goes to a pair with a relay. A host with many
     /// addresses that lead nowhere is not slowed down by them.
     #[default]
     LikelyFirst,

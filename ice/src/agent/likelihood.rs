@@ -3,7 +3,7 @@
 
 use core::net::SocketAddr;
 
-use super::Agent;
+use super::{Agent, Base};
 use crate::candidate::{Candidate, CandidateKind};
 use crate::check_list::UNLIKELY;
 use crate::config::CheckOrder;
@@ -11,13 +11,14 @@ use crate::config::CheckOrder;
 
 impl Agent {
     /// The place of a pair in the order of checks: the sum of those of its candidates.
-    pub(super) fn place(&self, base: SocketAddr, remote: usize) -> u16 {
+    pub(super) fn place(&self, address: SocketAddr, remote: usize) -> u16 {
         if self.config.order == CheckOrder::Priority {
             return 0;
         }
-        let ours = self.bases.get(&base).map_or(0, |base| {
+        let ours = self.bases.get(&address).map_or(0, |base| {
             let component = &self.components[base.component];
-            behind(base.place, base.vouched, component.vouched)
+            let place = self.place_in_family(address, base);
+            behind(place, base.vouched, component.vouched)
         });
         let remote = &self.remotes[remote];
         let component = &self.components[remote.component];
@@ -28,6 +29,19 @@ impl Agent {
             component.peer_vouched,
         );
         ours.saturating_add(theirs)
+    }
+
+    /// The place of a base among those of its family: a pair is of one, and many addresses of the other
+    /// do not put its first one off (RFC 8421 §4).
+    fn place_in_family(&self, address: SocketAddr, base: &Base) -> u16 {
+        if !self.is_host(address) {
+            return base.place;
+        }
+        let alike = self.hosts.iter().map(|host| host.address);
+        let alike = alike.filter(|other| other.is_ipv6() == address.is_ipv6());
+        let before = alike.filter_map(|other| self.bases.get(&other));
+        let before = before.filter(|it| it.component == base.component && it.place < base.place);
+        u16::try_from(before.count()).unwrap_or(u16::MAX)
     }
 
     /// A server has answered to this base.

@@ -6,6 +6,7 @@ use super::component::{Active, Loss, Outcome};
 use super::{Agent, Target};
 use crate::candidate::CandidateKind;
 use crate::check_list::{PairId, PairState};
+use crate::config::{MIN_CONSENT_INTERVAL, MIN_PACING};
 use crate::event::{Event, FailureCause};
 use crate::stats::{Quiet, Switch, SwitchCause};
 
@@ -26,7 +27,12 @@ impl Agent {
         let generation = self.generation.number;
         let before = self.components[at].active.as_ref();
         let same = before.is_some_and(|before| before.path == path);
-        let ask = before.map_or(ask, |before| before.ask);
+        let ask = match before {
+            // It has waited as a reserve: its consent may be about to run out.
+            _ if !same && now.since(answered) >= MIN_CONSENT_INTERVAL => now + MIN_PACING,
+            Some(before) => before.ask,
+            None => ask,
+        };
         let lost = self.components[at].lost;
         if !same && (before.is_some() || lost.is_some()) {
             self.timeline.switched(Switch {

@@ -363,7 +363,8 @@ impl Agent {
         let foundation = self.remote_foundation(&candidate);
         let at = self.remotes.len();
         self.remote_index.insert((component, candidate.address), at);
-        let places = self.places.entry((component, candidate.kind)).or_default();
+        let alike = (component, candidate.kind, candidate.address.is_ipv6());
+        let places = self.places.entry(alike).or_default();
         let place = *places;
         *places = places.saturating_add(1);
         self.remotes.push(Remote {

@@ -21,7 +21,7 @@ const FRESH_PORTS: u16 = 60000;
 /// One ICE agent, and what it said and heard.
 ///
 /// It signals in lines: `offer`, `answer` or `more`, then `ice` with user name fragment, password,
-/// Ta in milliseconds and `renomination`, candidates as SDP has them, and `end`.
+/// Ta in milliseconds, `renomination` and `lite`, candidates as SDP has them, and `end`.
 #[derive(Debug)]
 pub(crate) struct AgentHost {
     pub(crate) agent: Agent,
@@ -328,6 +328,9 @@ impl AgentHost {
         if self.config.renomination {
             text.push_str(" renomination");
         }
+        if self.config.lite {
+            text.push_str(" lite");
+        }
         for line in &self.candidates {
             text.push('\n');
             text.push_str(line);
@@ -366,9 +369,12 @@ fn parameters(line: &str) -> Option<RemoteParameters> {
     let mut words = line.strip_prefix("ice ")?.split(' ');
     let mut next = || words.next();
     let credentials = IceCredentials::new(next()?, next()?).ok()?;
+    let pacing = Some(millis(next()?.parse().ok()?));
+    let options: Vec<_> = words.collect();
     Some(RemoteParameters {
-        pacing: Some(millis(next()?.parse().ok()?)),
-        renomination: next() == Some("renomination"),
+        pacing,
+        renomination: options.contains(&"renomination"),
+        lite: options.contains(&"lite"),
         ..RemoteParameters::new(credentials)
     })
 }

@@ -1,12 +1,12 @@
 //! What a world is built from.
 
 use core::fmt;
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
 use floe_ice::{Config, Role};
 use floe_peer::{Credentials, TurnServer};
-use floe_sim::{Link, Preset, SegmentId, Site, Topology};
+use floe_sim::{HostId, Link, Preset, SegmentId, Site, Topology};
 use floe_turn::ServerConfig;
 
 use super::{Variation, World, millis};
@@ -19,6 +19,9 @@ pub(super) fn user() -> Credentials {
     Credentials::new("floe", "simulated")
 }
 
+/// Puts the sides somewhere, given the access to the core; returns where each host is.
+type Place = fn(&mut Topology, Site) -> [Site; 2];
+
 /// Whom a plan asks what is different about the agent of a side.
 type Configure = Box<dyn Fn(usize, &mut Config)>;
 
@@ -27,6 +30,8 @@ pub(crate) struct Plan {
     pub(crate) variation: Variation,
     /// What lies between each side and the core.
     pub(crate) sides: [Preset; 2],
+    /// Where the sides are, if [`Self::sides`] cannot say it.
+    pub(crate) place: Option<Place>,
     /// R: the round trip between the two access networks; the server is as far.
     pub(crate) round_trip: Duration,
     /// σ: what a signalling message takes, one way.
@@ -42,6 +47,10 @@ pub(crate) struct Plan {
     pub(crate) dead_addresses: [usize; 2],
     /// How many addresses more a side has that work; they come after the first.
     pub(crate) further_addresses: [usize; 2],
+    /// Addresses that a side has beside these; they come last.
+    pub(crate) more_addresses: [Vec<IpAddr>; 2],
+    /// How many more servers there are, as far away as the first.
+    pub(crate) more_servers: usize,
     /// What each agent begins as; the side that offers controls if nothing is said.
     pub(crate) roles: Option<[Role; 2]>,
     /// How often each side sends a datagram of media, once it can.
@@ -65,6 +74,7 @@ impl Plan {
         Self {
             variation,
             sides,
+            place: None,
             round_trip: millis(40),
             signal_delay: millis(30),
             stun: false,
@@ -72,6 +82,8 @@ impl Plan {
             server: |_| {},
             dead_addresses: [0; 2],
             further_addresses: [0; 2],
+            more_addresses: [Vec::new(), Vec::new()],
+            more_servers: 0,
             roles: None,
             media: None,
             configure: Box::new(|_, _| {}),
@@ -125,17 +137,21 @@ impl Plan {
         world
     }
 
-    pub(super) fn topology(&self) -> (Topology, [floe_sim::HostId; 4], [Site; 2]) {
+    /// The two sides, the stranger, and the servers.
+    pub(super) fn topology(&self) -> (Topology, [HostId; 3], Vec<HostId>, [Site; 2]) {
         let mut world = Topology::new();
         world.set_link(
             SegmentId::CORE,
             Link::IDEAL.with_loss(self.variation.loss()),
         );
         let access = Site::public(Link::delay(self.round_trip / 4));
-        let sites = [
-            world.preset("nat-0", access, self.sides[0]),
-            world.preset("nat-1", access, self.sides[1]),
-        ];
+        let sites = match self.place {
+            Some(place) => place(&mut world, access),
+            None => [
+                world.preset("nat-0", access, self.sides[0]),
+                world.preset("nat-1", access, self.sides[1]),
+            ],
+        };
         let hosts = [0, 1].map(|side| world.host(["zero", "one"][side], sites[side]));
         for side in [0, 1] {
             for _ in 0..self.dead_addresses[side] {
@@ -145,17 +161,22 @@ impl Plan {
             for _ in 0..self.further_addresses[side] {
                 world.interface(hosts[side], sites[side]);
             }
+            for &ip in &self.more_addresses[side] {
+                world.interface_at(hosts[side], sites[side], ip);
+            }
         }
         let server = world.host("server", access);
         let stranger = world.host("stranger", access);
-        (world, [hosts[0], hosts[1], server, stranger], sites)
+        let more = (1..=self.more_servers).map(|n| world.host(&format!("server-{n}"), access));
+        let servers = [server].into_iter().chain(more).collect();
+        (world, [hosts[0], hosts[1], stranger], servers, sites)
     }
 
     pub(super) fn config(
         &self,
         side: usize,
         addresses: &[SocketAddr],
-        server: SocketAddr,
+        servers: &[SocketAddr],
     ) -> Config {
         let offers = side == self.variation.offerer;
         let role = match self.roles {
@@ -170,10 +191,11 @@ impl Plan {
         config.addresses.push(addresses[0]);
         config.addresses.extend(&addresses[1 + dead..]);
         if self.stun {
-            config.stun_servers = vec![server];
+            config.stun_servers = servers.to_vec();
         }
         if self.turn {
-            config.turn_servers = vec![TurnServer::new(server, user())];
+            let servers = servers.iter();
+            config.turn_servers = servers.map(|&it| TurnServer::new(it, user())).collect();
         }
         (self.configure)(side, &mut config);
         config
