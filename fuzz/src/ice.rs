@@ -317,6 +317,7 @@ fn candidate(script: &mut Script<'_>) -> Candidate {
     Candidate {
         kind,
         transport: floe_sansio::Transport::Udp,
+        tcp_type: None,
         address,
         base: address,
         priority: u32::from_be_bytes([script.byte(), script.byte(), script.byte(), script.byte()]),

@@ -5,6 +5,7 @@ use core::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 use floe_sansio::Transport;
+use floe_stun::Framing;
 
 use crate::candidate::{Candidate, CandidateKind};
 use crate::component::ComponentId;
@@ -30,16 +31,20 @@ pub enum Event {
         /// Why.
         cause: GatheringError,
     },
-    /// Open a connection to a TURN server, then call [`Agent::stream_opened`](crate::Agent) or
-    /// [`Agent::stream_failed`](crate::Agent).
+    /// Open a connection to a TURN server or to the peer, then call
+    /// [`Agent::stream_opened`](crate::Agent) or [`Agent::stream_failed`](crate::Agent).
     StreamWanted {
         /// Names it.
         id: StreamId,
         /// [`Transport::Tcp`] or [`Transport::Tls`].
         transport: Transport,
+        /// How what comes over it is cut into inputs: [`Framing::Turn`] from a server,
+        /// [`Framing::Rfc4571`] from the peer, whose inputs are without their lengths. What is sent has
+        /// its frame already.
+        framing: Framing,
         /// The address of this host to open it from, on any port.
         local: IpAddr,
-        /// The server.
+        /// The server, or where the peer listens.
         remote: SocketAddr,
     },
     /// Close this connection, or do not open it: what was to be sent on it has been given out.

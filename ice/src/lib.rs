@@ -119,12 +119,15 @@ mod check;
 mod check_list;
 mod component;
 mod config;
+mod connections;
 mod credentials;
 mod event;
+mod framing;
 mod gatherer;
 mod pacer;
 mod role;
 mod stats;
+mod tcp;
 mod text;
 
 pub use address::{LocalAddress, Network};
@@ -140,8 +143,11 @@ pub use config::{
 pub use floe_sdp::ice::IceCredentials;
 
 pub use event::{Endpoint, Event, FailureCause, GatheringError, SelectedPair};
+pub use floe_stun::Framing;
+pub use framing::frame_len;
 pub use gatherer::StreamId;
 pub use pacer::Pacer;
 pub use role::Role;
 pub use stats::{Drops, PairStats, Stats, Switch, SwitchCause, Timeline};
+pub use tcp::{TcpType, TcpUse, tcp_local_preference};
 pub use text::Unusable;

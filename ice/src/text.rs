@@ -14,7 +14,7 @@ use crate::component::ComponentId;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Unusable {
-    /// Not UDP.
+    /// Neither UDP, nor TCP with a `tcptype`.
     Transport,
     /// A component number above 256.
     Component,
@@ -27,7 +27,7 @@ pub enum Unusable {
 impl fmt::Display for Unusable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Transport => "the transport is not UDP",
+            Self::Transport => "the transport is neither UDP nor TCP as it should be",
             Self::Component => "the component is not 1 to 256",
             Self::Kind => "the candidate type is unknown",
             Self::Name => "the address is a name",
@@ -56,7 +56,11 @@ impl From<&Candidate> for sdp::Candidate {
         Self {
             foundation: candidate.foundation.clone(),
             component: candidate.component.component,
-            transport: sdp::CandidateTransport::Udp,
+            transport: if candidate.tcp_type.is_some() {
+                sdp::CandidateTransport::Tcp
+            } else {
+                sdp::CandidateTransport::Udp
+            },
             priority: candidate.priority,
             address: candidate.address.ip().into(),
             port: candidate.address.port(),
@@ -68,7 +72,7 @@ impl From<&Candidate> for sdp::Candidate {
             },
             related_address: related.map(|address| address.ip().into()),
             related_port: related.map(|address| address.port()),
-            tcp_type: None,
+            tcp_type: candidate.tcp_type,
             extensions: alloc::vec::Vec::new(),
         }
     }
@@ -79,9 +83,11 @@ impl TryFrom<&sdp::Candidate> for Candidate {
     type Error = Unusable;
 
     fn try_from(text: &sdp::Candidate) -> Result<Self, Unusable> {
-        if text.transport != sdp::CandidateTransport::Udp {
-            return Err(Unusable::Transport);
-        }
+        let (transport, tcp_type) = match (&text.transport, text.tcp_type) {
+            (sdp::CandidateTransport::Udp, _) => (Transport::Udp, None),
+            (sdp::CandidateTransport::Tcp, Some(tcp_type)) => (Transport::Tcp, Some(tcp_type)),
+            _ => return Err(Unusable::Transport),
+        };
         // The stream is that of the section that the candidate stands in.
         let component = ComponentId::new(0, text.component);
         if !component.is_valid() {
@@ -103,7 +109,8 @@ impl TryFrom<&sdp::Candidate> for Candidate {
         Ok(Self {
             component,
             kind,
-            transport: Transport::Udp,
+            transport,
+            tcp_type,
             address,
             base: address,
             priority: text.priority,
@@ -149,7 +156,11 @@ mod tests {
     fn what_cannot_be_used_is_told_apart() {
         for (text, why) in [
             (
-                "candidate:1 1 tcp 1 192.0.2.3 9 typ host tcptype active",
+                "candidate:1 1 sctp 1 192.0.2.3 9 typ host",
+                Unusable::Transport,
+            ),
+            (
+                "candidate:1 1 tcp 1 192.0.2.3 9 typ host",
                 Unusable::Transport,
             ),
             ("candidate:1 1 udp 1 192.0.2.3 9 typ warp", Unusable::Kind),

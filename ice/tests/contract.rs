@@ -143,6 +143,7 @@ impl Two {
             network: floe_ice::Network::default(),
             kind: CandidateKind::Host,
             transport: Transport::Udp,
+            tcp_type: None,
             address: SocketAddr::new([198, 19, 0, 1].into(), draw.below(500) as u16),
             base: addr(AGENTS[1]),
             priority: draw.u32(),

@@ -138,6 +138,9 @@ fn where_udp_is_silent_a_stream_is_wanted_after_the_delay() {
         let event = Event::StreamWanted {
             id,
             transport: Transport::Tcp,
+            framing: floe_ice::Framing::Turn {
+                channels: floe_turn::CHANNELS,
+            },
             local: addr(HOME).ip(),
             remote: turn_server(),
         };

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use bytes::Bytes;
-use floe_ice::{SendError, StreamId};
+use floe_ice::{Framing, SendError, StreamId};
 use floe_sansio::{FiveTuple, HEADROOM, Input, Instant, Machine, Route, TAILROOM, Transport};
 
 use crate::clock::Clock;
@@ -78,7 +78,7 @@ pub struct Driver<M: Machine> {
     events: VecDeque<M::Event>,
     /// How the machine asks for connections, if it does.
     errands: Option<Errands<M>>,
-    /// The places of the connections that it asked for.
+    /// The places of the connections that it asked for, and of those that it has accepted.
     streams: Vec<(StreamId, usize)>,
 }
 
@@ -101,17 +101,22 @@ impl<M: Machine> Driver<M> {
         let addresses = (addresses.iter())
             .map(|&address| sockets.bind(address))
             .collect::<io::Result<Vec<_>>>()?;
-        Self::start(addresses, sockets, None, build)
+        Self::start(addresses, sockets, Self::no_streams(), None, build)
+    }
+
+    /// Those of the other peer, once there are some.
+    pub(crate) fn no_streams() -> Streams {
+        Streams::new(Framing::Rfc4571, StreamLimits::default())
     }
 
     pub(crate) fn start(
         addresses: Vec<SocketAddr>,
         sockets: Sockets,
+        streams: Streams,
         errands: Option<Errands<M>>,
         build: impl FnOnce(&[SocketAddr], [u8; 32], Instant) -> io::Result<M>,
     ) -> io::Result<Self> {
         let clock = Clock::start();
-        let streams = Streams::new(floe_turn::CHANNELS, StreamLimits::default());
         let machine = Box::new(build(&addresses, seed()?, clock.now())?);
         let mut driver = Self {
             machine,
@@ -186,6 +191,10 @@ impl<M: Machine> Driver<M> {
                 self.stream_opened(now, at, path);
                 None
             }
+            &Woken::Accepted(at, path) => {
+                self.stream_accepted(now, at, path);
+                None
+            }
             &Woken::Ended(at, _) => {
                 self.stream_ended(now, at);
                 None
@@ -221,11 +230,13 @@ impl<M: Machine> Driver<M> {
             Errand::Open {
                 id,
                 transport,
+                framing,
                 local,
                 remote,
             } => {
                 let is_tcp = transport == Transport::Tcp;
-                let opening = is_tcp.then(|| self.io.streams.connect(now, local, remote));
+                let streams = &mut self.io.streams;
+                let opening = is_tcp.then(|| streams.connect(now, local, remote, framing));
                 match (opening, self.errands) {
                     (Some(Ok(at)), _) => self.streams.push((id, at)),
                     (_, Some(errands)) => (errands.failed)(&mut self.machine, now, id),
@@ -251,6 +262,20 @@ impl<M: Machine> Driver<M> {
             self.streams.retain(|&(_, of)| of != at);
             self.io.streams.close(now, at);
             (errands.failed)(&mut self.machine, now, id);
+        }
+    }
+
+    fn stream_accepted(&mut self, now: Instant, at: usize, path: FiveTuple) {
+        let accepted = (self.errands).and_then(|errands| {
+            (errands.accepted)(&mut self.machine, now, path.local, path.remote)
+        });
+        match accepted {
+            Some(id) => {
+                // The machine has a time limit of its own.
+                self.io.streams.hold(path);
+                self.streams.push((id, at));
+            }
+            None => self.io.streams.close(now, at),
         }
     }
 

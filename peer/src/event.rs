@@ -1,7 +1,7 @@
 use alloc::string::String;
 use core::net::{IpAddr, SocketAddr};
 
-use floe_ice::{FailureCause, GatheringError, Role, SelectedPair, StreamId, Unusable};
+use floe_ice::{FailureCause, Framing, GatheringError, Role, SelectedPair, StreamId, Unusable};
 use floe_sansio::Transport;
 
 /// A candidate on its way between two connections, with the fields of `RTCIceCandidateInit`.
@@ -36,7 +36,7 @@ pub enum Event {
         /// Why.
         cause: GatheringError,
     },
-    /// Open a connection to a TURN server, then call
+    /// Open a connection to a TURN server or to the other side, then call
     /// [`Connection::stream_opened`](crate::Connection::stream_opened) or
     /// [`Connection::stream_failed`](crate::Connection::stream_failed).
     StreamWanted {
@@ -44,9 +44,12 @@ pub enum Event {
         id: StreamId,
         /// [`Transport::Tcp`] or [`Transport::Tls`].
         transport: Transport,
+        /// How what comes over it is cut into inputs, see
+        /// [`floe_ice::Event::StreamWanted`].
+        framing: Framing,
         /// The address of this host to open it from, on any port.
         local: IpAddr,
-        /// The server.
+        /// The server, or where the other side listens.
         remote: SocketAddr,
     },
     /// Close this connection, or do not open it: what was to be sent on it has been given out.

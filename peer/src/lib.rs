@@ -97,8 +97,8 @@ pub use event::{Event, IceCandidate};
 
 #[doc(no_inline)]
 pub use floe_ice::{
-    CandidateKind, CommandError, Endpoint, FailureCause, GatheringError, Policy, Role,
-    SelectedPair, SendError, State, StreamId, TurnServer, Unusable,
+    CandidateKind, CommandError, Endpoint, FailureCause, Framing, GatheringError, Policy, Role,
+    SelectedPair, SendError, State, StreamId, TcpType, TcpUse, TurnServer, Unusable,
 };
 #[doc(no_inline)]
 pub use floe_sdp::{

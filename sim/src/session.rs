@@ -12,7 +12,7 @@ use core::fmt;
 use core::net::SocketAddr;
 use core::time::Duration;
 
-use floe_peer::{Config, Credentials, DtlsIdentity, Fingerprint, Setup, TurnServer};
+use floe_peer::{Config, Credentials, DtlsIdentity, Fingerprint, Setup, TcpUse, TurnServer};
 use floe_sansio::Instant;
 use floe_turn::ServerConfig;
 
@@ -58,6 +58,8 @@ pub struct SessionConfig {
     pub trickle: bool,
     /// Whether the peers are told of the relay, and that it can be reached over UDP and TCP.
     pub relay: bool,
+    /// Whether the peers use candidates over TCP, and how they compare with those over UDP.
+    pub tcp_use: TcpUse,
     /// What is different about the TURN server.
     pub server: fn(&mut ServerConfig),
     /// What the TCP of the hosts is set to.
@@ -87,6 +89,7 @@ impl SessionConfig {
             signal_delay: Duration::from_millis(50),
             trickle: true,
             relay: true,
+            tcp_use: TcpUse::Off,
             server: |_| {},
             tcp: TcpConfig::DEFAULT,
             mislabel: None,
@@ -119,6 +122,10 @@ impl SessionConfig {
             .addresses(host)
             .map(|ip| SocketAddr::new(ip, PEER_PORT))
             .collect();
+        config.ice.tcp = self.tcp_use;
+        if self.tcp_use.is_on() {
+            config.ice.tcp_addresses.clone_from(&config.addresses);
+        }
         config.stun_servers = vec![server];
         if self.relay {
             let turn = TurnServer::new(server, Credentials::new(USERNAME, PASSWORD));

@@ -2,12 +2,13 @@
 
 use core::net::SocketAddr;
 
-use floe_sansio::{Instant, Transport};
+use floe_sansio::{FiveTuple, Instant, Transport};
 
 use super::{Agent, Base, CommandError, Gathering};
 use crate::address::LocalAddress;
 use crate::candidate::{Candidate, CandidateKind, candidate_priority};
 use crate::event::FailureCause;
+use crate::tcp::TcpType;
 
 impl Agent {
     /// Takes an address that the driver has bound, for any component. Those named first are preferred.
@@ -31,11 +32,13 @@ impl Agent {
         if !address.component.is_valid() {
             return Err(CommandError::UnknownComponent);
         }
-        if self
-            .hosts
-            .iter()
-            .any(|known| known.address == address.address)
-        {
+        let listening = address.transport.is_reliable();
+        let held = if listening {
+            &self.listeners
+        } else {
+            &self.hosts
+        };
+        if held.iter().any(|known| known.address == address.address) {
             return Ok(());
         }
         if !self.hold(address) {
@@ -43,7 +46,8 @@ impl Agent {
         }
         let now = self.clock.advance(now);
         if self.gathering != Gathering::Idle && self.check_alive().is_ok() {
-            if self.offers_host(&address) {
+            self.add_tcp_candidates(now);
+            if self.offers_host(&address) && !listening {
                 self.add_host(now, address);
                 self.gather_from(now, address.address);
             }
@@ -55,11 +59,13 @@ impl Agent {
     /// An address is gone, with its interface: so are its candidates, and pairs over them fail. Where
     /// one of them carried data, another that works takes its place.
     pub fn remove_address(&mut self, now: Instant, address: SocketAddr) {
-        let Some(at) = self.hosts.iter().position(|known| known.address == address) else {
-            return;
-        };
         let now = self.clock.advance(now);
-        self.hosts.remove(at);
+        let before = self.hosts.len();
+        self.hosts.retain(|known| known.address != address);
+        self.lose_tcp_address(now, address);
+        if self.hosts.len() == before {
+            return self.settle(now);
+        }
         self.gatherer.remove_base(now, address);
         self.lose_base(now, address, FailureCause::PathLost);
         // Relays that were reached from it are gone too.
@@ -70,7 +76,9 @@ impl Agent {
     /// Keeps an address; `false` if there is no room for its component.
     pub(super) fn hold(&mut self, address: LocalAddress) -> bool {
         let room = self.reach_component(address.component).is_some();
-        if room {
+        if room && address.transport.is_reliable() {
+            self.listeners.push(address);
+        } else if room {
             self.hosts.push(address);
         }
         room
@@ -102,6 +110,7 @@ impl Agent {
                 component: address.component,
                 kind,
                 transport: Transport::Udp,
+                tcp_type: None,
                 address: base,
                 base,
                 priority: candidate_priority(kind, preference, address.component.component),
@@ -138,8 +147,9 @@ impl Agent {
     /// What left from this base is no candidate any more.
     pub(super) fn lose_base(&mut self, now: Instant, base: SocketAddr, cause: FailureCause) {
         self.bases.remove(&base);
-        self.proven.retain(|&(local, _)| local != base);
-        let pairs = self.checks.ids(|pair| pair.base == base);
+        let leaves = |path: FiveTuple| !path.transport.is_reliable() && path.local == base;
+        self.proven.retain(|&path| !leaves(path));
+        let pairs = self.checks.ids(|pair| leaves(pair.path));
         for &id in &pairs {
             // Not a place to go back to.
             self.checks.update(id, |pair| {
@@ -149,7 +159,7 @@ impl Agent {
         }
         for at in 0..self.components.len() {
             let active = self.components[at].active.as_ref();
-            if active.is_some_and(|active| active.path.local == base) {
+            if active.is_some_and(|active| leaves(active.path)) {
                 self.path_lost(now, at, cause);
             }
         }
@@ -157,13 +167,13 @@ impl Agent {
             self.fail_pair(now, id);
             self.checks.remove(id);
         }
-        self.keep_locals(|local| local.base != base);
+        self.keep_locals(|_, local| local.tcp_type.is_some() || local.base != base);
         self.reconsider_all(now);
     }
 
     /// Forgets local candidates that no pair is made of any more.
-    fn keep_locals(&mut self, keep: impl Fn(&Candidate) -> bool) {
-        self.locals.retain(|_, local| keep(local));
+    pub(super) fn keep_locals(&mut self, keep: impl Fn(usize, &Candidate) -> bool) {
+        self.locals.retain(|&at, local| keep(at, local));
         let locals = &self.locals;
         self.local_index.retain(|_, at| locals.contains_key(at));
         for component in &mut self.components {
@@ -176,6 +186,10 @@ impl Agent {
         let bases = &self.bases;
         let mut kept = alloc::collections::BTreeSet::new();
         kept.extend(bases.keys().copied());
-        self.keep_locals(|local| local.address == local.base && kept.contains(&local.base));
+        self.keep_locals(|_, local| match local.tcp_type {
+            None => local.address == local.base && kept.contains(&local.base),
+            Some(TcpType::Active | TcpType::Passive) => local.kind == CandidateKind::Host,
+            Some(TcpType::SimultaneousOpen) => false,
+        });
     }
 }

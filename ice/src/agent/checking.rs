@@ -2,7 +2,7 @@
 
 use core::net::{IpAddr, SocketAddr};
 
-use floe_sansio::Instant;
+use floe_sansio::{FiveTuple, Instant};
 
 use super::component::Outcome;
 use super::{Agent, AgentTimer, Duration, Gathering, State, Target};
@@ -11,6 +11,7 @@ use crate::check_list::{Pair, PairId, PairState, Schedule};
 use crate::config::CheckOrder;
 use crate::event::FailureCause;
 use crate::stats::Quiet;
+use crate::tcp::{self, TcpType, other_place};
 
 impl Agent {
     /// Pairs the local candidate of this number with all of the other side.
@@ -34,32 +35,58 @@ impl Agent {
         }
     }
 
-    /// Forms one pair, unless it exists, cannot work, or the list is full of better ones.
+    /// Forms one pair, unless it exists, cannot work, comes too late, or the list is full of better
+    /// ones.
     pub(super) fn add_pair(&mut self, now: Instant, local: usize, remote: usize) -> Option<PairId> {
         let (ours, theirs) = (self.locals.get(&local)?, &self.remotes[remote]);
-        let (base, address) = (ours.base, theirs.candidate.address);
-        if let Some(existing) = self.checks.find(base, address) {
-            return Some(existing);
-        }
+        let through_relay = ours.kind == CandidateKind::Relayed;
+        let relayed = through_relay || self.is_relayed(&theirs.candidate);
         let component = theirs.component;
+        let path = path_between(ours, &theirs.candidate);
+        let known = self.checks.find(path).is_some();
+        let late = self.is_concluded(component) && !self.would_improve(component, relayed);
+        if late && !known {
+            return None;
+        }
+        self.form_pair(now, local, remote)
+    }
+
+    /// The same, also when it comes late.
+    pub(super) fn form_pair(
+        &mut self,
+        now: Instant,
+        local: usize,
+        remote: usize,
+    ) -> Option<PairId> {
+        let (ours, theirs) = (self.locals.get(&local)?, &self.remotes[remote]);
+        let component = theirs.component;
+        let path = path_between(ours, &theirs.candidate);
+        if let Some(existing) = self.checks.find(path) {
+            let own = self.checks.get(existing);
+            return own.filter(|it| it.component == component).map(|_| existing);
+        }
         if self.components[component].id != ours.component || !can_pair(ours, &theirs.candidate) {
             return None;
         }
+        let opens = match ours.tcp_type {
+            None => false,
+            Some(TcpType::Active) => true,
+            // Only with a connection that is there (RFC 6544 §6.2, §9.2).
+            Some(_) => self.connections.on(path)?.opens,
+        };
         let through_relay = ours.kind == CandidateKind::Relayed;
         let relayed = through_relay || self.is_relayed(&theirs.candidate);
-        if self.is_concluded(component) && !self.would_improve(component, relayed) {
-            return None;
-        }
+        let base_place = match ours.tcp_type {
+            None => self.bases.get(&ours.base).map_or(0, |base| base.place),
+            Some(_) => other_place(ours.priority),
+        };
         let place = match self.config.order {
             CheckOrder::Priority => 0,
-            CheckOrder::LikelyFirst => {
-                let ours = self.bases.get(&base).map_or(0, |base| base.place);
-                ours.saturating_add(theirs.place)
-            }
+            CheckOrder::LikelyFirst => base_place.saturating_add(theirs.place),
         };
         let pair = Pair {
-            base,
-            address,
+            path,
+            opens,
             list: self.components[component].stream,
             component,
             number: ours.component.component,
@@ -89,8 +116,8 @@ impl Agent {
         }
         if through_relay {
             // Asked for now, so that the peer's checks come through; nobody waits for it.
-            if let Some(relay) = self.gatherer.relay(base) {
-                let _ = relay.create_permission(now, address.ip());
+            if let Some(relay) = self.gatherer.relay(path.local) {
+                let _ = relay.create_permission(now, path.remote.ip());
             }
         }
         Some(id)
@@ -262,12 +289,22 @@ impl Agent {
 fn can_pair(ours: &Candidate, theirs: &Candidate) -> bool {
     let (local, remote) = (ours.address, theirs.address);
     ours.transport == theirs.transport
+        && tcp::can_pair(ours.tcp_type, theirs.tcp_type)
         && local.is_ipv4() == remote.is_ipv4()
         && is_link_local_v6(local) == is_link_local_v6(remote)
         // A relay on the internet reaches no private network.
         && !(ours.kind == CandidateKind::Relayed
             && is_private(remote.ip())
             && !is_private(local.ip()))
+}
+
+/// How packets of a pair travel.
+fn path_between(ours: &Candidate, theirs: &Candidate) -> FiveTuple {
+    FiveTuple {
+        transport: ours.transport,
+        local: ours.base,
+        remote: theirs.address,
+    }
 }
 
 fn is_link_local_v6(address: SocketAddr) -> bool {

@@ -29,6 +29,7 @@ impl Agent {
                 self.add_host(now, host);
             }
         }
+        self.add_tcp_candidates(now);
         let bases: alloc::vec::Vec<_> = bases.iter().map(|host| host.address).collect();
         if self.config.lite {
             self.gathering_ends();
@@ -111,6 +112,9 @@ impl Agent {
     ) -> Result<(), CommandError> {
         self.check_alive()?;
         let now = self.clock.now().max(now);
+        if id.is_of_peer() {
+            return self.connection_opened(now, id, local);
+        }
         self.gatherer
             .stream_opened(now, id, local, &mut self.entropy)?;
         self.clock.advance(now);
@@ -121,6 +125,9 @@ impl Agent {
     /// The connection of [`Event::StreamWanted`] could not be opened, or is gone; with it goes the
     /// allocation that was made over it. Of a stream that is not wanted (any more) this says nothing.
     pub fn stream_failed(&mut self, now: Instant, id: StreamId) {
+        if id.is_of_peer() {
+            return self.connection_failed(now, id);
+        }
         let Some(at) = self.gatherer.streaming(id) else {
             return;
         };
@@ -163,7 +170,7 @@ impl Agent {
                 // One refused peer harms only its own pairs.
                 let relayed = self.gatherer.get(at).and_then(Source::relayed);
                 self.fail_pairs(now, |pair| {
-                    Some(pair.base) == relayed && pair.address.ip() == peer
+                    Some(pair.path.local) == relayed && pair.path.remote.ip() == peer
                 });
             }
             ClientEvent::Lost(error) => {
@@ -259,6 +266,7 @@ impl Agent {
             component: id,
             kind,
             transport: Transport::Udp,
+            tcp_type: None,
             address: base,
             base,
             priority: candidate_priority(kind, preference, id.component),
@@ -299,11 +307,12 @@ impl Agent {
     }
 
     /// Announces and pairs a candidate of this side.
-    pub(super) fn add_local(&mut self, now: Instant, candidate: Candidate) {
+    pub(super) fn add_local(&mut self, now: Instant, mut candidate: Candidate) -> usize {
+        candidate.priority = self.config.tcp.rank(&candidate);
         if self.announces() {
             self.announce(&candidate);
         }
-        let is_base = candidate.address == candidate.base;
+        let is_base = candidate.is_base();
         let relayed = candidate.kind == CandidateKind::Relayed;
         let component = self.component_at(candidate.component);
         let at = self.push_local(candidate);
@@ -314,13 +323,16 @@ impl Agent {
             }
             self.pair_local(now, at);
         }
+        at
     }
 
     pub(super) fn push_local(&mut self, candidate: Candidate) -> usize {
         let at = self.next_local;
         self.next_local += 1;
-        self.local_index
-            .insert((candidate.address, candidate.base), at);
+        if candidate.tcp_type.is_none() {
+            self.local_index
+                .insert((candidate.address, candidate.base), at);
+        }
         self.locals.insert(at, candidate);
         at
     }

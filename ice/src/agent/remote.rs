@@ -105,7 +105,7 @@ impl Agent {
             self.checks.begin(streams);
         }
         for early in core::mem::take(&mut self.early) {
-            let stream = self.bases.get(&early.path.local);
+            let stream = self.base_of(early.path);
             let stream = stream.map(|base| self.components[base.component].stream);
             if stream.is_some_and(|at| self.streams[at].remote.is_some()) {
                 let path = early.path;
@@ -168,8 +168,11 @@ impl Agent {
         let Some(component) = self.component_at(candidate.component) else {
             return Ok(());
         };
-        let known = self.remote_index.get(&(component, candidate.address));
-        let known = known.copied();
+        if !self.can_reach(&candidate) {
+            return Ok(());
+        }
+        let key = (component, candidate.tcp_type, candidate.address);
+        let known = self.remote_index.get(&key).copied();
         if known.is_none() && self.remotes.len() >= self.config.limits.remote_candidates {
             return Err(CommandError::Capacity);
         }
@@ -284,7 +287,8 @@ impl Agent {
     pub(super) fn push_remote(&mut self, component: usize, candidate: Candidate) -> usize {
         let foundation = self.remote_foundation(&candidate);
         let at = self.remotes.len();
-        self.remote_index.insert((component, candidate.address), at);
+        let key = (component, candidate.tcp_type, candidate.address);
+        self.remote_index.insert(key, at);
         let places = self.places.entry((component, candidate.kind)).or_default();
         let place = *places;
         *places = places.saturating_add(1);

@@ -22,6 +22,15 @@ impl StreamId {
     const fn at(self) -> usize {
         self.0 as usize
     }
+
+    /// The name of a connection with the peer: servers have the lower half of the numbers.
+    pub(crate) const fn of_peer(number: u32) -> Self {
+        Self(number | 1 << 31)
+    }
+
+    pub(crate) const fn is_of_peer(self) -> bool {
+        self.0 >> 31 == 1
+    }
 }
 
 impl Gatherer {
@@ -63,6 +72,9 @@ impl Gatherer {
                 self.events.push_back(Event::StreamWanted {
                     id: StreamId::of(at),
                     transport: source.transport,
+                    framing: floe_stun::Framing::Turn {
+                        channels: floe_turn::CHANNELS,
+                    },
                     local: source.base.ip(),
                     remote: source.server,
                 });
