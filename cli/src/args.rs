@@ -8,18 +8,20 @@ use clap::{Parser, Subcommand, ValueEnum};
 use floe_sim::Preset;
 use floe_stun::{PrepareError, Profile};
 
+use crate::bench::BenchCommand;
 use crate::conditions::Conditions;
 use crate::connect::ConnectArgs;
 use crate::discover::DiscoverArgs;
 use crate::quantity::{self, Seeds};
 use crate::sdp::SdpCommand;
+use crate::search::SearchArgs;
 use crate::serve::ServeArgs;
 use crate::stun::StunCommand;
 
 /// Two peers behind NATs find a path to each other: simulated, measured, explained.
 ///
-/// `matrix`, `pair` and `discover` happen in virtual time: the same arguments print the same bytes, on any machine
-/// and with any number of threads. `serve` and `connect` are the same machines on real sockets.
+/// `matrix`, `pair`, `bench`, `search` and `discover` happen in virtual time: the same arguments print
+/// the same bytes, on any machine and with any number of threads. `serve` and `connect` are the same machines on real sockets.
 #[derive(Debug, Parser)]
 #[command(name = "floe", version, after_help = AFTER_HELP)]
 pub(crate) struct Args {
@@ -33,6 +35,8 @@ Examples:
   floe matrix --loss 5 --seeds 1..101    the same with 5 % loss, 100 times
   floe pair full-cone symmetric          one negotiation, packet by packet
   floe discover --nat symmetric          what a host finds out of its NAT (RFC 5780)
+  floe bench connect                     how fast peers connect, beside the floors and goals
+  floe search --seeds 0..10000           random worlds and faults, and what no run may show
   floe nat list                          what there is
   floe serve                             a STUN and TURN server on loopback
   floe connect --help                    one ICE agent, signalling on stdio
@@ -60,6 +64,11 @@ pub(crate) enum Command {
     Matrix(MatrixArgs),
     /// Negotiate once between two kinds of NAT, and tell the story packet by packet
     Pair(PairArgs),
+    /// Measure, beside what is possible at best
+    #[command(subcommand)]
+    Bench(BenchCommand),
+    /// Negotiate in random worlds with random faults, and name what no run may show
+    Search(SearchArgs),
     /// Find out from inside what kind of NAT a host is behind
     Discover(DiscoverArgs),
     /// The kinds of NAT

@@ -9,7 +9,7 @@ use std::io::{self, Write};
 
 use anstyle::Style;
 use floe_sansio::Instant;
-use floe_sim::{Log, Preset, Report};
+use floe_sim::{Log, Report, World};
 
 use crate::style::{self, paint};
 use journey::{Event, Teller};
@@ -44,10 +44,10 @@ struct Rung {
 pub(crate) fn print(
     log: &Log,
     report: &Report,
-    nats: [Preset; 2],
+    world: &World,
     out: &mut impl Write,
 ) -> io::Result<()> {
-    let lanes = Lanes::new(nats);
+    let lanes = Lanes::new(world);
     let mut rungs = milestones(report, &lanes);
     let mut teller = Teller::new(log, &lanes);
     rungs.extend(journey::events(log).iter().map(|event| match event {

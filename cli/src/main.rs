@@ -1,6 +1,7 @@
 //! The `floe` command: negotiations between peers behind NATs, simulated and real.
 
 mod args;
+mod bench;
 mod conditions;
 mod connect;
 mod discover;
@@ -10,9 +11,11 @@ mod ladder;
 mod matrix;
 mod nat;
 mod pair;
+mod progress;
 mod quantity;
 mod run;
 mod sdp;
+mod search;
 mod serve;
 mod stun;
 mod style;
@@ -23,6 +26,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 
 use crate::args::{Args, Command, NatCommand};
+use crate::bench::BenchCommand;
 use crate::error::Error;
 use crate::run::Verdict;
 use crate::stun::StunCommand;
@@ -33,6 +37,8 @@ fn main() -> ExitCode {
     let result = match args.command {
         Some(Command::Matrix(args)) => matrix::run(&args, &mut out),
         Some(Command::Pair(args)) => pair::run(&args, &mut out),
+        Some(Command::Bench(BenchCommand::Connect(args))) => bench::connect(&args, &mut out),
+        Some(Command::Search(args)) => search::run(&args, &mut out),
         Some(Command::Discover(args)) => discover::run(&args, &mut out),
         Some(Command::Nat(NatCommand::List(args))) => nat::list(args.format, &mut out),
         Some(Command::Serve(args)) => serve::run(&args, &mut out),

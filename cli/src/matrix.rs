@@ -1,24 +1,20 @@
 //! `floe matrix`: every kind of NAT against every other.
 
-use std::io::{self, IsTerminal, Write};
-use std::time::{Duration, Instant};
+use std::io::Write;
 
 use floe_sim::Preset;
-use indicatif::{ProgressBar, ProgressStyle};
 use rayon::prelude::*;
 
 use crate::args::{MatrixArgs, MatrixFormat};
 use crate::conditions::Conditions;
 use crate::error::Error;
 use crate::format::{Csv, Format, Json, Table};
+use crate::progress::{Progress, pool};
 use crate::quantity::Seeds;
 use crate::run::{Run, Verdict};
 
 /// How many runs are done before they are printed: memory stays bounded, threads stay busy.
 const BATCH: u64 = 512;
-
-/// What takes less long needs no progress bar.
-const SHORT: Duration = Duration::from_millis(500);
 
 /// The runs of a matrix, numbered: rows, in them columns, in them seeds.
 #[derive(Clone, Debug)]
@@ -56,11 +52,7 @@ impl Plan {
 
 pub(crate) fn run(args: &MatrixArgs, out: &mut impl Write) -> Result<Verdict, Error> {
     let plan = Plan::new(args)?;
-    let threads = args.threads.map_or(0, usize::from); // 0: all cores
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .build()
-        .map_err(|error| Error::Threads(error.to_string()))?;
+    let pool = pool(args.threads)?;
     let mut format: Box<dyn Format> = match args.format {
         MatrixFormat::Table => Box::new(Table::new(&plan)),
         MatrixFormat::Csv => Box::new(Csv),
@@ -85,50 +77,4 @@ pub(crate) fn run(args: &MatrixArgs, out: &mut impl Write) -> Result<Verdict, Er
     out.flush()?;
     progress.finish();
     Ok(verdict)
-}
-
-/// Progress on the terminal, if there is one and if it takes long.
-struct Progress {
-    total: u64,
-    started: Instant,
-    bar: Option<ProgressBar>,
-    visible: bool,
-}
-
-impl Progress {
-    fn new(total: u64) -> Self {
-        Self {
-            total,
-            started: Instant::now(),
-            bar: None,
-            visible: io::stderr().is_terminal(),
-        }
-    }
-
-    fn reach(&mut self, done: u64) {
-        if self.visible && self.bar.is_none() && self.started.elapsed() > SHORT {
-            let bar = ProgressBar::new(self.total).with_elapsed(self.started.elapsed());
-            // A template that does not parse would only cost the look.
-            if let Ok(style) =
-                ProgressStyle::with_template("{wide_bar} {human_pos}/{human_len} runs, {eta} left")
-            {
-                bar.set_style(style);
-            }
-            self.bar = Some(bar);
-        }
-        if let Some(bar) = &self.bar {
-            bar.set_position(done);
-        }
-    }
-
-    /// How long it took: on the terminal only, for it is never the same twice.
-    fn finish(self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
-        if self.visible {
-            let seconds = self.started.elapsed().as_secs_f64();
-            eprintln!("{} runs in {seconds:.2} s", self.total);
-        }
-    }
 }

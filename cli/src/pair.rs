@@ -50,7 +50,7 @@ pub(crate) fn run(args: &PairArgs, out: &mut impl Write) -> Result<Verdict, Erro
     } else {
         heading(args, out)?;
         if told {
-            ladder::print(&log, &report, [a, b], out)?;
+            ladder::print(&log, &report, &config.world(), out)?;
         }
         result(&report, out)?;
     }

@@ -89,7 +89,7 @@ pub(crate) struct Record {
 }
 
 /// To the microsecond; one division, so that the shortest decimal is the exact one.
-fn millis(duration: Duration) -> f64 {
+pub(crate) fn millis(duration: Duration) -> f64 {
     f64::from(u32::try_from(duration.as_micros()).unwrap_or(u32::MAX)) / 1e3
 }
 

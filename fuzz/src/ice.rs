@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use floe_ice::{
-    Agent, Candidate, CandidateKind, Config, Event, RemoteParameters, Role, State, TurnServer,
+    Agent, Candidate, CandidateKind, ComponentId, Config, Event, LocalAddress, Network, Policy,
+    RemoteParameters, Role, State, TurnServer,
 };
 use floe_sansio::testing::Driver;
 use floe_sansio::{FiveTuple, HEADROOM, Instant, TAILROOM, Transport};
@@ -62,6 +63,12 @@ const GATHER: u8 = 11;
 const OPENED: u8 = 12;
 const LOST: u8 = 13;
 const STREAM_ANSWER: u8 = 14;
+const RESTART: u8 = 15;
+const ADDRESS: u8 = 16;
+const NO_ADDRESS: u8 = 17;
+const NO_STREAM: u8 = 18;
+const ATTACH: u8 = 19;
+const REVOKE: u8 = 20;
 
 /// Gathering, checks and nomination, and real packets.
 pub fn seeds() -> Vec<Vec<u8>> {
@@ -81,7 +88,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
         (Type::NONCE, b"nonce"),
     ];
     let candidate = Writer::default()
-        .raw(&[CANDIDATE, 0, 0])
+        .raw(&[CANDIDATE, 0, 0, 9])
         .raw(&0x6e7f_01ff_u32.to_be_bytes());
     let start = Writer::default()
         .raw(&[GATHER, CREDENTIALS, 0])
@@ -93,6 +100,8 @@ pub fn seeds() -> Vec<Vec<u8>> {
         let mut life = start.clone();
         life = life.raw(&[SERVER_ANSWER, 0, 0]).message(0x101, &[seen]);
         life = life.raw(&[TIMEOUT, TIMEOUT]);
+        // Asking servers and checking take turns.
+        life = life.raw(&[TIMEOUT; 8]);
         life = life.raw(&[SERVER_ANSWER, 0, 0]).message(0x113, &challenge);
         life = life.raw(&[SERVER_ANSWER, 0, 1]).message(0x103, &allocated);
         life = life.raw(&[CHECK, 0, 0, 1]).message(0x001, checked);
@@ -128,6 +137,15 @@ pub fn seeds() -> Vec<Vec<u8>> {
         prefix(0)(life(controlling)),
         prefix(0)(streamed),
     ];
+    // Every profile, with what happens in the middle of a call.
+    for profile in 0..16 {
+        let life = life(controlled);
+        let middle = [
+            ADDRESS, 9, 1, ATTACH, 0xC0, 0x57, 0, 1, 7, RESTART, 0, RESTART, 2, NO_ADDRESS, 0,
+        ];
+        let script = [life.as_slice(), &middle, &life, &[REVOKE, 9, NO_STREAM, 0]].concat();
+        seeds.push(prefix(profile)(script));
+    }
     for packets in samples::packets().chunks(8) {
         let add = |script: Writer, packet: &Vec<u8>| script.raw(&[RAW, 0, 0]).block(packet);
         seeds.push(prefix(1)(packets.iter().fold(start.clone(), add).end()));
@@ -144,16 +162,39 @@ pub fn run(data: &[u8]) {
 fn play(data: &[u8]) -> [u32; 2] {
     let mut seen = [0; 2];
     let mut script = Script::new(data);
-    let role = script.choose(&[Role::Controlling, Role::Controlled]);
-    let mut config = Config::new(role);
+    let profile = script.byte();
+    let config = Config::new(if profile & 1 == 0 {
+        Role::Controlling
+    } else {
+        Role::Controlled
+    });
+    let mut config = match profile >> 1 & 7 {
+        0 | 1 => config,
+        2 => config.strict(),
+        3 => config.idle(),
+        4 => config.server(),
+        5 => Config {
+            lite: true,
+            ..config
+        },
+        6 => Config {
+            continual: true,
+            piggyback: vec![0xC057],
+            ..config
+        },
+        _ => Config {
+            policy: Policy::NoHost,
+            ..config
+        },
+    };
     config.addresses = locals().into();
     config.stun_servers = vec![server()];
     let turn = TurnServer::new(server(), Credentials::new("alice", "password"));
     config.turn_servers = vec![turn.clone(), turn.over_tcp()];
     let limits = config.limits;
     let mut agent = Driver::new(Agent::new(config, [1; 32], NOW), NOW);
-    let username = format!("{}:peer", agent.machine.credentials().ufrag());
-    let local = Key::short_term(agent.machine.credentials().pwd());
+    let mut username = format!("{}:peer", agent.machine.credentials().ufrag());
+    let mut local = Key::short_term(agent.machine.credentials().pwd());
     let remote = Key::short_term(PEER_PWD);
     let relay = Key::long_term("alice", "floe", "password");
 
@@ -229,6 +270,7 @@ fn play(data: &[u8]) -> [u32; 2] {
                     credentials,
                     pacing: None,
                     lite,
+                    renomination: !lite,
                 };
                 let _ = agent.command(|agent, now| agent.set_remote_parameters(now, parameters));
             }
@@ -254,6 +296,42 @@ fn play(data: &[u8]) -> [u32; 2] {
                     agent.machine.stream_failed(now, id);
                     agent.drain();
                 }
+            }
+            RESTART => {
+                match script.byte() {
+                    0 => drop(agent.machine.prepare_restart()),
+                    1 => agent.machine.cancel_restart(),
+                    _ => {
+                        let _ = agent.command(Agent::restart);
+                        // The scripts that follow know the new credentials.
+                        let credentials = agent.machine.credentials();
+                        username = format!("{}:peer", credentials.ufrag());
+                        local = Key::short_term(credentials.pwd());
+                    }
+                }
+                agent.drain();
+            }
+            ADDRESS => {
+                let component = component(&mut script);
+                let address = LocalAddress::new(script.choose(&locals())).on(component);
+                let _ = agent.command(|agent, now| agent.add_address(now, address));
+            }
+            NO_ADDRESS => {
+                let (now, address) = (agent.now, script.choose(&locals()));
+                agent.machine.remove_address(now, address);
+                agent.drain();
+            }
+            NO_STREAM => {
+                let stream = u16::from(script.byte());
+                let _ = agent.command(|agent, now| agent.remove_stream(now, stream));
+            }
+            ATTACH => {
+                let attribute = (script.u16(), script.block().to_vec().into());
+                let _ = agent.command(|agent, _| agent.attach(Some(attribute)));
+            }
+            REVOKE => {
+                let component = component(&mut script);
+                let _ = agent.command(|agent, now| agent.revoke_consent(now, component));
             }
             GATHER => {
                 let now = agent.now;
@@ -300,6 +378,16 @@ fn is_own(path: FiveTuple) -> bool {
     }
 }
 
+/// Nearly always the first one.
+fn component(script: &mut Script<'_>) -> ComponentId {
+    match script.byte() {
+        0 => ComponentId::new(0, 2),
+        1 => ComponentId::new(1, 1),
+        2 => ComponentId::new(1, 300),
+        _ => ComponentId::default(),
+    }
+}
+
 fn candidate(script: &mut Script<'_>) -> Candidate {
     let kinds = [
         CandidateKind::Host,
@@ -315,6 +403,8 @@ fn candidate(script: &mut Script<'_>) -> Candidate {
         other => ([203, 0, 113, other], script.u16()).into(),
     };
     Candidate {
+        component: component(script),
+        network: Network::default(),
         kind,
         transport: floe_sansio::Transport::Udp,
         tcp_type: None,

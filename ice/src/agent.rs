@@ -8,6 +8,7 @@ mod consent;
 mod gathering;
 mod generation;
 mod incoming;
+mod likelihood;
 mod nomination;
 mod recovery;
 mod remote;
@@ -213,6 +214,8 @@ struct Remote {
     foundation: u32,
     /// How many of its component and kind were told before.
     place: u16,
+    /// Whether a server has answered to it.
+    vouched: bool,
 }
 
 /// A check that came before the peer's credentials (RFC 8445 §7.3: to be finished later).
@@ -258,6 +261,8 @@ struct Base {
     preference: u16,
     /// How many addresses of its component were named before it.
     place: u16,
+    /// Whether a server has answered to it.
+    vouched: bool,
 }
 
 /// One ICE agent: some data streams of one session with one peer.
@@ -290,6 +295,8 @@ pub struct Agent {
     connections: Connections,
     gathering: Gathering,
     gathering_since: Option<Instant>,
+    /// Until when the owner may bind another port where a server calls one taken.
+    port_awaited: Option<Instant>,
     foundations: Foundations,
     /// By a number that none gets twice.
     locals: BTreeMap<usize, Candidate>,
@@ -301,8 +308,8 @@ pub struct Agent {
     remotes: Vec<Remote>,
     /// By component, direction of TCP, and address.
     remote_index: BTreeMap<(usize, Option<TcpType>, SocketAddr), usize>,
-    /// How many there are of each component and kind.
-    places: BTreeMap<(usize, CandidateKind), u16>,
+    /// How many there are of each component, kind and direction of TCP.
+    places: BTreeMap<(usize, CandidateKind, Option<TcpType>), u16>,
     /// The foundations of the other side, numbered in the order of their appearance.
     remote_foundations: BTreeMap<String, u32>,
     peer_reflexive: u32,
@@ -366,6 +373,7 @@ impl Agent {
             connections: Connections::default(),
             gathering: Gathering::Idle,
             gathering_since: None,
+            port_awaited: None,
             foundations: Foundations::default(),
             locals: BTreeMap::new(),
             next_local: 0,

@@ -22,16 +22,18 @@ enum Spent {
 }
 
 impl Budget {
-    /// Whether one more check may be sent to this address.
-    pub(crate) fn allows(&self, address: SocketAddr, limits: &Limits) -> bool {
-        let to_host = || self.hosts.get(&address.ip()).copied().unwrap_or(0);
-        match self.addresses.get(&address) {
-            Some(Spent::Answered) => true,
-            Some(&Spent::Silent(checks)) => {
-                checks < limits.checks_to_silent_address && to_host() < limits.checks_to_silent_host
-            }
-            None => to_host() < limits.checks_to_silent_host,
-        }
+    /// Whether one more check may be sent to this address. One that the peer has nominated has a
+    /// reserve: what was spent on other ports of its host does not keep it out.
+    pub(crate) fn allows(&self, address: SocketAddr, nominated: bool, limits: &Limits) -> bool {
+        let to_address = match self.addresses.get(&address) {
+            Some(Spent::Answered) => return true,
+            Some(&Spent::Silent(checks)) => checks,
+            None => 0,
+        };
+        let most = limits.checks_to_silent_address;
+        let reserve = if nominated { most } else { 0 };
+        let to_host = self.hosts.get(&address.ip()).copied().unwrap_or(0);
+        to_address < most && to_host < limits.checks_to_silent_host.saturating_add(reserve)
     }
 
     /// A check is sent there.
@@ -73,7 +75,7 @@ mod tests {
         let mut budget = Budget::default();
         let mut spend = |port, most| {
             let mut count = 0;
-            while count < 10 && budget.allows(address(port), &limits) {
+            while count < 10 && budget.allows(address(port), false, &limits) {
                 budget.spend(address(port));
                 count += 1;
             }
@@ -93,9 +95,9 @@ mod tests {
         };
         let mut budget = Budget::default();
         budget.spend(address(1));
-        assert!(!budget.allows(address(1), &limits));
+        assert!(!budget.allows(address(1), false, &limits));
         budget.answered(address(1));
-        assert!(budget.allows(address(1), &limits));
-        assert!(budget.allows(address(2), &limits));
+        assert!(budget.allows(address(1), false, &limits));
+        assert!(budget.allows(address(2), false, &limits));
     }
 }

@@ -50,6 +50,8 @@ struct Tally {
     open: usize,
     /// Those of them without a relay.
     open_direct: usize,
+    /// Those of these that no check has been sent over yet.
+    untested_direct: usize,
     /// The valid ones, the best last: without a relay, then by priority.
     valid: BTreeSet<(bool, u64, Reverse<PairId>)>,
 }
@@ -264,6 +266,7 @@ impl CheckLists {
         let tally = &mut self.components[pair.component];
         tally.open += usize::from(pair.state.is_open());
         tally.open_direct += usize::from(pair.state.is_open() && !pair.relayed);
+        tally.untested_direct += usize::from(pair.is_untested() && !pair.relayed);
         if pair.valid.is_some() {
             tally
                 .valid
@@ -305,6 +308,7 @@ impl CheckLists {
         let tally = &mut self.components[pair.component];
         tally.open -= usize::from(pair.state.is_open());
         tally.open_direct -= usize::from(pair.state.is_open() && !pair.relayed);
+        tally.untested_direct -= usize::from(pair.is_untested() && !pair.relayed);
         tally
             .valid
             .remove(&(!pair.relayed, pair.priority, Reverse(id)));
@@ -330,15 +334,17 @@ impl CheckLists {
 
     /// Adds a pair in the state that RFC 8838 §12 gives it. Where `limit` pairs exist, one of the
     /// longest list makes room: a failed one, or one that nobody has checked and that has a lower
-    /// priority; `None` if there is no such pair. Returns the new pair and the one that was evicted.
+    /// priority; for a pair that the peer has `nominated`, any that is neither valid nor nominated.
+    /// `None` if there is no such pair. Returns the new pair and the one that was evicted.
     pub(crate) fn insert(
         &mut self,
         mut pair: Pair,
         limit: usize,
+        nominated: bool,
     ) -> Option<(PairId, Option<PairId>)> {
         let mut evicted = None;
         if self.pairs.len() >= limit {
-            let victim = self.victim(&pair)?;
+            let victim = self.victim(&pair, nominated)?;
             self.remove(victim);
             evicted = Some(victim);
         }
@@ -370,16 +376,29 @@ impl CheckLists {
     }
 
     /// The pair that a new one may push out (RFC 8838 §10, RFC 8445 §6.1.2.5: evenly).
-    fn victim(&self, new: &Pair) -> Option<PairId> {
+    fn victim(&self, new: &Pair, nominated: bool) -> Option<PairId> {
         let longest =
             (0..self.lists.len()).max_by_key(|&at| (self.lists[at].len, at == new.list))?;
         let list = &self.lists[longest];
         if let Some(&(_, id)) = list.failed.first() {
             return Some(id);
         }
-        let &(priority, id) = list.unchecked.first()?;
         // Another list gives way whatever its pairs are worth.
-        (priority < new.priority || longest != new.list).then_some(id)
+        let any = nominated || longest != new.list;
+        let unchecked = list.unchecked.first();
+        let unchecked = unchecked.filter(|&&(priority, _)| any || priority < new.priority);
+        let checked = || {
+            let mut checked = list.due.iter().rev().chain(&self.expiring);
+            checked.find(|(_, id)| {
+                let pair = self.pairs.get(id);
+                pair.is_some_and(|it| it.list == longest && it.nominated_by_peer.is_none())
+            })
+        };
+        match unchecked {
+            Some(&(_, id)) => Some(id),
+            None if nominated => checked().map(|&(_, id)| id),
+            None => None,
+        }
     }
 
     /// Checks of these lists begin. Of each foundation one pair may be checked: that of the lowest
@@ -564,6 +583,13 @@ impl CheckLists {
         self.components
             .get(component)
             .is_some_and(|tally| tally.open_direct > 0)
+    }
+
+    /// Whether a pair of this component without a relay has not been checked yet.
+    pub(crate) fn direct_is_untested(&self, component: usize) -> bool {
+        self.components
+            .get(component)
+            .is_some_and(|tally| tally.untested_direct > 0)
     }
 
     /// The valid pairs of a component, the one to prefer first: without a relay, then by priority.

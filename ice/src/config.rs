@@ -131,6 +131,9 @@ pub struct Config {
     /// How long a valid pair that goes through a relay waits for a direct one before it is
     /// nominated, beside one round trip.
     pub relay_hold: Duration,
+    /// How long in all it waits while a direct pair has not been checked even once, because there are
+    /// many.
+    pub untested_hold: Duration,
     /// How long, from the beginning of gathering, a valid pair that goes through a relay is not
     /// nominated while a server-reflexive candidate may still come: where this side has reached its
     /// relay over a stream and no server has answered it over UDP yet, or where the peer has told
@@ -189,6 +192,7 @@ impl Config {
             stream_delay: Duration::from_millis(250),
             gathering_limit: Duration::from_secs(5),
             relay_hold: Duration::from_millis(100),
+            untested_hold: Duration::from_secs(1),
             reflexive_hold: REFLEXIVE_HOLD,
             consent_interval: MIN_CONSENT_INTERVAL,
             recovery: true,

@@ -108,6 +108,7 @@ fn a_selected_connection_that_is_lost_is_opened_again_checked_from_both_sides_an
             for _ in 0..3 {
                 wires.run(millis(10_000));
                 wires.messages = [vec![], vec![]];
+                let lost = wires.now;
                 wires.reset([true, true]);
                 assert!(!wires.send(0, b"\x80lost") && !wires.send(1, b"\x80lost"));
                 wires.run(millis(200));
@@ -116,12 +117,32 @@ fn a_selected_connection_that_is_lost_is_opened_again_checked_from_both_sides_an
                 assert_ne!(wires.path(0), before);
                 assert!(is_completed(&wires) && wires.talk());
                 for side in [0, 1] {
-                    assert_eq!(wires.requests(side).len(), 1, "a check from either side");
+                    let checked = wires.requests(side)[0].0;
+                    assert!(checked - lost < millis(150), "a check from either side");
                 }
             }
             assert_eq!(nominations, [usize::from(opener), usize::from(!opener)]);
             let disconnected = |event: &Event| matches!(event, Event::Disconnected(_));
             assert_eq!(wires.count(0, disconnected), 0, "it was too short for that");
+        }
+    }
+}
+
+#[test]
+fn a_connection_that_is_lost_right_after_it_was_selected_is_opened_again_too() {
+    for strict in [false, true] {
+        for opener in [true, false] {
+            let mut wires = with(|config| {
+                controls(opener)(config);
+                is(strict)(config);
+            });
+            wires.meet();
+            while !is_completed(&wires) {
+                wires.run(millis(5));
+            }
+            wires.reset([true, true]);
+            wires.run(millis(500));
+            assert!(is_completed(&wires) && wires.talk());
         }
     }
 }

@@ -20,6 +20,10 @@ pub struct Config {
     pub turn_servers: Vec<TurnServer>,
     /// Which candidates to use.
     pub policy: Policy,
+    /// The role to begin with, if not the one that the exchange gives: the side that offers controls.
+    /// Where a third party makes both sides offer, both control; the agents settle that (RFC 8445
+    /// §7.3.1.1).
+    pub role: Option<Role>,
     /// All else about ICE: pacing, repetition, limits. Its addresses, servers, policy and role are
     /// overwritten by those of this connection.
     pub ice: floe_ice::Config,
@@ -43,6 +47,7 @@ impl Config {
             stun_servers: Vec::new(),
             turn_servers: Vec::new(),
             policy: Policy::All,
+            role: None,
             ice: floe_ice::Config::new(Role::Controlling),
         }
     }

@@ -28,6 +28,8 @@ use crate::event::{Event, IceCandidate};
 #[derive(Debug)]
 pub struct Connection {
     dtls: DtlsIdentity,
+    /// The role to begin with, whoever offers.
+    role: Option<Role>,
     negotiator: Negotiator,
     agent: Agent,
     /// Local candidates so far, as text signals them.
@@ -91,6 +93,7 @@ impl Connection {
         })?;
         Ok(Self {
             dtls: config.dtls,
+            role: config.role,
             negotiator,
             agent: Agent::new(ice, entropy.seed(), now),
             candidates: Vec::new(),
@@ -141,6 +144,7 @@ impl Connection {
             } else {
                 &[]
             },
+            remote_candidate: None,
             address: None,
         };
         let text = make(&mut self.negotiator, &transport)?;
@@ -175,7 +179,7 @@ impl Connection {
         self.negotiator.set_local(kind, text)?;
         if kind == DescriptionKind::Offer {
             // An error says that the peer is known already: then the roles stay (RFC 8445 §6.1.1).
-            let _ = self.agent.set_role(Role::Controlling);
+            let _ = self.agent.set_role(self.role.unwrap_or(Role::Controlling));
         }
         self.section = self.negotiator.transports().pop();
         let announced = &mut self.announced;
@@ -225,7 +229,7 @@ impl Connection {
             })
         });
         if kind == DescriptionKind::Offer {
-            let _ = self.agent.set_role(Role::Controlled);
+            let _ = self.agent.set_role(self.role.unwrap_or(Role::Controlled));
         }
         self.finish_exchange(now);
         self.drain();

@@ -23,6 +23,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         dtls: Some(&dtls),
         lite: false,
         ice_options: &[],
+        remote_candidate: None,
         address: None,
     };
     let data = || vec![SectionConfig::Application(DataChannel::default())];

@@ -93,6 +93,9 @@ pub enum ErrorKind {
     Attribute,
     /// An attribute with a grammar of its own whose value does not follow it.
     AttributeValue,
+    /// A [`Fragment`](crate::ice::Fragment) lacks what this names, before this place or in this
+    /// section (RFC 8840 §4.4).
+    MissingAttribute(&'static str),
     /// Two directions at one level (§6.7).
     DuplicateDirection,
     /// A blank where the grammar has no room for one (§5). Only a warning: in strict mode the line is
@@ -156,6 +159,7 @@ impl ErrorKind {
             Self::Media => "malformed m=",
             Self::Attribute => "malformed a=",
             Self::AttributeValue => "malformed attribute value",
+            Self::MissingAttribute(_) => "attribute missing:",
             Self::DuplicateDirection => "more than one direction",
             Self::StrayBlank => "stray blank",
             Self::NoSuchPlace => "no such line or section",
@@ -168,6 +172,7 @@ impl fmt::Display for ErrorKind {
         f.write_str(self.text())?;
         match self {
             Self::MissingLine(letter) => write!(f, " {letter}="),
+            Self::MissingAttribute(name) => write!(f, " {name}"),
             _ => Ok(()),
         }
     }

@@ -1,13 +1,16 @@
-//! The grammar of ICE in SDP (RFC 8839 §5): candidates and credentials.
+//! The grammar of ICE in SDP: candidates and credentials (RFC 8839 §5), and the bodies that carry
+//! them beside descriptions (RFC 8840 §9).
 
 mod candidate;
 mod credentials;
+mod fragment;
 
 pub use candidate::{
     Candidate, CandidateAddress, CandidateError, CandidateRef, CandidateTransport, CandidateType,
     RemoteCandidate, RemoteCandidates, TcpType, TrickledCandidate,
 };
 pub use credentials::{CredentialsError, IceCredentials};
+pub use fragment::{Fragment, FragmentSection};
 
 /// Least and most ice-chars of a ufrag (§5.4).
 pub(crate) const UFRAG: (usize, usize) = (4, 256);

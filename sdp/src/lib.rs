@@ -11,7 +11,7 @@
 //! | [`Session`] | a description as an index of borrowed lines, strict or lenient; prints back byte for byte |
 //! | [`Field`], [`AttributeValue`] | typed values of lines and attributes, read when asked for, and written |
 //! | [`SessionBuf`], [`Builder`] | a description of its own: edited line by line, or made |
-//! | [`ice`] | the grammar of ICE candidates and credentials |
+//! | [`ice`] | the grammar of ICE candidates and credentials, and of the bodies that carry them |
 //! | [`Negotiator`] | offer/answer, as browsers do it or as telephones do |
 //! | [`check_answer`], [`check_reoffer`], [`check_exchange`] | whether descriptions fit each other, whoever made them |
 //!
@@ -45,6 +45,7 @@
 //!     }),
 //!     lite: false,
 //!     ice_options: &[],
+//!     remote_candidate: None,
 //!     address: None,
 //! })?;
 //! negotiator.set_local(DescriptionKind::Answer, &answer)?;
@@ -63,8 +64,8 @@
 //! | 9429 JSEP | rolling back a provisional answer, as in browsers; `msid`, `imageattr`, `rtcp-rsize`, lip-sync groups, RED and FEC: unknown formats and attributes are left out of answers |
 //! | 8285 header extensions | ids above 255 and `extmap-allow-mixed` |
 //! | 8853 simulcast | pausing; of alternatives the first that can be used is taken |
-//! | 8839 ICE in SDP | `remote-candidates` is read and not used; separate RTCP components |
-//! | 8840 trickle ICE | the SIP fragment body; candidates are read as browsers signal them |
+//! | 8839 ICE in SDP | separate RTCP components; what SIP does with it |
+//! | 8840 trickle ICE | what SIP does with it: the bodies of its INFO requests are here ([`ice::Fragment`]), dialogues are not |
 //! | 8122, 8842 DTLS | the handshake itself |
 //! | 8841 SCTP over DTLS | the older `sctpmap` is read and not negotiated |
 #![no_std]
@@ -106,9 +107,9 @@ pub use limits::Limits;
 pub use line::Line;
 pub use negotiator::{
     BundlePolicy, DataChannel, DescriptionKind, Effects, Glare, HeaderExtension, LocalTransport,
-    LocalTransports, MediaKind, Misuse, Negotiated, NegotiatedSection, NegotiatedTransport,
-    NegotiationError, Negotiator, NegotiatorConfig, Profile, RemoteCandidate, RemoteDescription,
-    RemoteSection, RemoteTransport, Rtp, Sctp, SectionConfig, SectionEffect, SignalingState,
-    Stream, Transport, TransportEffect, TransportId, Violation, check_answer, check_exchange,
-    check_reoffer,
+    LocalTransports, MediaKind, Mismatch, MismatchPolicy, Misuse, Negotiated, NegotiatedSection,
+    NegotiatedTransport, NegotiationError, Negotiator, NegotiatorConfig, Profile, RemoteCandidate,
+    RemoteDescription, RemoteSection, RemoteTransport, Rtp, Sctp, SectionConfig, SectionEffect,
+    SignalingState, Stream, Transport, TransportEffect, TransportId, Violation, check_answer,
+    check_exchange, check_reoffer,
 };

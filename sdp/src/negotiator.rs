@@ -22,7 +22,9 @@ mod trickle;
 mod write;
 
 pub use check::{check_answer, check_exchange, check_reoffer};
-pub use config::{BundlePolicy, DataChannel, Glare, NegotiatorConfig, Profile, Rtp, SectionConfig};
+pub use config::{
+    BundlePolicy, DataChannel, Glare, MismatchPolicy, NegotiatorConfig, Profile, Rtp, SectionConfig,
+};
 pub use effects::{Effects, SectionEffect, TransportEffect};
 pub use error::{Misuse, NegotiationError, Violation};
 pub use machine::Negotiator;
@@ -30,5 +32,7 @@ pub use negotiated::{Negotiated, NegotiatedSection, NegotiatedTransport, Sctp};
 pub use remote::{MediaKind, RemoteDescription, RemoteSection};
 pub use rtp::{HeaderExtension, Stream};
 pub use state::{DescriptionKind, SignalingState};
-pub use transport::{LocalTransport, LocalTransports, RemoteTransport, Transport, TransportId};
+pub use transport::{
+    LocalTransport, LocalTransports, Mismatch, RemoteTransport, Transport, TransportId,
+};
 pub use trickle::RemoteCandidate;

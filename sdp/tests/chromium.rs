@@ -82,7 +82,10 @@ fn every_offer_is_answered_with_all_sections() {
             }));
             assert_eq!(transport.ignored_candidates, 0);
             assert!(
-                transport.trickle() && !transport.ice2() && !transport.mismatch && !transport.lite
+                transport.trickle()
+                    && !transport.ice2()
+                    && transport.mismatch.is_none()
+                    && !transport.lite
             );
             let answer = peer.answer();
             assert_eq!(answer.matches("a=ice-ufrag").count(), 1);

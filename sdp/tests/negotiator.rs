@@ -805,7 +805,7 @@ fn known_candidates_are_listed_and_the_default_one_is_in_m_and_c() {
         transport.end_of_candidates
             && transport.trickle()
             && transport.ice2()
-            && !transport.mismatch
+            && transport.mismatch.is_none()
     );
     assert_eq!(transport.pacing, alice.pacing);
     alice.candidates.truncate(1);
@@ -851,7 +851,7 @@ fn peers_of_rfc_5245_are_answered() {
     assert!(head(&bob.answer()).contains(&"a=ice-options:trickle ice2"));
 }
 
-/// req: ICESDP-4.2.5-2, ICESDP-4.2.5-5, ICESDP-4.2.5-7, TRICKLESDP-4.1.2-2, ICESDP-4.2.5-6
+/// req: ICESDP-4.2.5-2, ICESDP-4.2.5-5, ICESDP-4.2.5-7, TRICKLESDP-4.1.2-2
 #[test]
 fn a_default_destination_that_is_no_candidate_is_a_mismatch() {
     let mut alice = Owner::new(1, vec![data()]);
@@ -869,6 +869,7 @@ fn a_default_destination_that_is_no_candidate_is_a_mismatch() {
             .cloned()
             .unwrap()
             .mismatch
+            .is_some()
     };
     assert!(!mismatch(&offer));
     assert!(mismatch(
@@ -876,9 +877,6 @@ fn a_default_destination_that_is_no_candidate_is_a_mismatch() {
     ));
     assert!(mismatch(
         &offer.replace("m=application 5000", "m=application 5001")
-    ));
-    assert!(mismatch(
-        &offer.replace("a=setup", "a=ice-mismatch\r\na=setup")
     ));
     assert!(!mismatch(
         &offer.replace("c=IN IP4 192.0.2.1", "c=IN IP4 host.example")

@@ -35,6 +35,7 @@ impl<'a> LocalTransports<'a> for &'a Owner {
             dtls: Some(&self.dtls).filter(|_| !self.plain),
             lite: false,
             ice_options: &[],
+            remote_candidate: None,
             address: self
                 .plain
                 .then(|| ([192, 0, 2, 1], 5000 + 2 * id.number() as u16).into()),

@@ -338,6 +338,7 @@ fn a_huge_offer_of_as_many_transports_is_answered_too() {
         dtls: Some(&dtls),
         lite: false,
         ice_options: &[],
+        remote_candidate: None,
         address: None,
     };
     let negotiator = |id, sections| {

@@ -93,6 +93,7 @@ impl<'a> LocalTransports<'a> for Local<'a> {
             dtls: Some(&self.0.dtls),
             lite: false,
             ice_options: &[],
+            remote_candidate: None,
             address: None,
         }
     }

@@ -42,6 +42,10 @@ pub enum DropCause {
     NoStream,
     /// Nothing runs on the host.
     NoEndpoint,
+    /// The host sleeps.
+    Asleep,
+    /// A tap took it.
+    Tapped,
 }
 
 impl DropCause {
@@ -66,6 +70,8 @@ impl DropCause {
             Self::Checksum => "checksum",
             Self::NoStream => "no-stream",
             Self::NoEndpoint => "no-endpoint",
+            Self::Asleep => "asleep",
+            Self::Tapped => "tapped",
         }
     }
 }

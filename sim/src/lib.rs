@@ -10,12 +10,15 @@
 //! | [`NatConfig`], [`Nat`] | NATs as independent axes: mapping × filtering × port allocation × refresh × timers × hairpinning |
 //! | [`Link`] | delay, jitter, loss, duplication, corruption |
 //! | [`Simulation`], [`Network`], [`Endpoint`] | the world in motion, with a signalling path beside it |
+//! | [`Fate`], [`Passing`] | taps: datagrams and signalling messages held back, repeated, rewritten |
 //! | [`TcpConfig`], [`StreamCommand`], [`StreamEvent`] | the TCP of its hosts |
 //! | [`Log`] | what happened to each packet, where, and why |
 //! | [`Oracle`], [`Judgement`] | what must be possible, from the plan alone, and what a run is held against it |
 //! | [`SessionConfig`], [`Session`], [`Report`] | one whole negotiation between two real peers, with a real server, and the call that follows |
+//! | [`Draw`], [`bound`], [`quantile`] | what connecting is measured with, and against |
 //! | [`SurveyConfig`], [`Survey`] | one behaviour discovery (RFC 5780): what kind of NAT a host finds itself behind |
 //! | [`probe`] | the simplest hole puncher, the oracle's independent witness |
+//! | [`Case`], [`Finding`] | random search: worlds, faults and orders of signalling drawn from a seed, and what no run may show |
 //! | [`Random`], [`EventQueue`] | randomness keyed by name and number, events in a defined order |
 //!
 //! # Example
@@ -107,10 +110,12 @@
 //! Links have no rate, queue or MTU yet, and losses are independent of each other.
 
 mod cause;
+mod clock;
 mod endpoint;
 mod firewall;
 mod link;
 mod log;
+mod measure;
 mod nat;
 mod network;
 mod oracle;
@@ -118,11 +123,13 @@ mod preset;
 mod prober;
 mod queue;
 mod random;
+mod search;
 mod session;
 mod simulation;
 mod slab;
 mod stream;
 mod survey;
+mod tap;
 mod tcp;
 mod topology;
 
@@ -131,6 +138,7 @@ pub use endpoint::{Endpoint, Message};
 pub use firewall::Firewall;
 pub use link::{Delay, Link};
 pub use log::{Direction, Entry, Happening, Incident, Log, NodeId, PacketId};
+pub use measure::{Bound, Draw, RE_PROBE, bound, quantile};
 pub use nat::{
     Allocation, Filtering, Hairpin, Mapping, Nat, NatConfig, NatConfigError, NatLimits, NatTimers,
     Refresh, Verdict,
@@ -141,12 +149,14 @@ pub use preset::Preset;
 pub use prober::{Prober, Puncher, Reflector, probe};
 pub use queue::EventQueue;
 pub use random::{Probability, Purpose, Random, entity};
+pub use search::{Case, Control, Examined, Finding};
 pub use session::{
-    PeerHost, Report, ServerFailure, ServerHost, Session, SessionConfig, SessionError, SideReport,
-    Tally, Timeline,
+    Disorder, PeerHost, Report, ServerFailure, ServerHost, Session, SessionConfig, SessionError,
+    SessionHost, SideReport, Tally, Timeline, Violation, World,
 };
 pub use simulation::{Simulation, Stop};
 pub use stream::{StreamCommand, StreamError, StreamEvent};
 pub use survey::{DiscoveryHost, Step, Survey, SurveyConfig};
+pub use tap::{Fate, Passing};
 pub use tcp::{Flags, TcpConfig, TcpHeader};
 pub use topology::{HostId, Layer, SegmentId, Site, Subnet, Topology, TopologyError};

@@ -28,6 +28,8 @@ pub(crate) enum Event {
     Deadline(HostId),
     /// A deadline of a host's TCP.
     Tcp(HostId),
+    /// A datagram that a tap held back reaches its host.
+    Held(u32),
 }
 
 /// Counts of what a network, or one host, has seen.
@@ -62,6 +64,8 @@ pub struct Network {
     segments: Vec<Segment>,
     routers: Vec<Router>,
     hosts: Vec<Host>,
+    /// Links of the core between two plugs, in place of its own; sorted.
+    distances: Vec<((Plug, Plug), Link)>,
     packets: Slab<Packet>,
 }
 
@@ -132,7 +136,7 @@ struct Packet {
 }
 
 /// A packet that has reached a host.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Arrival {
     pub(crate) host: HostId,
     pub(crate) id: PacketId,
@@ -226,11 +230,22 @@ impl Network {
         for segment in &mut segments {
             segment.table.sort_unstable_by_key(|&(ip, _)| ip);
         }
+        let mut distances: Vec<((Plug, Plug), Link)> = Vec::new();
+        // Of several between the same two the last one counts.
+        for &(a, b, link) in plan.distances.iter().rev() {
+            let (a, b) = (plug_in_core(plan, a), plug_in_core(plan, b));
+            for key in [(a, b), (b, a)] {
+                if let Err(at) = distances.binary_search_by_key(&key, |&(key, _)| key) {
+                    distances.insert(at, (key, link));
+                }
+            }
+        }
         Ok(Self {
             random,
             segments,
             routers,
             hosts,
+            distances,
             packets: Slab::new(),
         })
     }
@@ -295,6 +310,28 @@ impl Network {
         self.segments[segment.index()].link = link;
     }
 
+    /// Changes what a packet crosses between a host's interface, counted from 0, and its segment, from
+    /// now on.
+    pub fn set_access(&mut self, host: HostId, interface: usize, link: Link) {
+        let interfaces = &mut self.hosts[host.index()].interfaces;
+        if let Some((_, _, known)) = interfaces.get_mut(interface) {
+            *known = link;
+        }
+    }
+
+    /// All faults of links stop: from now on nothing is lost, duplicated, corrupted or reordered, and
+    /// delays are the least that they can be.
+    pub fn calm(&mut self) {
+        let segments = self.segments.iter_mut().map(|it| &mut it.link);
+        let routers = self.routers.iter_mut().map(|it| &mut it.link);
+        let hosts = self.hosts.iter_mut().flat_map(|it| &mut it.interfaces);
+        let hosts = hosts.map(|(_, _, link)| link);
+        let distances = self.distances.iter_mut().map(|(_, link)| link);
+        for link in segments.chain(routers).chain(hosts).chain(distances) {
+            *link = link.faultless();
+        }
+    }
+
     /// A host sends a datagram.
     pub(crate) fn send(
         &mut self,
@@ -305,7 +342,20 @@ impl Network {
         log: &mut Log,
     ) {
         let content = Content::Datagram(transmit.payload);
-        self.emit(now, host, transmit.path, content, queue, log);
+        self.emit(now, host, transmit.path, content, false, queue, log);
+    }
+
+    /// A host sends a datagram from whatever address it says.
+    pub(crate) fn forge(
+        &mut self,
+        now: Instant,
+        host: HostId,
+        transmit: Transmit,
+        queue: &mut EventQueue<Event>,
+        log: &mut Log,
+    ) {
+        let content = Content::Datagram(transmit.payload);
+        self.emit(now, host, transmit.path, content, true, queue, log);
     }
 
     /// The TCP of a host sends.
@@ -327,15 +377,17 @@ impl Network {
             payload,
             is_damaged: false,
         }));
-        self.emit(now, host, path, content, queue, log);
+        self.emit(now, host, path, content, false, queue, log);
     }
 
+    #[allow(clippy::too_many_arguments)]
     fn emit(
         &mut self,
         now: Instant,
         host: HostId,
         path: FiveTuple,
         content: Content,
+        forged: bool,
         queue: &mut EventQueue<Event>,
         log: &mut Log,
     ) {
@@ -359,7 +411,8 @@ impl Network {
         let ip = packet.source.ip();
         let interface = sender.interfaces.iter().position(|&(own, ..)| own == ip);
         note(log, now, node, &packet, Incident::Sent);
-        let Some(interface) = interface else {
+        // What is forged leaves by the first interface, whosever address it bears.
+        let Some(interface) = interface.or(forged.then_some(0)) else {
             return self.drop(now, node, &packet, DropCause::ForeignSource, log);
         };
         if path.transport.is_reliable() && packet.content.header().is_none() {
@@ -370,7 +423,8 @@ impl Network {
         self.hop(now, packet, segment, from, queue, log);
     }
 
-    /// A packet reaches its next node. Returns it if that is a host.
+    /// A packet reaches its next node. Returns it if that is a host, which then gets it by
+    /// [`delivered`](Self::delivered) or does not by [`withhold`](Self::withhold).
     pub(crate) fn arrive(
         &mut self,
         now: Instant,
@@ -381,15 +435,11 @@ impl Network {
         let mut packet = self.packets.take(place)?;
         let (id, inwards) = match packet.to {
             Plug::Host(host, _) => {
-                let receiver = &mut self.hosts[host.index()];
                 if packet.content.is_damaged() {
-                    let node = receiver.node;
+                    let node = self.hosts[host.index()].node;
                     self.drop(now, node, &packet, DropCause::Checksum, log);
                     return None;
                 }
-                receiver.counters.delivered += 1;
-                receiver.counters.delivered_bytes += packet.content.payload().len() as u64;
-                note(log, now, receiver.node, &packet, Incident::Delivered);
                 return Some(Arrival {
                     host,
                     id: packet.id,
@@ -500,7 +550,7 @@ impl Network {
             | u64::from(packet.hops);
         let links = [
             self.plugged(from),
-            (segment.link, segment.entity),
+            (self.between(segment_id, from, to), segment.entity),
             self.plugged(to),
         ];
         let mut delay = 0_u64;
@@ -540,6 +590,18 @@ impl Network {
         queue.push(Instant::from_nanos(at), Event::Packet(place));
     }
 
+    /// The link of a segment between two of its plugs.
+    fn between(&self, segment: SegmentId, from: Plug, to: Plug) -> Link {
+        if segment == SegmentId::CORE
+            && let Ok(at) = self
+                .distances
+                .binary_search_by_key(&(from, to), |&(key, _)| key)
+        {
+            return self.distances[at].1;
+        }
+        self.segments[segment.index()].link
+    }
+
     /// The link between a plug and its segment, and whose it is.
     fn plugged(&self, plug: Plug) -> (Link, u64) {
         match plug {
@@ -557,14 +619,28 @@ impl Network {
         }
     }
 
-    /// A packet ends here.
-    pub(crate) fn refuse(
-        &self,
+    /// A packet that has arrived is handed to its host.
+    pub(crate) fn delivered(&mut self, now: Instant, arrival: &Arrival, log: &mut Log) {
+        let counters = &mut self.hosts[arrival.host.index()].counters;
+        counters.delivered += 1;
+        counters.delivered_bytes += arrival.content.payload().len() as u64;
+        self.note(now, arrival, Incident::Delivered, log);
+    }
+
+    /// A packet that has arrived is not handed to its host.
+    pub(crate) fn withhold(
+        &mut self,
         now: Instant,
         arrival: &Arrival,
-        incident: Incident,
+        cause: DropCause,
         log: &mut Log,
     ) {
+        self.hosts[arrival.id.host.index()].counters.dropped += 1;
+        self.note(now, arrival, Incident::Dropped(cause), log);
+    }
+
+    /// What becomes of a packet at its host.
+    pub(crate) fn note(&self, now: Instant, arrival: &Arrival, incident: Incident, log: &mut Log) {
         if log.is_on() {
             let what = Happening::Packet {
                 incident,
@@ -609,6 +685,14 @@ impl Segment {
             }
         }
     }
+}
+
+/// Where packets of a host's first interface enter the core.
+fn plug_in_core(plan: &Topology, host: HostId) -> Plug {
+    let segment = plan.hosts[host.index()].interfaces[0].site.segment;
+    plan.way_up(segment)
+        .last()
+        .map_or(Plug::Host(host, 0), Plug::Outside)
 }
 
 /// Makes an address known in its segment and, where routers do not translate, in those further out.

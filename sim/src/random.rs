@@ -22,6 +22,8 @@ pub enum Purpose {
     Sequence = 8,
     /// The first local port of a host's outgoing TCP connections.
     Ephemeral = 9,
+    /// What the signalling path does to a message.
+    Signal = 10,
 }
 
 /// The source of all randomness of one run.

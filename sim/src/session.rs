@@ -1,31 +1,38 @@
 //! One negotiation: two hosts behind NATs, a STUN/TURN server, a signalling path.
 
+mod audit;
 mod call;
+mod disorder;
 mod node;
 mod peer_host;
 mod report;
 mod server_host;
 mod signal;
 mod streams;
+mod world;
 
 use core::fmt;
-use core::net::SocketAddr;
+use core::net::{Ipv4Addr, SocketAddr};
 use core::time::Duration;
 
-use floe_peer::{Config, Credentials, DtlsIdentity, Fingerprint, Setup, TcpUse, TurnServer};
+use floe_peer::{Config, Credentials, DtlsIdentity, Fingerprint, Role, Setup, TurnServer};
 use floe_sansio::Instant;
 use floe_turn::ServerConfig;
 
 use crate::{
-    HostId, Link, Log, NatConfig, Preset, Probability, SegmentId, Site, TcpConfig, Topology,
+    Link, Log, NatConfig, Preset, Probability, SegmentId, Site, Subnet, TcpConfig, Topology,
     TopologyError, entity,
 };
 
+pub use audit::Violation;
 pub use call::Session;
+pub use disorder::Disorder;
+pub use node::Node as SessionHost;
 use node::Node;
 pub use peer_host::{PeerHost, Tally, Timeline};
 pub use report::{Report, ServerFailure, SideReport};
 pub use server_host::ServerHost;
+pub use world::World;
 
 /// Where the server listens.
 const SERVER_PORT: u16 = 3478;
@@ -40,6 +47,7 @@ const REALM: &str = "sim.floe";
 
 /// What a negotiation is run with.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools)] // each is a question of its own
 pub struct SessionConfig {
     /// What lies between the offering host and the core.
     pub a: Preset,
@@ -48,18 +56,36 @@ pub struct SessionConfig {
     /// All randomness of the run comes from here.
     pub seed: u64,
     /// R: the round trip between the two access networks; a local network adds 0.4 ms. The server
-    /// is as far from each peer as they are from each other.
+    /// is as far from each peer as they are from each other, unless
+    /// [`server_round_trip`](Self::server_round_trip) says otherwise.
     pub round_trip: Duration,
+    /// r: the round trip between each access network and the server, if it is another one than R. A
+    /// round trip through one relay, ρ, takes twice as long. It may be less than R: the ways of the
+    /// internet need not obey the triangle inequality.
+    pub server_round_trip: Option<Duration>,
     /// The loss of each crossing of the core; a packet that is relayed crosses twice.
     pub loss: Probability,
     /// σ: what a signalling message takes, one way.
     pub signal_delay: Duration,
+    /// What the signalling path does beside taking its time.
+    pub disorder: Disorder,
     /// Whether candidates are signalled as they are found. If not, descriptions wait for them.
     pub trickle: bool,
+    /// Whether both sides have gathered their candidates before the offer leaves.
+    pub gathered_before: bool,
+    /// Addresses of each host, beside the one that works, from which no packet gets anywhere, as of
+    /// containers and idle VPNs.
+    pub dead_addresses: usize,
+    /// How many of the dead addresses are listed before the one that works. A driver that asks its
+    /// host for the default route lists none there.
+    pub dead_before: usize,
     /// Whether the peers are told of the relay, and that it can be reached over UDP and TCP.
     pub relay: bool,
-    /// Whether the peers use candidates over TCP, and how they compare with those over UDP.
-    pub tcp_use: TcpUse,
+    /// What is different about the ICE agents of the offering and the answering side. With candidates
+    /// over TCP, the hosts listen at the addresses of their sockets.
+    pub ice: [fn(&mut floe_ice::Config); 2],
+    /// The roles that the two begin with, if not those that offer and answer give them.
+    pub roles: [Option<Role>; 2],
     /// What is different about the TURN server.
     pub server: fn(&mut ServerConfig),
     /// What the TCP of the hosts is set to.
@@ -74,6 +100,8 @@ pub struct SessionConfig {
     pub linger: Duration,
     /// Whether everything that happens is recorded.
     pub record: bool,
+    /// Whether the packets of the peers are watched, see [`SideReport::violations`].
+    pub audit: bool,
 }
 
 impl SessionConfig {
@@ -85,51 +113,90 @@ impl SessionConfig {
             b,
             seed: 1,
             round_trip: Duration::from_millis(50),
+            server_round_trip: None,
             loss: Probability::NEVER,
             signal_delay: Duration::from_millis(50),
+            disorder: Disorder::NONE,
             trickle: true,
+            gathered_before: false,
+            dead_addresses: 0,
+            dead_before: 0,
             relay: true,
-            tcp_use: TcpUse::Off,
+            ice: [|_| {}, |_| {}],
+            roles: [None, None],
             server: |_| {},
             tcp: TcpConfig::DEFAULT,
             mislabel: None,
             limit: Duration::from_mins(1),
             linger: Duration::ZERO,
             record: false,
+            audit: false,
         }
     }
 
-    fn topology(&self) -> (Topology, [Site; 2], [HostId; 2], HostId) {
-        let mut world = Topology::new();
-        world.set_link(SegmentId::CORE, Link::IDEAL.with_loss(self.loss));
-        // From peer to peer a packet crosses two access links, there and back.
-        let access = Site::public(Link::delay(self.round_trip / 4));
-        let site_a = world.preset("nat-a", access, self.a);
-        let site_b = world.preset("nat-b", access, self.b);
+    /// The world that this describes.
+    pub fn world(&self) -> World {
+        let mut plan = Topology::new();
+        let core = Link::IDEAL.with_loss(self.loss);
+        plan.set_link(SegmentId::CORE, core);
+        // From peer to peer a packet crosses two access links, there and back; or what is set below.
+        let access = Site::public(match self.server_round_trip {
+            None => Link::delay(self.round_trip / 4),
+            Some(_) => Link::IDEAL,
+        });
+        let site_a = plan.preset("nat-a", access, self.a);
+        let site_b = plan.preset("nat-b", access, self.b);
         if let Some(actual) = self.mislabel {
-            world.mislabel(site_a, actual);
+            plan.mislabel(site_a, actual);
         }
         // A host in the core has the access link itself; behind a router it belongs to the router.
-        let a = world.host("a", site_a);
-        let b = world.host("b", site_b);
-        let server = world.host("server", access);
-        (world, [site_a, site_b], [a, b], server)
+        let a = plan.host("a", site_a);
+        let b = plan.host("b", site_b);
+        let server = plan.host("server", access);
+        if let Some(round_trip) = self.server_round_trip {
+            let apart = |round_trip| Link::delay(round_trip / 2).with_loss(self.loss);
+            plan.set_distance(a, b, apart(self.round_trip));
+            plan.set_distance(a, server, apart(round_trip));
+            plan.set_distance(b, server, apart(round_trip));
+        }
+        for (side, host) in (0_u8..).zip([a, b]) {
+            for number in 0..self.dead_addresses {
+                let name = format!("{}/dead-{number}", plan.name(host));
+                let base = Ipv4Addr::new(172, 16 + 8 * side, number as u8, 0);
+                let island = plan.island(&name, Subnet::new(base, 24));
+                plan.interface(host, island);
+            }
+        }
+        World {
+            plan,
+            sites: [site_a, site_b],
+            hosts: [a, b],
+            server,
+        }
     }
 
-    fn peer(&self, world: &Topology, host: HostId, server: SocketAddr) -> Config {
-        let mut config = Config::data_channel(identity(world.name(host)));
+    fn peer(&self, world: &World, side: usize, server: SocketAddr) -> Config {
+        let host = world.hosts[side];
+        let mut config = Config::data_channel(identity(world.plan.name(host)));
         config.addresses = world
+            .plan
             .addresses(host)
             .map(|ip| SocketAddr::new(ip, PEER_PORT))
             .collect();
-        config.ice.tcp = self.tcp_use;
-        if self.tcp_use.is_on() {
-            config.ice.tcp_addresses.clone_from(&config.addresses);
+        // The first interface works.
+        let first = self.dead_before.min(self.dead_addresses);
+        if let Some(addresses) = config.addresses.get_mut(..=first) {
+            addresses.rotate_left(1);
         }
         config.stun_servers = vec![server];
         if self.relay {
             let turn = TurnServer::new(server, Credentials::new(USERNAME, PASSWORD));
             config.turn_servers = vec![turn.clone(), turn.over_tcp()];
+        }
+        config.role = self.roles[side];
+        self.ice[side](&mut config.ice);
+        if config.ice.tcp.is_on() {
+            config.ice.tcp_addresses.clone_from(&config.addresses);
         }
         config
     }
@@ -141,7 +208,15 @@ impl SessionConfig {
 
     /// Begins it: the offer is on its way.
     pub fn start(&self) -> Result<Session, SessionError> {
-        Session::new(self)
+        self.start_in(self.world())
+    }
+
+    /// Begins it in another world than the one that [`world`](Self::world) describes; what this says
+    /// of NATs, distances and loss does not count then. The first interface of each host is listed
+    /// behind [`dead_before`](Self::dead_before) others, if [`dead_addresses`](Self::dead_addresses)
+    /// are as many.
+    pub fn start_in(&self, world: World) -> Result<Session, SessionError> {
+        Session::new(self, world)
     }
 
     /// Runs it. The same configuration gives the same report, and the same log, byte for byte.

@@ -1,14 +1,18 @@
 //! The loop: it owns virtual time, the network and what runs on the hosts.
 
+mod tampering;
+
 use core::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use floe_sansio::{Datagram, HEADROOM, Input, Instant, TAILROOM, Transmit, Transport};
 
+use crate::clock::HostClock;
 use crate::endpoint::{Endpoint, Message};
 use crate::log::{Happening, Incident, Log};
 use crate::network::{Arrival, Event, Network};
 use crate::slab::Slab;
+use crate::tap::{MessageTap, PacketTap};
 use crate::tcp::Stack;
 use crate::{DropCause, EventQueue, HostId, StreamEvent, TcpConfig, Topology, TopologyError};
 
@@ -42,7 +46,13 @@ pub struct Simulation<E> {
     queue: EventQueue<Event>,
     network: Network,
     hosts: Vec<Host<E>>,
+    /// Who looks at datagrams and messages, and what was held back.
+    packet_tap: Option<PacketTap>,
+    message_tap: Option<MessageTap>,
+    held: Slab<Arrival>,
     messages: Slab<Envelope>,
+    /// Messages for hosts that sleep.
+    waiting: Vec<Envelope>,
     signalling: Duration,
     tcp: TcpConfig,
     /// When the last message arrives: none overtakes it.
@@ -56,6 +66,7 @@ pub struct Simulation<E> {
 #[derive(Debug)]
 struct Host<E> {
     endpoint: Option<E>,
+    clock: HostClock,
     /// Its TCP, once something speaks it.
     tcp: Option<Box<Tcp>>,
     /// The deadline event that counts: others are left over from deadlines that moved forward.
@@ -73,7 +84,7 @@ struct Tcp {
 }
 
 /// A signalling message on its way.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Envelope {
     from: HostId,
     message: Message,
@@ -91,13 +102,18 @@ impl<E: Endpoint> Simulation<E> {
                 .hosts()
                 .map(|_| Host {
                     endpoint: None,
+                    clock: HostClock::default(),
                     tcp: None,
                     scheduled: None,
                     active: Instant::ZERO,
                     at_once: 0,
                 })
                 .collect(),
+            packet_tap: None,
+            message_tap: None,
+            held: Slab::new(),
             messages: Slab::new(),
+            waiting: Vec::new(),
             signalling: Duration::ZERO,
             tcp: TcpConfig::DEFAULT,
             last_message: Instant::ZERO,
@@ -138,8 +154,10 @@ impl<E: Endpoint> Simulation<E> {
 
     /// Does something with what runs on a host, then sends what that caused.
     pub fn act<R>(&mut self, host: HostId, action: impl FnOnce(&mut E, Instant) -> R) -> Option<R> {
-        let endpoint = self.hosts[host.index()].endpoint.as_mut()?;
-        let result = action(endpoint, self.now);
+        let Host {
+            endpoint, clock, ..
+        } = &mut self.hosts[host.index()];
+        let result = action(endpoint.as_mut()?, clock.local(self.now));
         self.flush(host);
         Some(result)
     }
@@ -218,6 +236,11 @@ impl<E: Endpoint> Simulation<E> {
                     .network
                     .arrive(self.now, place, &mut self.queue, &mut self.log);
                 if let Some(arrival) = arrival {
+                    self.tap(arrival);
+                }
+            }
+            Event::Held(place) => {
+                if let Some(arrival) = self.held.take(place) {
                     self.deliver(&arrival);
                 }
             }
@@ -240,9 +263,18 @@ impl<E: Endpoint> Simulation<E> {
 
     fn deliver(&mut self, arrival: &Arrival) {
         let now = self.now;
-        let Some(endpoint) = &mut self.hosts[arrival.host.index()].endpoint else {
+        let Host {
+            endpoint, clock, ..
+        } = &mut self.hosts[arrival.host.index()];
+        if clock.is_asleep() {
+            let cause = DropCause::Asleep;
+            return self.network.withhold(now, arrival, cause, &mut self.log);
+        }
+        self.network.delivered(now, arrival, &mut self.log);
+        let local = clock.local(now);
+        let Some(endpoint) = endpoint else {
             let incident = Incident::Dropped(DropCause::NoEndpoint);
-            self.network.refuse(now, arrival, incident, &mut self.log);
+            self.network.note(now, arrival, incident, &mut self.log);
             return;
         };
         let payload = arrival.content.payload();
@@ -262,7 +294,7 @@ impl<E: Endpoint> Simulation<E> {
         }
         self.buffer[range.clone()].copy_from_slice(payload);
         let datagram = Datagram::new(arrival.path, &mut self.buffer[..size], range);
-        match endpoint.receive(now, datagram) {
+        match endpoint.receive(local, datagram) {
             Input::Forward(route) => {
                 // The machine has framed it in place: it leaves with the buffer it lies in.
                 let buffer = self.buffer.split_to(size).freeze();
@@ -277,7 +309,7 @@ impl<E: Endpoint> Simulation<E> {
             }
             Input::Dropped(reason) => {
                 let incident = Incident::Refused(reason);
-                self.network.refuse(now, arrival, incident, &mut self.log);
+                self.network.note(now, arrival, incident, &mut self.log);
             }
             Input::Data(_) | Input::Handled => {}
         }
@@ -287,8 +319,16 @@ impl<E: Endpoint> Simulation<E> {
     fn hand_over(&mut self, envelope: Envelope) {
         let Envelope { from, message } = envelope;
         let host = message.to;
-        if let Some(endpoint) = &mut self.hosts[host.index()].endpoint {
-            endpoint.message(self.now, from, &message.text);
+        let Host {
+            endpoint, clock, ..
+        } = &mut self.hosts[host.index()];
+        if clock.is_asleep() {
+            // A server of the signalling path keeps it until then.
+            self.waiting.push(Envelope { from, message });
+            return;
+        }
+        if let Some(endpoint) = endpoint {
+            endpoint.message(clock.local(self.now), from, &message.text);
         }
         if self.log.is_on() {
             let what = Happening::MessageReceived {
@@ -308,8 +348,12 @@ impl<E: Endpoint> Simulation<E> {
         host.scheduled = None;
         if let Some(endpoint) = &mut host.endpoint {
             // The deadline may have moved back since.
-            if endpoint.deadline().is_some_and(|deadline| deadline <= at) {
-                endpoint.timeout(at);
+            let local = host.clock.local(at);
+            if endpoint
+                .deadline()
+                .is_some_and(|deadline| deadline <= local)
+            {
+                endpoint.timeout(local);
             }
         }
         self.flush(id);
@@ -355,7 +399,7 @@ impl<E: Endpoint> Simulation<E> {
     fn flush(&mut self, id: HostId) {
         let now = self.now;
         let host = &mut self.hosts[id.index()];
-        if host.endpoint.is_none() {
+        if host.endpoint.is_none() || host.clock.is_asleep() {
             return;
         }
         if host.active != now {
@@ -371,7 +415,8 @@ impl<E: Endpoint> Simulation<E> {
         if host.at_once >= STUCK {
             self.stuck = Some(id);
         }
-        if let Some(deadline) = host.endpoint.as_ref().and_then(Endpoint::deadline) {
+        let deadline = host.endpoint.as_ref().and_then(Endpoint::deadline);
+        if let Some(deadline) = deadline.and_then(|deadline| host.clock.global(deadline)) {
             let deadline = deadline.max(now);
             if host.scheduled.is_none_or(|scheduled| deadline < scheduled) {
                 host.scheduled = Some(deadline);
@@ -398,9 +443,7 @@ impl<E: Endpoint> Simulation<E> {
                 };
                 self.log.add(now, self.log.node(id), what);
             }
-            let place = self.messages.insert(Envelope { from: id, message });
-            self.last_message = self.last_message.max(now + self.signalling);
-            self.queue.push(self.last_message, Event::Message(place));
+            self.signal(id, message);
         }
     }
 
@@ -440,7 +483,7 @@ impl<E: Endpoint> Simulation<E> {
             self.log.note(now, id, &text);
         }
         if let Some(endpoint) = &mut host.endpoint {
-            endpoint.stream(now, event);
+            endpoint.stream(host.clock.local(now), event);
         }
         host.at_once += 1;
         host.at_once < STUCK

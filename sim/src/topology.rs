@@ -164,6 +164,8 @@ pub struct Topology {
     pub(crate) segments: Vec<SegmentPlan>,
     pub(crate) routers: Vec<RouterPlan>,
     pub(crate) hosts: Vec<HostPlan>,
+    /// Between the networks of two hosts, in place of the core's link.
+    pub(crate) distances: Vec<(HostId, HostId, Link)>,
 }
 
 /// A segment in the plan.
@@ -227,6 +229,7 @@ impl Topology {
             }],
             routers: Vec::new(),
             hosts: Vec::new(),
+            distances: Vec::new(),
         }
     }
 
@@ -234,6 +237,66 @@ impl Topology {
     /// and its loss, for other segments [`Link::LAN`] unless set.
     pub fn set_link(&mut self, segment: SegmentId, link: Link) {
         self.segments[segment.index()].link = link;
+    }
+
+    /// What a packet crosses in the core between the networks of two hosts, in both directions, in
+    /// place of the core's own link: the ways of the internet need not obey the triangle inequality.
+    /// It counts for the first interfaces of the hosts; where one router is the outermost of both, it
+    /// changes nothing.
+    pub fn set_distance(&mut self, a: HostId, b: HostId, link: Link) {
+        self.distances.push((a, b, link));
+    }
+
+    /// Adds a network without a way out, with these addresses: packets leave it for nowhere, and none
+    /// come in. A host's interface there has an address that no peer can use, as those to containers
+    /// and idle VPNs have.
+    pub fn island(&mut self, name: &str, addresses: Subnet) -> Site {
+        let segment = SegmentId(self.segments.len() as u32);
+        self.segments.push(SegmentPlan {
+            name: name.into(),
+            link: Link::LAN,
+            addresses: Addresses::Private(addresses),
+            gateway: None,
+            used: 0,
+        });
+        Site {
+            segment,
+            link: Link::IDEAL,
+        }
+    }
+
+    /// The same world with perfect links: nothing is lost, duplicated, corrupted or reordered.
+    #[must_use]
+    pub fn faultless(&self) -> Self {
+        let mut plan = self.clone();
+        let segments = plan.segments.iter_mut().map(|it| &mut it.link);
+        let routers = plan.routers.iter_mut().map(|it| &mut it.outside.link);
+        let hosts = plan.hosts.iter_mut().flat_map(|it| &mut it.interfaces);
+        let hosts = hosts.map(|it| &mut it.site.link);
+        let distances = plan.distances.iter_mut().map(|(_, _, link)| link);
+        for link in segments.chain(routers).chain(hosts).chain(distances) {
+            *link = link.faultless();
+        }
+        plan
+    }
+
+    /// What a packet crosses on a segment.
+    pub fn link(&self, segment: SegmentId) -> Link {
+        self.segments[segment.index()].link
+    }
+
+    /// What a packet crosses between a host's first interface and its segment.
+    pub fn access(&self, host: HostId) -> Link {
+        self.hosts[host.index()].interfaces[0].site.link
+    }
+
+    /// What the label of the NAT in front of a site says, if a NAT is there.
+    pub fn nat_at(&self, behind: Site) -> Option<NatConfig> {
+        let router = self.segments[behind.segment.index()].gateway?;
+        match self.routers[router.index()].layer {
+            Layer::Nat(config) => Some(config),
+            Layer::Firewall(_) => None,
+        }
     }
 
     /// Puts a NAT there, with a home network behind it; returns where to plug in behind it.
@@ -397,6 +460,21 @@ impl Topology {
             .collect()
     }
 
+    /// The names of the NATs and firewalls between a host's interfaces and the core, each once, the
+    /// nearest to its first interface first.
+    pub fn routers(&self, host: HostId) -> Vec<&str> {
+        let mut names = Vec::new();
+        for interface in &self.hosts[host.index()].interfaces {
+            for router in self.way_up(interface.site.segment) {
+                let name = self.routers[router.index()].name.as_str();
+                if !names.contains(&name) {
+                    names.push(name);
+                }
+            }
+        }
+        names
+    }
+
     /// The least one-way delay between the first addresses of two hosts, over the first segment that
     /// both reach, without hairpinning.
     pub fn one_way(&self, a: HostId, b: HostId) -> Duration {
@@ -414,11 +492,18 @@ impl Topology {
             ways
         };
         let (from_a, from_b) = (climb(a), climb(b));
+        let core = self.distances.iter().rev();
+        let core = core
+            .filter(|&&(x, y, _)| (x, y) == (a, b) || (x, y) == (b, a))
+            .map(|&(_, _, link)| link)
+            .next();
         from_a
             .iter()
             .find_map(|&(segment, up)| {
                 let &(_, down) = from_b.iter().find(|&&(other, _)| other == segment)?;
-                Some(up + self.segments[segment.index()].link.delay.least() + down)
+                let own = self.segments[segment.index()].link;
+                let link = core.filter(|_| segment == SegmentId::CORE).unwrap_or(own);
+                Some(up + link.delay.least() + down)
             })
             .unwrap_or_default()
     }

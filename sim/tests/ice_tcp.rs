@@ -8,7 +8,7 @@ use floe_sim::{Path, Preset, SessionConfig};
 /// UDP gets nowhere; the offering host is behind the first of these, the answering one behind the other.
 fn over_tcp(a: Preset, b: Preset) -> SessionConfig {
     let mut config = SessionConfig::new(a, b);
-    config.tcp_use = TcpUse::AfterUdp;
+    config.ice = [|ice| ice.tcp = TcpUse::AfterUdp; 2];
     config
 }
 

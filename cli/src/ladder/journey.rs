@@ -371,6 +371,9 @@ impl<'a> Teller<'a> {
 /// A signalling message in a few words.
 fn told(text: &str) -> String {
     let (kind, rest) = text.split_once('\n').unwrap_or((text, ""));
+    if kind == "end" {
+        return "end of candidates".to_owned();
+    }
     if kind != "candidate" {
         let candidates = rest.lines().filter(|line| line.starts_with("a=candidate:"));
         return match candidates.count() {
@@ -380,10 +383,7 @@ fn told(text: &str) -> String {
         };
     }
     // The grammar of RFC 8839 §5.1: foundation, component, transport, priority, address, port, typ.
-    let line = rest.lines().find(|line| line.starts_with("candidate:"));
-    let Some(line) = line else {
-        return "end of candidates".to_owned();
-    };
+    let line = rest.lines().last().unwrap_or_default();
     let words: Vec<_> = line.split(' ').collect();
     match words.as_slice() {
         [_, _, _, _, ip, port, "typ", kind, ..] => format!("candidate {kind} {ip}:{port}"),
@@ -406,6 +406,6 @@ mod tests {
             told("candidate\n0\n0\nabcd\ncandidate:1 1 udp 1 192.0.2.1 9 typ host"),
             "candidate host 192.0.2.1:9"
         );
-        assert_eq!(told("candidate\n0\n0\nabcd\n"), "end of candidates");
+        assert_eq!(told("end\n1\ncandidate\n0\n0\nabcd\n"), "end of candidates");
     }
 }

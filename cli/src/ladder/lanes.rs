@@ -1,6 +1,6 @@
 //! The lanes of a ladder, from the offering host over the server to the answering one.
 
-use floe_sim::Preset;
+use floe_sim::World;
 
 /// Columns from lane to lane.
 const PITCH: usize = 8;
@@ -22,26 +22,19 @@ pub(super) enum End {
 }
 
 impl Lanes {
-    pub(super) fn new(nats: [Preset; 2]) -> Self {
-        let [a, b] = nats.map(|nat| nat.layers().len());
-        let routers = |name: &str, depth: usize| -> Vec<String> {
-            // The simulator's names: the NAT nearest to the host, and the carriers' behind it.
-            (0..depth)
-                .map(|at| {
-                    if at == 0 {
-                        name.to_owned()
-                    } else {
-                        format!("{name}/carrier")
-                    }
-                })
-                .collect()
-        };
-        let mut names = vec!["a".to_owned()];
-        names.extend(routers("nat-a", a));
-        names.push("server".to_owned());
-        names.extend(routers("nat-b", b).into_iter().rev());
-        names.push("b".to_owned());
-        Self { names }
+    /// A lane for each node, those that both hosts are behind on the side of the first.
+    pub(super) fn new(world: &World) -> Self {
+        let [a, b] = world.hosts;
+        let mut names = vec![world.plan.name(a)];
+        names.extend(world.plan.routers(a));
+        names.push(world.plan.name(world.server));
+        let others = world.plan.routers(b);
+        let shared = names.clone();
+        names.extend(others.iter().rev().filter(|name| !shared.contains(name)));
+        names.push(world.plan.name(b));
+        Self {
+            names: names.into_iter().map(Into::into).collect(),
+        }
     }
 
     /// The lane of a node; nothing for a segment.
@@ -137,15 +130,18 @@ impl Lanes {
 
 #[cfg(test)]
 mod tests {
+    use floe_sim::{Preset, SessionConfig};
+
     use super::*;
 
     fn lanes() -> Lanes {
-        Lanes::new([Preset::FullCone, Preset::Open])
+        Lanes::new(&SessionConfig::new(Preset::FullCone, Preset::Open).world())
     }
 
     #[test]
     fn a_lane_for_each_node_in_the_order_of_the_way() {
-        let lanes = Lanes::new([Preset::DoubleNat, Preset::SymmetricCgn]);
+        let lanes =
+            Lanes::new(&SessionConfig::new(Preset::DoubleNat, Preset::SymmetricCgn).world());
         assert_eq!(
             lanes.names,
             [

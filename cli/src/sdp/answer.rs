@@ -68,6 +68,7 @@ fn answer(args: &AnswerArgs, offer: &[u8]) -> Result<String, NegotiationError> {
         dtls: Some(&dtls),
         lite: false,
         ice_options: &[],
+        remote_candidate: None,
         address: args.address.map(|address| place(address, id)),
     })
 }

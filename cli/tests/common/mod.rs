@@ -20,6 +20,7 @@ pub(crate) fn stderr(output: &Output) -> &str {
 }
 
 /// What it prints if all is well.
+#[allow(dead_code)]
 pub(crate) fn printed(args: &[&str]) -> String {
     let output = floe(args);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));

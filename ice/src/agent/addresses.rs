@@ -132,6 +132,7 @@ impl Agent {
             component,
             preference,
             place,
+            vouched: false,
         };
         self.bases.insert(address, base);
     }
@@ -140,7 +141,9 @@ impl Agent {
     pub(super) fn place_of(&self, component: usize, kind: CandidateKind) -> u16 {
         let id = self.components[component].id;
         let before = self.locals.values();
-        let before = before.filter(|local| local.component == id && local.kind == kind);
+        let before = before.filter(|local| {
+            local.component == id && local.kind == kind && local.tcp_type.is_none()
+        });
         u16::try_from(before.count()).unwrap_or(u16::MAX)
     }
 

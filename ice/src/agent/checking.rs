@@ -8,10 +8,9 @@ use super::component::Outcome;
 use super::{Agent, AgentTimer, Duration, Gathering, State, Target};
 use crate::candidate::{Candidate, CandidateKind, is_private};
 use crate::check_list::{Pair, PairId, PairState, Schedule};
-use crate::config::CheckOrder;
 use crate::event::FailureCause;
 use crate::stats::Quiet;
-use crate::tcp::{self, TcpType, other_place};
+use crate::tcp::{self, TcpType};
 
 impl Agent {
     /// Pairs the local candidate of this number with all of the other side.
@@ -48,15 +47,16 @@ impl Agent {
         if late && !known {
             return None;
         }
-        self.form_pair(now, local, remote)
+        self.form_pair(now, local, remote, false)
     }
 
-    /// The same, also when it comes late.
+    /// The same, also when it comes late; for a pair that the peer has nominated there is room.
     pub(super) fn form_pair(
         &mut self,
         now: Instant,
         local: usize,
         remote: usize,
+        nominated: bool,
     ) -> Option<PairId> {
         let (ours, theirs) = (self.locals.get(&local)?, &self.remotes[remote]);
         let component = theirs.component;
@@ -76,14 +76,7 @@ impl Agent {
         };
         let through_relay = ours.kind == CandidateKind::Relayed;
         let relayed = through_relay || self.is_relayed(&theirs.candidate);
-        let base_place = match ours.tcp_type {
-            None => self.bases.get(&ours.base).map_or(0, |base| base.place),
-            Some(_) => other_place(ours.priority),
-        };
-        let place = match self.config.order {
-            CheckOrder::Priority => 0,
-            CheckOrder::LikelyFirst => base_place.saturating_add(theirs.place),
-        };
+        let place = self.place(ours, remote);
         let pair = Pair {
             path,
             opens,
@@ -105,11 +98,14 @@ impl Agent {
             nominated_by_peer: None,
             round_trip: Duration::ZERO,
             answered: now,
+            revivals: 0,
             spent: false,
             moved: false,
             counters: Quiet::default(),
         };
-        let (id, evicted) = self.checks.insert(pair, self.config.limits.pairs)?;
+        let (id, evicted) = self
+            .checks
+            .insert(pair, self.config.limits.pairs, nominated)?;
         if let Some(evicted) = evicted {
             self.transactions
                 .retain(|check| check.target != Target::Pair(evicted));

@@ -67,10 +67,16 @@ pub(super) struct Component {
     /// The places of its local candidates that pairs are made with: host and relayed ones.
     pub(super) bases: alloc::vec::Vec<usize>,
     pub(super) nomination: Option<Nomination>,
+    /// Whether a server has answered to one of its bases.
+    pub(super) vouched: bool,
+    /// The same of the peer's host candidates.
+    pub(super) peer_vouched: bool,
     /// Until when a relayed pair waits for a direct one before it is nominated.
     pub(super) relay_hold: Option<Instant>,
     /// Until when it waits for a candidate that would make one.
     pub(super) candidate_hold: Option<Instant>,
+    /// Since when it has waited.
+    pub(super) held_since: Option<Instant>,
     /// The path that carries data: the selected one, before that the best valid one, and during a
     /// restart the one of before.
     pub(super) active: Option<Active>,
@@ -100,8 +106,11 @@ impl Component {
             stream,
             bases: alloc::vec::Vec::new(),
             nomination: None,
+            vouched: false,
+            peer_vouched: false,
             relay_hold: None,
             candidate_hold: None,
+            held_since: None,
             active: None,
             selected: None,
             lost: None,
@@ -114,6 +123,7 @@ impl Component {
         self.release_hold();
         self.nomination = None;
         self.selected = None;
+        self.peer_vouched = false;
         if let Some(active) = &mut self.active {
             active.pair = None;
         }
@@ -123,6 +133,7 @@ impl Component {
     pub(super) fn release_hold(&mut self) {
         self.relay_hold = None;
         self.candidate_hold = None;
+        self.held_since = None;
     }
 
     /// The pair that carries data, if it is of this generation.

@@ -246,6 +246,7 @@ impl Agent {
             component: connection.component,
             preference: tcp_local_preference(CandidateKind::PeerReflexive, tcp_type, place),
             place,
+            vouched: false,
         })
     }
 

@@ -4,11 +4,16 @@ use core::net::SocketAddr;
 
 use floe_sansio::{Instant, Transport};
 
-use super::{Agent, AgentTimer, CommandError, Gathering};
+use super::{Agent, AgentTimer, CommandError, Duration, Gathering};
 use crate::candidate::{Candidate, CandidateKind, candidate_priority};
 use crate::config::Policy;
 use crate::event::{Event, FailureCause, GatheringError};
 use crate::gatherer::{Source, SourceEvent, StreamId};
+
+/// How long gathering goes on, with nothing left to ask, after a server has said that it knows somebody
+/// else by the address of this agent (437, RFC 8656 §7.4): the owner may bind another port and call
+/// [`Agent::add_address`].
+const PORT_WAIT: Duration = Duration::from_millis(50);
 
 impl Agent {
     /// Begins to gather candidates; each becomes an event. A second call does nothing, but after a
@@ -85,11 +90,24 @@ impl Agent {
             self.gatherer.tend_streams(now);
         }
         if self.gathering == Gathering::Running && self.gatherer.is_complete() {
-            self.gathering_ends();
+            match self.port_awaited.filter(|&until| until > now) {
+                Some(until) => self.timers.set(AgentTimer::Gathering, until),
+                None => self.gathering_ends(),
+            }
         }
     }
 
+    /// Gathering has taken as long as it may, or the owner has bound no other port in the time that it
+    /// had for it.
     pub(super) fn cut_off_gathering(&mut self, now: Instant) {
+        let since = self.gathering_since.unwrap_or(now);
+        let limit = since + self.config.gathering_limit;
+        if limit > now {
+            if !self.gatherer.is_complete() {
+                self.timers.set(AgentTimer::Gathering, limit);
+            }
+            return;
+        }
         for at in self.gatherer.cut_off(now) {
             self.tell_failure(at, GatheringError::TooLate);
         }
@@ -142,6 +160,7 @@ impl Agent {
         match event {
             floe_stun::ClientEvent::Mapped { address, .. } => {
                 self.gatherer.answered(at);
+                self.server_answered(at);
                 self.add_reflexive(now, at, address);
             }
             floe_stun::ClientEvent::Failed(error) => {
@@ -158,10 +177,14 @@ impl Agent {
                 relayed, mapped, ..
             } => {
                 self.gatherer.answered(at);
+                self.server_answered(at);
                 self.add_reflexive(now, at, mapped);
                 self.add_relayed(now, at, relayed, mapped);
             }
             ClientEvent::Failed(error) => {
+                if error == floe_turn::AllocateError::Mismatch {
+                    self.port_awaited = Some(now + PORT_WAIT);
+                }
                 self.source_failed(at, GatheringError::Allocation(error));
                 self.gatherer.withdraw(at);
             }
@@ -196,6 +219,17 @@ impl Agent {
             if self.gatherer.relay(address).is_none() {
                 self.lose_base(now, address, FailureCause::RelayLost);
             }
+        }
+    }
+
+    /// A datagram came through to the base of this source, and so may those of peers.
+    fn server_answered(&mut self, at: usize) {
+        let source = self.gatherer.get(at);
+        let base = source
+            .filter(|it| !it.transport.is_reliable())
+            .map(|it| it.base);
+        if let Some(base) = base {
+            self.vouch_local(base);
         }
     }
 

@@ -284,12 +284,13 @@ impl Agent {
         if !core::mem::replace(&mut self.heard, true) {
             self.checks.hurry(now);
         }
+        let nominated = nominate && self.role == Role::Controlled;
         let existing = self.checks.find(path);
-        let Some(id) = existing.or_else(|| self.pair_unknown(now, component, path, priority))
-        else {
+        let unknown =
+            |agent: &mut Self| agent.pair_unknown(now, component, path, priority, nominated);
+        let Some(id) = existing.or_else(|| unknown(self)) else {
             return;
         };
-        let nominated = nominate && self.role == Role::Controlled;
         let Some(pair) = self.checks.get(id).filter(|pair| !pair.spent) else {
             return;
         };
@@ -299,6 +300,7 @@ impl Agent {
         let under_way = pair.path.transport.is_reliable() && pair.schedule.count() > 0;
         // Over TCP the check under way arrives.
         let exhausted = under_way || self.is_exhausted(pair);
+        let probes = self.config.probing.count;
         let (state, has_consent) = (pair.state, pair.has_consent(now));
         if nominated {
             let counter = counter.unwrap_or(0);
@@ -319,10 +321,20 @@ impl Agent {
                     .update(id, |pair| pair.state = PairState::Waiting);
                 self.checks.trigger(id);
             }
-            // It gets another chance; so does a pair that worked too long ago.
+            // It gets another chance, and not for ever: where answers come from elsewhere, each failure
+            // would make the peer ask again. So does a pair that worked too long ago.
             PairState::Failed | PairState::Succeeded => {
-                self.checks.update(id, crate::check_list::Pair::reset);
-                self.checks.trigger(id);
+                let again = self.checks.update(id, |pair| {
+                    let again = nominated || pair.revivals < probes;
+                    if again {
+                        pair.revivals = pair.revivals.saturating_add(1);
+                        pair.reset();
+                    }
+                    again
+                });
+                if again == Some(true) {
+                    self.checks.trigger(id);
+                }
             }
         }
     }
@@ -337,6 +349,7 @@ impl Agent {
         component: usize,
         path: FiveTuple,
         priority: u32,
+        nominated: bool,
     ) -> Option<PairId> {
         let local = self.local_of(path)?;
         let ours = self.locals.get(&local)?;
@@ -366,7 +379,10 @@ impl Agent {
             same_base && expected && selected.relayed == relayed
         });
         let concluded = self.components[component].selected.is_some();
-        if concluded && !moved && !self.would_improve(component, relayed) {
+        // The peer may have lost the pair before.
+        let nominated_again = nominated && self.config.recovery;
+        let useful = moved || nominated_again || self.would_improve(component, relayed);
+        if concluded && !useful {
             return None;
         }
         let key = (component, tcp_type, path.remote);
@@ -376,26 +392,23 @@ impl Agent {
             || self.peer_reflexive as usize >= limits.peer_reflexive;
         let remote = match known {
             Some(remote) => remote,
-            None if full => return None,
+            None if full => self.recycle_remote(component, candidate)?,
             None => {
                 self.peer_reflexive += 1;
                 self.push_remote(component, candidate)
             }
         };
-        if moved {
-            let id = self.form_pair(now, local, remote)?;
-            self.checks.note(id, |pair| pair.moved = true);
-            Some(id)
-        } else {
-            self.add_pair(now, local, remote)
-        }
+        // What was selected before does not stand in the way of this pair.
+        let id = self.form_pair(now, local, remote, nominated)?;
+        self.checks.note(id, |pair| pair.moved = moved);
+        Some(id)
     }
 
     /// A lite agent accepts what the peer nominates (RFC 8445 §7.3.2).
     fn select_lite(&mut self, now: Instant, component: usize, path: FiveTuple, priority: u32) {
         let existing = self.checks.find(path);
-        let Some(id) = existing.or_else(|| self.pair_unknown(now, component, path, priority))
-        else {
+        let found = existing.or_else(|| self.pair_unknown(now, component, path, priority, false));
+        let Some(id) = found else {
             return;
         };
         self.make_valid(now, id);
@@ -559,9 +572,14 @@ impl Agent {
         if self.is_exhausted(pair) {
             // A peer that refuses every role.
             self.check_refused(now, check);
-        } else if pair.state != PairState::Succeeded {
-            self.checks
-                .update(id, |pair| pair.state = PairState::Waiting);
+        } else {
+            // Also a pair that works, whose nomination was refused: two agents that have both given up
+            // control find out by the next check.
+            self.checks.update(id, |pair| {
+                if pair.state != PairState::Succeeded {
+                    pair.state = PairState::Waiting;
+                }
+            });
             self.checks.trigger(id);
         }
     }
@@ -654,7 +672,10 @@ impl Agent {
             return;
         };
         let remote = &self.remotes[pair.remote].candidate;
-        let Some(selected) = self.components[at].selected else {
+        // The peer may have asked from several addresses at once: one of them is enough.
+        let selected = self.components[at].selected;
+        let awaited = self.awaits_stream(at);
+        let Some(selected) = selected.filter(|it| awaited || it.at + RELEASE_DELAY <= now) else {
             return;
         };
         let mut ends = selected.ends;
@@ -664,6 +685,7 @@ impl Agent {
         self.components[at].selected = Some(Selection {
             pair: id,
             ends,
+            at: now,
             ..selected
         });
         self.events.push_back(Event::Selected(ends));

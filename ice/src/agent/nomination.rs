@@ -44,6 +44,7 @@ impl Agent {
         let for_candidates = self.candidates_awaited(best).filter(|&until| until > now);
         let open = self.checks.direct_is_open(at);
         let component = &mut self.components[at];
+        component.held_since.get_or_insert(now);
         if let Some(until) = for_candidates {
             let hold = component.candidate_hold.unwrap_or(for_checks).max(until);
             component.relay_hold = None;
@@ -95,13 +96,27 @@ impl Agent {
     }
 
     /// Those that have waited long enough for a better pair.
+    ///
+    /// The wait goes on as long as a direct pair has not been checked at all: one of many addresses may
+    /// be the one, and its turn comes late.
     pub(super) fn end_holds(&mut self, now: Instant) {
         for at in 0..self.components.len() {
             let component = &self.components[at];
             let mut holds = [component.relay_hold, component.candidate_hold]
                 .into_iter()
                 .flatten();
-            if holds.any(|until| until <= now) {
+            if !holds.any(|until| until <= now) {
+                continue;
+            }
+            let since = component.held_since.unwrap_or(now);
+            let patient = now < since + self.config.untested_hold;
+            let best = self.checks.valid(at).next();
+            let round_trip = best.map_or(Duration::ZERO, |(_, pair)| pair.round_trip);
+            if patient && self.checks.direct_is_untested(at) {
+                let until = now + round_trip + self.config.relay_hold;
+                self.components[at].relay_hold = Some(until);
+                self.components[at].candidate_hold = None;
+            } else {
                 self.nominate(now, at);
             }
         }
@@ -187,7 +202,7 @@ impl Agent {
 
     /// Nobody answered the nominating check. If the pair was answered otherwise in the meantime, it
     /// lives, and the peer may well have heard: to nominate another would part the two agents. So
-    /// the same one gets a second chance.
+    /// the same one gets a second chance; and where there is no other, as many as its consent lasts.
     pub(super) fn nomination_unanswered(
         &mut self,
         now: Instant,
@@ -195,7 +210,10 @@ impl Agent {
         nomination: Nomination,
     ) {
         let pair = self.checks.get(nomination.pair);
-        if !nomination.again && pair.is_some_and(|pair| pair.answered > nomination.since) {
+        let answered = pair.is_some_and(|pair| pair.answered > nomination.since);
+        let lives = pair.is_some_and(|pair| pair.has_consent(now));
+        let alone = self.checks.valid(at).nth(1).is_none();
+        if (answered && !nomination.again) || (self.config.recovery && lives && alone) {
             self.components[at].nomination = Some(Nomination {
                 schedule: Schedule::starting(now),
                 again: true,
@@ -262,7 +280,7 @@ impl Agent {
         component.release_hold();
         component.selected = Some(selection);
         self.events.push_back(Event::Selected(ends));
-        self.retire(at, id);
+        self.retire(now, at, selection);
         let through_relay = self.components[at]
             .active
             .as_ref()
@@ -300,13 +318,20 @@ impl Agent {
 
     /// A pair has been selected: others of its component are checked no more, unless they would be
     /// better and may take its place.
-    fn retire(&mut self, at: usize, selected: PairId) {
+    fn retire(&mut self, now: Instant, at: usize, selected: Selection) {
         let others = self.checks.ids(|pair| pair.component == at);
-        for id in others.into_iter().filter(|&id| id != selected) {
+        for id in others.into_iter().filter(|&id| id != selected.pair) {
             let Some(pair) = self.checks.get(id) else {
                 continue;
             };
-            if self.would_improve(at, pair.relayed) {
+            // What the peer has nominated besides may yet turn out to be the best that works.
+            let counter = pair
+                .nominated_by_peer
+                .filter(|_| self.role == Role::Controlled);
+            let nominated = counter.is_some_and(|counter| {
+                self.outranks(now, pair, (counter > 0).then_some(counter), selected)
+            });
+            if nominated || self.would_improve(at, pair.relayed) {
                 continue;
             }
             if !self.config.recovery {

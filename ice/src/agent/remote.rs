@@ -177,6 +177,7 @@ impl Agent {
             return Err(CommandError::Capacity);
         }
         let now = self.clock.advance(now);
+        self.vouch_remote(component, &candidate);
         match known {
             // Found before it was signalled: it becomes what it is, and its pairs live on
             // (RFC 8838 §11).
@@ -289,7 +290,8 @@ impl Agent {
         let at = self.remotes.len();
         let key = (component, candidate.tcp_type, candidate.address);
         self.remote_index.insert(key, at);
-        let places = self.places.entry((component, candidate.kind)).or_default();
+        let alike = (component, candidate.kind, candidate.tcp_type);
+        let places = self.places.entry(alike).or_default();
         let place = *places;
         *places = places.saturating_add(1);
         self.remotes.push(Remote {
@@ -297,8 +299,62 @@ impl Agent {
             component,
             foundation,
             place,
+            vouched: false,
         });
         at
+    }
+
+    /// There is no room for another peer-reflexive candidate: the oldest of them that has led nowhere
+    /// gives way, with its pairs. A NAT that shows each packet another port makes them without end.
+    pub(super) fn recycle_remote(
+        &mut self,
+        component: usize,
+        candidate: Candidate,
+    ) -> Option<usize> {
+        let wanted = self.checks.ids(|pair| {
+            pair.valid.is_some() || pair.nominated_by_peer.is_some() || pair.triggered.is_some()
+        });
+        let mut wanted: alloc::collections::BTreeSet<usize> = (wanted.into_iter())
+            .filter_map(|id| self.checks.get(id))
+            .map(|pair| pair.remote)
+            .collect();
+        let actives = self.components.iter().filter_map(|it| it.active.as_ref());
+        wanted.extend(actives.filter_map(|active| {
+            let pair = self.checks.get(active.pair?)?;
+            Some(pair.remote)
+        }));
+        let at = (0..self.remotes.len()).find(|at| {
+            let remote = &self.remotes[*at].candidate;
+            remote.kind == CandidateKind::PeerReflexive && !wanted.contains(at)
+        })?;
+        for id in self.checks.ids(|pair| pair.remote == at) {
+            self.fail_pair_quietly(id);
+        }
+        let old = &self.remotes[at];
+        self.remote_index
+            .remove(&(old.component, old.candidate.tcp_type, old.candidate.address));
+        let foundation = old.foundation;
+        let name = old.candidate.foundation.clone();
+        let key = (component, candidate.tcp_type, candidate.address);
+        self.remote_index.insert(key, at);
+        self.remotes[at] = Remote {
+            candidate: Candidate {
+                foundation: name,
+                ..candidate
+            },
+            component,
+            foundation,
+            place: 0,
+            vouched: false,
+        };
+        Some(at)
+    }
+
+    /// A pair is forgotten that nobody waits for.
+    fn fail_pair_quietly(&mut self, id: crate::check_list::PairId) {
+        self.checks.remove(id);
+        self.transactions
+            .retain(|check| check.target != super::Target::Pair(id));
     }
 
     fn remote_foundation(&mut self, candidate: &Candidate) -> u32 {
@@ -318,7 +374,10 @@ impl Agent {
         let relayed = self.is_relayed(&candidate);
         let priority = candidate.priority;
         let Remote {
-            component, place, ..
+            component,
+            place,
+            vouched,
+            ..
         } = self.remotes[at];
         if let Some(selection) = &mut self.components[component].selected {
             if selection.ends.remote.address == candidate.address {
@@ -330,6 +389,7 @@ impl Agent {
             component,
             foundation,
             place,
+            vouched,
         };
         let role = self.role;
         for id in self.checks.ids(|pair| pair.remote == at) {

@@ -184,7 +184,11 @@ impl Agent {
             let Some(pair) = self.checks.get(id) else {
                 continue;
             };
-            if !self.budget.allows(pair.path.remote, &self.config.limits) {
+            let nominated = pair.nominated_by_peer.is_some();
+            if !self
+                .budget
+                .allows(pair.path.remote, nominated, &self.config.limits)
+            {
                 self.fail_pair(now, id);
                 continue;
             }

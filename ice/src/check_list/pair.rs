@@ -90,6 +90,8 @@ pub(crate) struct Pair {
     pub(crate) round_trip: Duration,
     /// When a check was answered last: consent counts from here.
     pub(crate) answered: Instant,
+    /// How often a check of the peer has brought it back after it had failed.
+    pub(crate) revivals: u8,
     /// Consent was lost on it: it is not checked again with these credentials (RFC 7675 §5.1).
     pub(crate) spent: bool,
     /// The peer asked for consent from this new address after the agents had agreed on another: its NAT
@@ -136,6 +138,11 @@ impl Pair {
     /// Whether the pair is valid, and was answered not too long ago (RFC 7675 §5.1).
     pub(crate) fn has_consent(&self, now: Instant) -> bool {
         self.valid.is_some() && now < self.answered + CONSENT_LIFETIME
+    }
+
+    /// Whether it may work, and has not been checked.
+    pub(super) const fn is_untested(&self) -> bool {
+        matches!(self.state, PairState::Frozen | PairState::Waiting) && self.schedule.count() == 0
     }
 
     /// To be checked anew.

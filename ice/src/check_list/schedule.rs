@@ -64,11 +64,10 @@ impl Schedule {
         self.expires
     }
 
-    /// The peer is known to be there: what is left of the checks is sent soon.
+    /// The peer is known to be there: the next check is sent now, and those after it in their own time.
     pub(crate) fn hurry(&mut self, now: Instant) {
         if let Some(next) = &mut self.next {
             *next = (*next).min(now);
-            self.interval = Duration::ZERO;
         }
     }
 }

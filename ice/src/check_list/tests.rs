@@ -32,6 +32,7 @@ fn pair(column: u32, row: u16) -> Pair {
         nominated_by_peer: None,
         round_trip: Duration::ZERO,
         answered: NOW,
+        revivals: 0,
         spent: false,
         moved: false,
         counters: crate::stats::Quiet::default(),
@@ -52,7 +53,7 @@ fn set(list: &mut CheckLists, id: PairId, state: PairState) {
 }
 
 fn insert(list: &mut CheckLists, column: u32, row: u16) -> PairId {
-    list.insert(pair(column, row), LIMIT).unwrap().0
+    list.insert(pair(column, row), LIMIT, false).unwrap().0
 }
 
 fn states(list: &CheckLists, column: u32) -> std::string::String {
@@ -265,7 +266,7 @@ fn every_third_slot_goes_to_a_repetition_that_is_due() {
 fn a_full_list_gives_up_a_failed_pair_then_the_weakest_unchecked_one() {
     let limit = 3;
     let mut list = lists(true);
-    let put = |list: &mut CheckLists, row| list.insert(pair(u32::from(row), row), limit);
+    let put = |list: &mut CheckLists, row| list.insert(pair(u32::from(row), row), limit, false);
     let working = put(&mut list, 9).unwrap().0;
     let failed = put(&mut list, 1).unwrap().0;
     let weak = put(&mut list, 8).unwrap().0;
@@ -283,13 +284,13 @@ fn a_full_list_gives_up_a_failed_pair_then_the_weakest_unchecked_one() {
 fn a_pair_that_the_peer_asked_for_or_nominated_is_never_evicted() {
     for nominated in [false, true] {
         let mut list = lists(true);
-        let weak = list.insert(pair(9, 9), 1).unwrap().0;
+        let weak = list.insert(pair(9, 9), 1, false).unwrap().0;
         if nominated {
             list.update(weak, |pair| pair.nominated_by_peer = Some(0));
         } else {
             list.trigger(weak);
         }
-        assert!(list.insert(pair(1, 1), 1).is_none());
+        assert!(list.insert(pair(1, 1), 1, false).is_none());
     }
 }
 

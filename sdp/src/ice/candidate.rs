@@ -62,7 +62,7 @@ pub enum CandidateTransport<S = String> {
 }
 
 /// Address of a candidate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum CandidateAddress<S = String> {
     /// An IP address.
     Ip(IpAddr),
@@ -257,6 +257,22 @@ impl Candidate {
             .iter()
             .find(|(known, _)| known == name)
             .map(|(_, value)| value.as_str())
+    }
+
+    /// Whether both are of the same component and transport, at the same address and port: then they
+    /// are one candidate (RFC 8840 §4.4).
+    pub fn is_at(&self, other: &Self) -> bool {
+        self.place() == other.place()
+    }
+
+    /// What makes it this candidate: component, transport, address and port, in an order.
+    pub(crate) fn place(&self) -> (u16, &str, &CandidateAddress, u16) {
+        (
+            self.component,
+            self.transport.name(),
+            &self.address,
+            self.port,
+        )
     }
 
     /// Whether the text of this candidate would be read back as this candidate; fields that the

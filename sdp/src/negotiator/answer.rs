@@ -4,14 +4,14 @@ use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::negotiator::config::{Profile, Rtp};
+use crate::negotiator::config::{MismatchPolicy, Profile, Rtp};
 use crate::negotiator::description::{DATA_CHANNEL, Description, Section};
 use crate::negotiator::exchange::{Exchange, Pending, Slot};
 use crate::negotiator::local::Locals;
 use crate::negotiator::rtp::{
     HeaderExtension, Stream, common_codecs, common_extensions, simulcast_streams,
 };
-use crate::negotiator::transport::{LocalTransport, RemoteTransport};
+use crate::negotiator::transport::{LocalTransport, Mismatch, RemoteTransport};
 use crate::negotiator::write::{Destination, RtpLines, Writer};
 use crate::negotiator::{DataChannel, LocalTransports, Misuse, Negotiator, SectionConfig};
 use crate::{Codec, Direction, DtlsRole, Setup};
@@ -154,9 +154,10 @@ impl Negotiator {
                 writer.media(media, Destination::NONE, protocol, formats, mid);
                 continue;
             };
-            let to = section.tag.and_then(|tag| all.of(tag));
+            let local = |tag: usize| Some(self.answering(all.of(tag)?, offer.transport_at(tag)?));
+            let to = section.tag.and_then(local);
             let to = to.map_or(Destination::UNKNOWN, |local| {
-                Destination::default_of(&local)
+                Destination::default_of(&local, protocol)
             });
             let own = all.of(index).filter(|_| section.tag == Some(index));
             match accepted {
@@ -211,12 +212,31 @@ impl Negotiator {
             .dtls
             .as_ref()
             .is_some_and(|dtls| dtls.tls_id.is_some());
-        let local = LocalTransport {
-            // Without ICE on both sides there is none.
-            credentials: local.credentials.filter(|_| offered.credentials.is_some()),
+        writer.transport(&self.answering(local, offered), setup, tls_id);
+        if local.credentials.is_some() && self.answers_mismatch(offered) {
+            writer.mismatch();
+        }
+    }
+
+    /// What an answer says of a transport. Without ICE on both sides there is none, and none where a
+    /// mismatch is answered.
+    fn answering<'a>(
+        &self,
+        local: LocalTransport<'a>,
+        offered: &RemoteTransport,
+    ) -> LocalTransport<'a> {
+        let ice = offered.credentials.is_some() && !self.answers_mismatch(offered);
+        LocalTransport {
+            credentials: local.credentials.filter(|_| ice),
+            remote_candidate: None,
             ..local
-        };
-        writer.transport(&local, setup, tls_id);
+        }
+    }
+
+    fn answers_mismatch(&self, offered: &RemoteTransport) -> bool {
+        self.config.profile == Profile::Rfc3264
+            && self.config.mismatch == MismatchPolicy::Answer
+            && offered.mismatch == Some(Mismatch::Found)
     }
 }
 

@@ -70,7 +70,7 @@ pub fn check_exchange(
             .get(tag)
             .map_or(Place::NONE, |section| section.place);
         let asked = offered.iter().find(|(_, other, _)| *other == key);
-        if asked.is_some_and(|(_, _, asked)| asked.restart != change.restart) {
+        if !change.ends && asked.is_some_and(|(_, _, asked)| asked.renews() != change.renews()) {
             return Err(violation(Violation::RestartMismatch, section));
         }
     }
@@ -189,10 +189,10 @@ pub(super) fn check_change(
     if change.half_restart {
         return Err(Violation::HalfRestart);
     }
-    if change.parameters && !change.restart {
+    if change.parameters && !change.is_free() {
         return Err(Violation::IceParametersChanged);
     }
-    if change.dtls && !change.restart && now.credentials.is_some() {
+    if change.dtls && !change.renews() && now.credentials.is_some() {
         return Err(Violation::DtlsChanged);
     }
     Ok(change)
@@ -303,6 +303,10 @@ pub(super) fn fits_offer(
 fn adds_nothing(offer: &Description, answer: &Description) -> Result<(), NegotiationError> {
     for (asked, given) in offer.sections.iter().zip(&answer.sections) {
         if given.live {
+            // RFC 8839 §4.4.2.
+            if given.remote_candidates {
+                return Err(violation(Violation::RemoteCandidates, given.place));
+            }
             let checked = check_extensions(&asked.extensions, &given.extensions);
             let checked = checked.and_then(|()| check_streams(asked, given));
             checked.map_err(|rule| violation(rule, given.place))?;

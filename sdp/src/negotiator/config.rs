@@ -22,6 +22,8 @@ pub struct NegotiatorConfig {
     pub bundle: BundlePolicy,
     /// What happens to an own offer that meets one of the other side's.
     pub glare: Glare,
+    /// What an answer in the plain profile does about an offer that was changed on its way.
+    pub mismatch: MismatchPolicy,
     /// Bounds on remote descriptions; more than 65 535 media sections are never read.
     pub limits: Limits,
 }
@@ -61,9 +63,22 @@ pub enum Glare {
     Impolite,
 }
 
+/// What an answer does about a section whose default destination is none of its candidates (RFC 8839
+/// §4.2.5).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MismatchPolicy {
+    /// ICE goes on with the candidates that are there.
+    #[default]
+    Continue,
+    /// It says `ice-mismatch` and goes without ICE there: media goes where `m=` and `c=` want it. JSEP
+    /// knows no such way and continues always.
+    Answer,
+}
+
 impl NegotiatorConfig {
     /// Offers the given sections and accepts any that this crate knows: a data channel, and audio
-    /// and video to receive. JSEP, [`BundlePolicy::Balanced`], [`Glare::Impolite`].
+    /// and video to receive. JSEP, [`BundlePolicy::Balanced`], [`Glare::Impolite`],
+    /// [`MismatchPolicy::Continue`].
     pub fn new(session_id: u64, sections: Vec<SectionConfig>) -> Self {
         let receive = |codecs| Rtp::new(codecs, Direction::RecvOnly);
         let accept = Vec::from([
@@ -78,6 +93,7 @@ impl NegotiatorConfig {
             profile: Profile::default(),
             bundle: BundlePolicy::default(),
             glare: Glare::default(),
+            mismatch: MismatchPolicy::default(),
             limits: Limits::DEFAULT,
         }
     }

@@ -1,5 +1,6 @@
 //! What a later description may change of what is in use: sections, transports, DTLS roles.
 
+use crate::ice::Candidate;
 use crate::negotiator::check::{check_change, follows};
 use crate::negotiator::description::Description;
 use crate::negotiator::error::{Place, violation};
@@ -35,10 +36,23 @@ impl Negotiator {
             let offer = self.pending.as_ref().map(|pending| &pending.offer);
             let offered = offer.and_then(|offer| offer.transport(now.id));
             let offered = offered.is_some_and(|offer| offer.ice_restart);
-            match (kind, offered, change.restart) {
-                (DescriptionKind::Answer, true, false) => return Err(Misuse::RestartNeeded),
-                (DescriptionKind::Answer, false, true) => return Err(Misuse::RestartNotOffered),
+            let goes_on = before.credentials.is_some() && before.credentials == now.credentials;
+            match (kind, offered) {
+                (DescriptionKind::Answer, true) if goes_on => return Err(Misuse::RestartNeeded),
+                (DescriptionKind::Answer, false) if change.restart => {
+                    return Err(Misuse::RestartNotOffered);
+                }
+                // RFC 8839 §4.4.3.1: ICE was offered and not answered, which ended it.
+                (DescriptionKind::Offer, _) if goes_on && !current.remote_has_ice(now.id) => {
+                    return Err(Misuse::RestartNeeded);
+                }
                 _ => {}
+            }
+            // RFC 8839 §4.4.1.3: what a lite agent has, it has said.
+            let known =
+                |candidate: &Candidate| before.candidates.iter().any(|one| one.is_at(candidate));
+            if now.lite && !change.is_free() && !now.candidates.iter().all(known) {
+                return Err(Misuse::LiteCandidate);
             }
         }
         Ok(())
@@ -86,7 +100,7 @@ impl Negotiator {
         let current = current.filter(|current| current.in_use.contains(&id));
         if let Some(in_use) = current.and_then(|current| current.remote.transport(id)) {
             let change = check_change(in_use, now)?;
-            now.ice_restart = change.restart;
+            now.ice_restart = change.renews();
             now.dtls_restart = change.dtls;
             let own = self.pending.as_ref().and_then(|pending| pending.side(true));
             let own = own.and_then(|own| own.transport(id));
@@ -94,7 +108,9 @@ impl Negotiator {
             let own = own.zip(own_before);
             let own = own.map(|(own, before)| Change::between(before, own));
             let answers = kind != DescriptionKind::Offer;
-            if answers && own.is_some_and(|own| own.restart != change.restart) {
+            // An answer may give up ICE at any time (RFC 8839 §4.4.3.1).
+            let answers = answers && now.credentials.is_some();
+            if answers && own.is_some_and(|own| own.renews() != change.renews()) {
                 return Err(Violation::RestartMismatch);
             }
             let goes_on = !change.dtls && own.is_none_or(|own| !own.dtls);
@@ -122,10 +138,10 @@ impl Negotiator {
             if change.half_restart {
                 return Err(Violation::HalfRestart);
             }
-            if change.dtls && !change.restart {
+            if change.dtls && !change.is_free() {
                 return Err(Violation::DtlsChanged);
             }
-            now.ice_restart = change.restart;
+            now.ice_restart = change.renews();
             now.dtls_restart = change.dtls;
         }
         Ok(())

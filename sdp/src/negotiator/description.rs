@@ -11,7 +11,7 @@ use crate::ice::{Candidate, CandidateAddress, IceCredentials};
 use crate::negotiator::error::{Place, violation};
 use crate::negotiator::level::Level;
 use crate::negotiator::rtp::{HeaderExtension, Stream, Streams};
-use crate::negotiator::transport::{RemoteTransport, TransportId};
+use crate::negotiator::transport::{Mismatch, RemoteTransport, TransportId};
 use crate::negotiator::{DescriptionKind, MediaKind, NegotiationError, Violation};
 use crate::{Codec, Direction, DtlsIdentity, Limits, Media, Session, Setup};
 
@@ -80,6 +80,8 @@ pub(crate) struct Section {
     /// Streams that are sent, and streams that are received.
     pub(crate) rids: [Vec<Stream>; 2],
     pub(crate) simulcast: Option<[Streams; 2]>,
+    /// Whether it has `remote-candidates`.
+    pub(crate) remote_candidates: bool,
     /// Whether it is a data section.
     pub(crate) is_data: bool,
     /// `sctp-port` and `max-message-size` of a data section.
@@ -150,7 +152,7 @@ impl Description {
             let own = level.ufrag.is_some() && level.ufrag != speaker;
             section.own_transport = !section.bundle_only && (own || tag == media.index());
             if section.own_transport {
-                transports.push(read_transport(media, level, &top));
+                transports.push(read_transport(kind, media, level, &top));
                 section.missing = missing(level, &top);
             }
         }
@@ -367,6 +369,7 @@ impl Section {
                 .collect(),
             rids: level.rids.clone(),
             simulcast: level.simulcast.clone(),
+            remote_candidates: !level.remote_candidates.is_empty(),
             is_data,
             data,
             rtcp_mux: level.rtcp_mux,
@@ -389,7 +392,12 @@ fn missing(level: &Level<'_>, top: &Level<'_>) -> Option<Violation> {
     }
 }
 
-fn read_transport(media: &Media<'_, '_>, level: &Level<'_>, top: &Level<'_>) -> RemoteTransport {
+fn read_transport(
+    kind: DescriptionKind,
+    media: &Media<'_, '_>,
+    level: &Level<'_>,
+    top: &Level<'_>,
+) -> RemoteTransport {
     let credentials = match (level.ufrag.or(top.ufrag), level.pwd.or(top.pwd)) {
         (Some(ufrag), Some(pwd)) => IceCredentials::new(ufrag, pwd).ok(),
         _ => None,
@@ -406,6 +414,14 @@ fn read_transport(media: &Media<'_, '_>, level: &Level<'_>, top: &Level<'_>) -> 
     let address = match connection {
         Some(Address::Ip(ip)) => Some(SocketAddr::new(ip, media.line().port)),
         _ => None,
+    };
+    // RFC 8839 §5.2, §5.3: the one in offers only, the other in answers only.
+    let offers = kind == DescriptionKind::Offer;
+    let mismatch = if level.mismatch && !offers {
+        Some(Mismatch::Said)
+    } else {
+        let found = credentials.is_some() && is_mismatch(address, &level.candidates);
+        found.then_some(Mismatch::Found)
     };
     RemoteTransport {
         id: TransportId::UNUSED,
@@ -424,7 +440,8 @@ fn read_transport(media: &Media<'_, '_>, level: &Level<'_>, top: &Level<'_>) -> 
         candidates: level.candidates.clone(),
         ignored_candidates: level.ignored_candidates,
         end_of_candidates: level.end_of_candidates || top.end_of_candidates,
-        mismatch: level.mismatch || is_mismatch(address, &level.candidates),
+        mismatch,
+        remote_candidate: level.remote_candidates.first().copied().filter(|_| offers),
         dtls: setup.map(|setup| DtlsIdentity {
             fingerprints: fingerprints.clone(),
             setup,

@@ -33,6 +33,8 @@ pub enum NegotiationError {
     UnknownSection,
     /// A trickled candidate belongs to another ICE generation.
     WrongGeneration,
+    /// More candidates in bodies of one generation than are kept in mind.
+    TooManyCandidates,
 }
 
 /// A rule that a description from the other side breaks.
@@ -107,6 +109,10 @@ pub enum Violation {
     IceParametersChanged,
     /// `tls-id` or fingerprints changed without an ICE restart (RFC 9429 §5.8.3, §5.11).
     DtlsChanged,
+    /// `ice-mismatch`: the answerer goes without ICE, and there is no other way (RFC 8839 §5.3).
+    IceMismatch,
+    /// `remote-candidates` in an answer (RFC 8839 §4.4.2).
+    RemoteCandidates,
 }
 
 /// What the owner handed in wrongly.
@@ -138,7 +144,8 @@ pub enum Misuse {
     Candidate,
     /// Ufrag and password must change together.
     HalfRestart,
-    /// The offer restarts ICE, so the answer needs new credentials.
+    /// New credentials are needed: in an answer, since the offer restarts ICE; in an offer, since ICE
+    /// was offered before and the answer had none (RFC 8839 §4.4.3.1).
     RestartNeeded,
     /// The offer does not restart ICE, so the answer keeps its credentials.
     RestartNotOffered,
@@ -146,6 +153,8 @@ pub enum Misuse {
     IceParametersChanged,
     /// Fingerprints or `tls-id` changed without new credentials.
     DtlsChanged,
+    /// A lite agent has one more candidate without new credentials (RFC 8839 §4.4.1.3).
+    LiteCandidate,
     /// The text is not what was created last (RFC 9429 §5.4).
     NotAsCreated,
     /// More sections than can be counted.
@@ -189,6 +198,8 @@ impl Violation {
             Self::RestartMismatch => "restart in only one of offer and answer",
             Self::IceParametersChanged => "ICE parameters changed without restart",
             Self::DtlsChanged => "DTLS identity changed without ICE restart",
+            Self::IceMismatch => "answer goes without ICE",
+            Self::RemoteCandidates => "remote-candidates in an answer",
         }
     }
 }
@@ -208,10 +219,11 @@ impl Misuse {
             Self::Pacing => "pacing is out of range",
             Self::Candidate => "candidate cannot be offered",
             Self::HalfRestart => "ufrag and password must change together",
-            Self::RestartNeeded => "the offer restarts ICE: new credentials needed",
+            Self::RestartNeeded => "ICE restarts: new credentials needed",
             Self::RestartNotOffered => "the offer does not restart ICE: credentials must stay",
             Self::IceParametersChanged => "ICE parameters changed without restart",
             Self::DtlsChanged => "DTLS identity changed without ICE restart",
+            Self::LiteCandidate => "a lite agent has one more candidate without ICE restart",
             Self::NotAsCreated => "description is not the one created last",
             Self::TooManySections => "too many sections",
         }
@@ -244,6 +256,7 @@ impl fmt::Display for NegotiationError {
             Self::Candidate(error) => error.fmt(f),
             Self::UnknownSection => f.write_str("candidate of no known section"),
             Self::WrongGeneration => f.write_str("candidate of another ICE generation"),
+            Self::TooManyCandidates => f.write_str("too many candidates"),
         }
     }
 }

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use crate::negotiator::description::{Description, Section};
 use crate::negotiator::error::violation;
-use crate::negotiator::transport::TransportId;
+use crate::negotiator::transport::{Mismatch, TransportId};
 use crate::negotiator::{NegotiationError, Violation};
 use crate::{DtlsRole, Setup};
 
@@ -51,6 +51,29 @@ impl Exchange {
 
     pub(crate) fn is_live(&self, index: usize) -> bool {
         self.ids.get(index).is_some_and(Option::is_some)
+    }
+
+    pub(crate) fn remote_has_ice(&self, id: TransportId) -> bool {
+        let transport = self.remote.transport(id);
+        transport.is_some_and(|transport| transport.credentials.is_some())
+    }
+
+    /// Whether ICE runs on a transport (RFC 8839 §4.2.5, §4.3.3): both sides speak of it there and
+    /// the answer did not say otherwise. `strict`: an offerer who finds a mismatch in the answer does
+    /// without on all.
+    pub(crate) fn uses_ice(&self, id: TransportId, strict: bool) -> bool {
+        let speaks = |side: &Description| {
+            let transport = side.transport(id);
+            transport.is_some_and(|transport| {
+                transport.credentials.is_some() && transport.mismatch != Some(Mismatch::Said)
+            })
+        };
+        let found = |id: &TransportId| {
+            let transport = self.remote.transport(*id);
+            transport.is_some_and(|transport| transport.mismatch == Some(Mismatch::Found))
+        };
+        let found = strict && self.local_offered && self.in_use.iter().any(found);
+        speaks(&self.local) && speaks(&self.remote) && !found
     }
 
     /// The local role: the answer decides (RFC 8842 §5).

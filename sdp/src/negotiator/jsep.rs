@@ -7,6 +7,7 @@ use crate::Setup;
 use crate::negotiator::config::BundlePolicy;
 use crate::negotiator::description::{Description, Section};
 use crate::negotiator::error::violation;
+use crate::negotiator::transport::Mismatch;
 use crate::negotiator::{DescriptionKind, MediaKind, NegotiationError, Violation};
 
 impl Description {
@@ -68,12 +69,15 @@ impl Description {
             if section.tag != Some(index) {
                 continue;
             }
+            let transport = self.transport_at(index);
+            // Here is no other way than ICE.
+            if transport.is_some_and(|it| it.mismatch == Some(Mismatch::Said)) {
+                return fail(Violation::IceMismatch);
+            }
             if let Some(rule) = section.missing {
                 return fail(rule);
             }
-            let setup = self
-                .transport_at(index)
-                .and_then(|transport| transport.dtls.as_ref());
+            let setup = transport.and_then(|transport| transport.dtls.as_ref());
             let setup = setup.map(|dtls| dtls.setup);
             let fits = match self.kind {
                 DescriptionKind::Offer => setup != Some(Setup::Holdconn),

@@ -3,9 +3,10 @@
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::net::SocketAddr;
 
 use crate::attribute::StreamDirection;
-use crate::ice::Candidate;
+use crate::ice::{Candidate, CandidateAddress, RemoteCandidate};
 use crate::negotiator::error::{Place, violation};
 use crate::negotiator::rtp::{HeaderExtension, Stream, Streams, read_simulcast};
 use crate::negotiator::{NegotiationError, Violation};
@@ -22,6 +23,8 @@ pub(super) struct Level<'a> {
     pub(super) mismatch: bool,
     pub(super) candidates: Vec<Candidate>,
     pub(super) ignored_candidates: usize,
+    /// Of component 1.
+    pub(super) remote_candidates: Vec<SocketAddr>,
     pub(super) end_of_candidates: bool,
     pub(super) fingerprints: Vec<Fingerprint>,
     pub(super) setup: Option<Setup>,
@@ -107,6 +110,16 @@ impl<'a> Level<'a> {
                 self.candidates.push(candidate.into());
             }
             Value::Candidate(_) => self.ignored_candidates += 1,
+            Value::RemoteCandidates(all) => {
+                let address = |one: RemoteCandidate<'_>| match one.address {
+                    CandidateAddress::Ip(ip) if one.component == 1 => {
+                        Some(SocketAddr::new(ip, one.port))
+                    }
+                    _ => None,
+                };
+                self.remote_candidates
+                    .extend(all.iter().filter_map(address));
+            }
             Value::EndOfCandidates => self.end_of_candidates = true,
             Value::Fingerprint(fingerprint) => self.fingerprints.push(fingerprint.into()),
             Value::Setup(setup) => once(&mut self.setup, setup)?,

@@ -11,6 +11,7 @@ use crate::negotiator::description::{Description, Section};
 use crate::negotiator::exchange::{Exchange, Pending, Slot};
 use crate::negotiator::state::Side;
 use crate::negotiator::transport::TransportId;
+use crate::negotiator::trickle::Told;
 use crate::negotiator::{
     DescriptionKind, Effects, LocalTransports, Misuse, NegotiationError, NegotiatorConfig,
     RemoteDescription, RemoteSection, SectionConfig, SignalingState,
@@ -52,7 +53,7 @@ struct Created {
 /// let (here, there) = (credentials("here"), credentials("there"));
 /// let transport = |credentials| LocalTransport {
 ///     credentials: Some(credentials), pacing: None, candidates: &[], end_of_candidates: false,
-///     dtls: Some(&dtls), lite: false, ice_options: &[], address: None,
+///     dtls: Some(&dtls), lite: false, ice_options: &[], remote_candidate: None, address: None,
 /// };
 /// let data = || vec![SectionConfig::Application(DataChannel::default())];
 /// let mut alice = Negotiator::new(NegotiatorConfig::new(1, data()))?;
@@ -82,6 +83,8 @@ pub struct Negotiator {
     created: Option<Created>,
     /// Numbers of transports that the finished exchanges have used.
     pub(super) used: u32,
+    /// What bodies of trickled candidates have brought.
+    pub(super) told: Vec<Told>,
 }
 
 impl fmt::Debug for Negotiator {
@@ -106,6 +109,7 @@ impl Negotiator {
             pending: None,
             created: None,
             used: 0,
+            told: Vec::new(),
         })
     }
 

@@ -7,7 +7,7 @@ use crate::negotiator::description::{Description, Section};
 use crate::negotiator::exchange::Exchange;
 use crate::negotiator::rtp::{HeaderExtension, Stream, simulcast_streams};
 use crate::negotiator::transport::TransportId;
-use crate::negotiator::{MediaKind, Negotiator};
+use crate::negotiator::{MediaKind, Negotiator, Profile};
 use crate::{Codec, Direction, DtlsRole};
 
 /// The result of an exchange.
@@ -40,6 +40,11 @@ pub struct NegotiatedTransport {
     pub mline_index: u16,
     /// The local role in the DTLS handshake; `None` without DTLS, and where both wait.
     pub dtls_role: Option<DtlsRole>,
+    /// Whether ICE finds the path; if not, media goes where `m=` and `c=` want it (RFC 3264). False
+    /// if one side does not speak of ICE, or has `ice-mismatch` in its answer; in the plain profile
+    /// also if this side has offered and finds a mismatch in any section of the answer (RFC 8839
+    /// §4.3.3).
+    pub ice: bool,
 }
 
 /// SCTP over DTLS, as both sides said (RFC 8841).
@@ -101,7 +106,9 @@ impl NegotiatedSection {
 impl Negotiator {
     /// The result of the last finished exchange; `None` before the first.
     pub fn negotiated(&self) -> Option<Negotiated> {
-        self.current.as_ref().map(Exchange::negotiated)
+        let strict = self.is_plain();
+        let current = self.current.as_ref();
+        current.map(|current| current.negotiated(strict))
     }
 
     /// What the exchange under way would come to if its provisional answer were final; `None` if
@@ -109,12 +116,28 @@ impl Negotiator {
     pub fn provisional(&self) -> Option<Negotiated> {
         let pending = self.pending.as_ref()?;
         let answer = pending.answer.clone()?;
-        Some(pending.finished(answer).negotiated())
+        Some(pending.finished(answer).negotiated(self.is_plain()))
+    }
+
+    /// Whether both sides have named this option in `ice-options` of a transport in use: only then it
+    /// counts (RFC 8839 §5.6).
+    pub fn has_ice_option(&self, id: TransportId, option: &str) -> bool {
+        let current = self.current.as_ref();
+        let current = current.filter(|current| current.uses_ice(id, self.is_plain()));
+        current.is_some_and(|current| {
+            let mut sides = [&current.local, &current.remote].into_iter();
+            sides.all(|side| side.transport(id).is_some_and(|it| it.has_option(option)))
+        })
+    }
+
+    fn is_plain(&self) -> bool {
+        self.config.profile == Profile::Rfc3264
     }
 }
 
 impl Exchange {
-    fn negotiated(&self) -> Negotiated {
+    /// For `strict` see [`Self::uses_ice`].
+    fn negotiated(&self, strict: bool) -> Negotiated {
         let mut transports: Vec<NegotiatedTransport> = Vec::new();
         let mut sections = Vec::with_capacity(self.ids.len());
         let mut sctp = None;
@@ -131,6 +154,7 @@ impl Exchange {
                     id,
                     mline_index: index as u16,
                     dtls_role: self.dtls_role(id),
+                    ice: self.uses_ice(id, strict),
                 });
             }
             if let (

@@ -336,9 +336,11 @@ impl Negotiator {
         let mut numbers = Numbers::new(before());
         let mut extension_ids = ExtensionIds::new(before());
         let jsep = self.config.profile == Profile::Jsep;
+        // Trickled candidates go by the mid (RFC 8840 §4.1.1).
+        let named = jsep || locals.ice().is_some();
         for (index, slot) in plan.slots.iter().enumerate() {
             let place = plan.place(index);
-            let mid = plan.mids.get(index).map(String::as_str).filter(|_| jsep);
+            let mid = plan.mids.get(index).map(String::as_str).filter(|_| named);
             let old = current.and_then(|current| current.local.sections.get(index));
             let Some(config) = self.section(*slot).filter(|_| place.is_live()) else {
                 let refused = old.map_or(("application", "UDP/DTLS/SCTP", DATA_CHANNEL), |old| {
@@ -350,8 +352,8 @@ impl Negotiator {
                 continue;
             };
             let transport = locals.of(place.tag.unwrap_or(index));
-            let to = match (place.bundle_only, &transport) {
-                (false, Some(transport)) => Destination::default_of(transport),
+            let to = |protocol: &str| match (place.bundle_only, &transport) {
+                (false, Some(transport)) => Destination::default_of(transport, protocol),
                 _ => Destination::NONE,
             };
             let own = transport.filter(|_| place.own);
@@ -364,6 +366,7 @@ impl Negotiator {
                         return Err(Misuse::Dtls);
                     }
                     let protocol = kept.map_or("UDP/DTLS/SCTP", |old| old.protocol.as_str());
+                    let to = to(protocol);
                     writer.media(media, to, protocol, [DATA_CHANNEL].into_iter(), mid);
                     if let Some(local) = &own {
                         writer.transport(local, Some(Setup::Actpass), true);
@@ -382,7 +385,7 @@ impl Negotiator {
                         return Err(Misuse::Codec);
                     }
                     let formats = codecs.iter().map(|codec| codec.payload_type);
-                    writer.media(media, to, protocol, formats, mid);
+                    writer.media(media, to(protocol), protocol, formats, mid);
                     if let Some(local) = &own {
                         writer.transport(local, Some(Setup::Actpass), true);
                     }

@@ -59,11 +59,16 @@ pub struct LocalTransport<'a> {
     pub end_of_candidates: bool,
     /// The DTLS side. JSEP needs it; in the plain profile, `None` is no DTLS.
     pub dtls: Option<&'a DtlsIdentity>,
-    /// Whether this is an ICE-lite agent; the same on all transports.
+    /// Whether this is an ICE-lite agent; the same on all transports. Its candidates are all there
+    /// are from the beginning: more of them need new credentials (RFC 8839 §4.4.1.3).
     pub lite: bool,
     /// ICE options beside `trickle` and `ice2`, tokens of RFC 8839 §5.6; the same on all transports.
     pub ice_options: &'a [&'a str],
-    /// Where media is wanted if no candidate says so.
+    /// The remote candidate of the selected pair, once there is one, if this side controls: offers
+    /// then have it as `remote-candidates` (RFC 8839 §4.4.1.2.2), answers never.
+    pub remote_candidate: Option<SocketAddr>,
+    /// Where media is wanted without ICE, if no candidate says so. With ICE that is where a candidate
+    /// is or nowhere: anything else would be a mismatch (RFC 8839 §4.2.5).
     pub address: Option<SocketAddr>,
 }
 
@@ -151,17 +156,28 @@ pub struct RemoteTransport {
     pub ignored_candidates: usize,
     /// Whether there will be no more candidates in this generation.
     pub end_of_candidates: bool,
-    /// Whether the default destination is none of the candidates, or the other side says so of
-    /// ours (`ice-mismatch`): something between the two has changed the text (RFC 8839 §4.2.5).
-    pub mismatch: bool,
+    /// Whether something between the two sides has changed a description (RFC 8839 §4.2.5).
+    pub mismatch: Option<Mismatch>,
+    /// Which candidate of this side's the other has selected (`remote-candidates`, component 1): only
+    /// in offers of a controlling side that has completed ICE.
+    pub remote_candidate: Option<SocketAddr>,
     /// Certificates, DTLS role, association; `None` only in the plain profile.
     pub dtls: Option<DtlsIdentity>,
     /// Whether certificates or `tls-id` differ from those in use; false for the first.
     pub dtls_restart: bool,
 }
 
+/// Where a default destination is none of the candidates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mismatch {
+    /// In this description, and ICE is spoken of.
+    Found,
+    /// In the offer that this description answers: it has `ice-mismatch`.
+    Said,
+}
+
 impl RemoteTransport {
-    fn has_option(&self, name: &str) -> bool {
+    pub(crate) fn has_option(&self, name: &str) -> bool {
         self.ice_options.iter().any(|option| option == name)
     }
 
@@ -183,8 +199,13 @@ impl RemoteTransport {
 )]
 #[derive(Clone, Copy)]
 pub(crate) struct Change {
+    /// Other credentials than before.
     pub(crate) restart: bool,
     pub(crate) half_restart: bool,
+    /// ICE, and none before.
+    pub(crate) begins: bool,
+    /// No ICE, but before.
+    pub(crate) ends: bool,
     pub(crate) parameters: bool,
     pub(crate) dtls: bool,
 }
@@ -193,12 +214,9 @@ impl Change {
     pub(crate) fn between(before: &RemoteTransport, now: &RemoteTransport) -> Self {
         let (ufrag, pwd) = match (&before.credentials, &now.credentials) {
             (Some(before), Some(now)) => (before.ufrag() != now.ufrag(), !before.same_pwd(now)),
-            // ICE begins or ends: nothing of it goes on.
-            (before, now) => (
-                before.is_some() != now.is_some(),
-                before.is_some() != now.is_some(),
-            ),
+            _ => (false, false),
         };
+        let (had, has) = (before.credentials.is_some(), now.credentials.is_some());
         let sorted = |transport: &RemoteTransport| {
             let mut options = transport.ice_options.clone();
             options.sort();
@@ -207,6 +225,8 @@ impl Change {
         Self {
             restart: ufrag && pwd,
             half_restart: ufrag != pwd,
+            begins: !had && has,
+            ends: had && !has,
             parameters: before.lite != now.lite
                 || before.pacing != now.pacing
                 || sorted(before) != sorted(now),
@@ -215,5 +235,15 @@ impl Change {
                 (before, now) => before.is_some() != now.is_some(),
             },
         }
+    }
+
+    /// Whether a generation of candidates begins.
+    pub(crate) fn renews(self) -> bool {
+        self.restart || self.begins
+    }
+
+    /// Whether nothing of ICE goes on.
+    pub(crate) fn is_free(self) -> bool {
+        self.renews() || self.ends
     }
 }

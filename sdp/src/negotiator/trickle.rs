@@ -1,9 +1,10 @@
 //! Candidates that come after the description (RFC 8838, RFC 8840, RFC 9429 §4.1.19).
 
 use alloc::collections::BTreeSet;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use crate::ice::{IceCredentials, TrickledCandidate};
+use crate::ice::{Candidate, CandidateAddress, Fragment, IceCredentials, TrickledCandidate};
 use crate::negotiator::description::Description;
 use crate::negotiator::transport::{RemoteTransport, TransportId};
 use crate::negotiator::{DescriptionKind, NegotiationError, Negotiator};
@@ -15,6 +16,52 @@ pub struct RemoteCandidate {
     pub transports: Vec<TransportId>,
     /// What was signalled.
     pub candidate: TrickledCandidate,
+}
+
+/// Most candidates of one generation that bodies may bring; the description's do not count.
+const MAX_TOLD: usize = 1024;
+
+/// What the other side has told of one generation of a transport.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Told {
+    transport: TransportId,
+    credentials: Option<IceCredentials>,
+    described: usize,
+    known: BTreeSet<(u16, String, CandidateAddress, u16)>,
+    end: bool,
+}
+
+impl Told {
+    fn new(transport: TransportId, described: Option<&RemoteTransport>) -> Self {
+        let known = described.into_iter().flat_map(|it| &it.candidates);
+        let known: BTreeSet<_> = known.map(Self::place).collect();
+        Self {
+            transport,
+            credentials: described.and_then(|it| it.credentials.clone()),
+            described: known.len(),
+            known,
+            end: false,
+        }
+    }
+
+    fn place(candidate: &Candidate) -> (u16, String, CandidateAddress, u16) {
+        let (component, transport, address, port) = candidate.place();
+        (component, transport.to_string(), address.clone(), port)
+    }
+
+    /// Whether it was not told before; from now on it is.
+    fn take(&mut self, told: &TrickledCandidate) -> Result<bool, NegotiationError> {
+        match told {
+            TrickledCandidate::EndOfCandidates => Ok(!core::mem::replace(&mut self.end, true)),
+            TrickledCandidate::Candidate(candidate) => {
+                let new = self.known.insert(Self::place(candidate));
+                if self.known.len() > self.described + MAX_TOLD {
+                    return Err(NegotiationError::TooManyCandidates);
+                }
+                Ok(new)
+            }
+        }
+    }
 }
 
 impl Negotiator {
@@ -49,6 +96,83 @@ impl Negotiator {
             (None, None) if parsed == TrickledCandidate::EndOfCandidates => None,
             (None, _) => return Err(NegotiationError::UnknownSection),
         };
+        self.deliver(remote, parsed, section, &|transport: &RemoteTransport| {
+            let known = transport.credentials.as_ref().map(IceCredentials::ufrag);
+            ufrag.is_none_or(|ufrag| known == Some(ufrag))
+        })
+    }
+
+    /// Takes the new candidates out of a [`Fragment`], in its order: those that neither the remote
+    /// description in force nor an earlier body of the same generation has (RFC 8840 §4.4).
+    ///
+    /// As with [`Self::add_remote_candidate_text`], candidates of no use are left out. A body with
+    /// other credentials than those of the remote description in force is refused as a whole.
+    pub fn take_fragment(&mut self, body: &[u8]) -> Result<Vec<RemoteCandidate>, NegotiationError> {
+        let limits = &self.config.limits;
+        let body = Fragment::parse_with(body, limits)?;
+        let remote = self
+            .side(false)
+            .ok_or(NegotiationError::State(self.state))?;
+        let of_generation = |known: &&Told| {
+            let mut transports = remote.transports.iter();
+            transports.any(|it| it.id == known.transport && it.credentials == known.credentials)
+        };
+        let mut told: Vec<Told> = self.told.iter().filter(of_generation).cloned().collect();
+        let mut new = Vec::new();
+        for section in &body.sections {
+            let mid = Some(section.mid.as_str());
+            let found = remote
+                .sections
+                .iter()
+                .position(|it| it.mid.as_deref() == mid);
+            let found = found.ok_or(NegotiationError::UnknownSection)?;
+            let credentials = body.credentials_of(section);
+            let same = |transport: &RemoteTransport| {
+                credentials.is_none_or(|it| transport.credentials.as_ref() == Some(it))
+            };
+            let candidates = section.candidates.iter().cloned();
+            let end = section.end_of_candidates || body.end_of_candidates;
+            let end = end.then_some(TrickledCandidate::EndOfCandidates);
+            for parsed in candidates.map(TrickledCandidate::Candidate).chain(end) {
+                let delivered = self.deliver(remote, parsed, Some(found), &same)?;
+                // A section has one transport.
+                let Some((delivered, id)) = delivered.and_then(|it| {
+                    let id = *it.transports.first()?;
+                    Some((it, id))
+                }) else {
+                    continue;
+                };
+                let known = told.iter().position(|known| known.transport == id);
+                let known = known.unwrap_or_else(|| {
+                    told.push(Told::new(id, remote.transport(id)));
+                    told.len() - 1
+                });
+                if told[known].take(&delivered.candidate)? {
+                    new.push(delivered);
+                }
+            }
+        }
+        // The end of all, with no sections named.
+        if let (true, true, Some(credentials)) = (
+            body.end_of_candidates,
+            body.sections.is_empty(),
+            &body.credentials,
+        ) {
+            let same = |it: &RemoteTransport| it.credentials.as_ref() == Some(credentials);
+            new.extend(self.deliver(remote, TrickledCandidate::EndOfCandidates, None, &same)?);
+        }
+        self.told = told;
+        Ok(new)
+    }
+
+    /// Where a candidate of the section belongs, if it is of the generation in force and of use.
+    fn deliver(
+        &self,
+        remote: &Description,
+        parsed: TrickledCandidate,
+        section: Option<usize>,
+        in_generation: &dyn Fn(&RemoteTransport) -> bool,
+    ) -> Result<Option<RemoteCandidate>, NegotiationError> {
         let (inner, component) = match &parsed {
             TrickledCandidate::Candidate(candidate) => {
                 (candidate.extension("ufrag"), candidate.component)
@@ -57,8 +181,7 @@ impl Negotiator {
         };
         let in_generation = |transport: &&RemoteTransport| {
             let known = transport.credentials.as_ref().map(IceCredentials::ufrag);
-            let same = |ufrag: &str| known == Some(ufrag);
-            ufrag.is_none_or(same) && inner.is_none_or(same)
+            in_generation(transport) && inner.is_none_or(|ufrag| known == Some(ufrag))
         };
         let of = match section {
             Some(section) => remote.transport_of(section).into_iter().collect(),

@@ -47,16 +47,24 @@ impl Destination {
         ip: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
     };
 
-    /// The default candidate: the one most likely to work, that is relayed before reflexive before
-    /// host (RFC 8839 §4.2.1.2, RFC 8445 §5.1.4).
-    pub(crate) fn default_of(local: &LocalTransport<'_>) -> Self {
+    /// The default candidate: of the transport that `protocol`, on the `m=` line, names, the one most
+    /// likely to work, that is relayed before reflexive before host (RFC 8839 §4.2.1.2, §4.3.2,
+    /// RFC 8445 §5.1.4).
+    pub(crate) fn default_of(local: &LocalTransport<'_>, protocol: &str) -> Self {
+        let tcp = protocol.split('/').next() == Some("TCP");
         let mut best: Option<(u8, Self)> = None;
         for candidate in local.candidates {
-            let (CandidateAddress::Ip(ip), CandidateTransport::Udp) =
-                (&candidate.address, &candidate.transport)
-            else {
+            let fits = match candidate.transport {
+                CandidateTransport::Udp => !tcp,
+                CandidateTransport::Tcp => tcp,
+                CandidateTransport::Other(_) => false,
+            };
+            let CandidateAddress::Ip(ip) = &candidate.address else {
                 continue;
             };
+            if !fits {
+                continue;
+            }
             let rank = match candidate.kind {
                 CandidateType::Relayed => 3,
                 CandidateType::ServerReflexive => 2,
@@ -73,7 +81,9 @@ impl Destination {
                 ));
             }
         }
-        let address = local.address.map(|address| Self {
+        // With ICE the default destination is a candidate.
+        let address = local.address.filter(|_| local.credentials.is_none());
+        let address = address.map(|address| Self {
             port: address.port(),
             ip: address.ip(),
         });
@@ -155,6 +165,10 @@ impl Writer {
         }
     }
 
+    pub(crate) fn mismatch(&mut self) {
+        self.line(format_args!("a=ice-mismatch"));
+    }
+
     pub(crate) fn bundle_only(&mut self) {
         self.line(format_args!("a=bundle-only"));
     }
@@ -181,6 +195,10 @@ impl Writer {
         }
         if local.credentials.is_none() {
             return;
+        }
+        if let Some(address) = local.remote_candidate {
+            let (ip, port) = (address.ip(), address.port());
+            self.line(format_args!("a=remote-candidates:1 {ip} {port}"));
         }
         for candidate in local.candidates {
             self.line(format_args!("a={candidate}"));

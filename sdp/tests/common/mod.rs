@@ -1,6 +1,8 @@
 //! What the negotiator's tests share.
 #![allow(dead_code, unused_imports, reason = "each test binary uses a part")]
 
+pub(crate) mod phone;
+
 use floe_sdp::ice::{Candidate, IceCredentials};
 use floe_sdp::{
     BundlePolicy, Codec, DataChannel, DescriptionKind, Direction, DtlsIdentity, Fingerprint,
@@ -74,6 +76,7 @@ impl Owner {
             dtls: Some(&self.dtls),
             lite: self.lite,
             ice_options: &[],
+            remote_candidate: None,
             address: None,
         }
     }

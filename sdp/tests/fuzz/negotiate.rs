@@ -45,6 +45,7 @@ fn transport<'a>(
         dtls: Some(dtls),
         lite: false,
         ice_options: &[],
+        remote_candidate: None,
         address: None,
     }
 }

@@ -44,6 +44,7 @@ impl<'a> LocalTransports<'a> for Local<'a> {
             dtls: Some(self.dtls),
             lite: false,
             ice_options: &[],
+            remote_candidate: None,
             address: None,
         }
     }

@@ -29,6 +29,14 @@ impl Content {
         }
     }
 
+    /// The payload, if it is a datagram.
+    pub(crate) fn datagram_mut(&mut self) -> Option<&mut Bytes> {
+        match self {
+            Self::Datagram(payload) => Some(payload),
+            Self::Segment(_) => None,
+        }
+    }
+
     pub(crate) fn header(&self) -> Option<TcpHeader> {
         match self {
             Self::Datagram(_) => None,

@@ -6,10 +6,12 @@ use core::time::Duration;
 use floe_sansio::Instant;
 
 use super::report::outcome;
-use super::{Node, PeerHost, Report, SERVER_PORT, ServerHost, SessionConfig, SessionError, Tally};
+use super::{
+    Disorder, Node, PeerHost, Report, SERVER_PORT, ServerHost, SessionConfig, SessionError, Tally,
+    World,
+};
 use crate::{
-    Expectation, HostId, Judgement, Log, Nat, Oracle, Probability, Simulation, Site, Stop,
-    Topology, entity, probe,
+    Expectation, HostId, Judgement, Log, Nat, Network, Oracle, Simulation, Stop, entity, probe,
 };
 
 /// A negotiation under way, and the call that follows it: [`SessionConfig::run`] step by step, with
@@ -31,10 +33,9 @@ use crate::{
 #[derive(Debug)]
 pub struct Session {
     config: SessionConfig,
-    world: Topology,
-    sites: [Site; 2],
-    hosts: [HostId; 2],
-    server: HostId,
+    world: World,
+    /// When the offer could leave.
+    began: Instant,
     /// How often the server has been started.
     boots: u64,
     simulation: Simulation<Node>,
@@ -44,20 +45,22 @@ pub struct Session {
 }
 
 impl Session {
-    pub(super) fn new(config: &SessionConfig) -> Result<Self, SessionError> {
-        let (world, sites, hosts, server) = config.topology();
+    pub(super) fn new(config: &SessionConfig, world: World) -> Result<Self, SessionError> {
+        let [a, b] = world.hosts;
         // The relay is there, whether the peers were told of it or not.
-        let expectation = Oracle::new(&world).expect(hosts[0], hosts[1], &[server]);
-        let mut simulation = Simulation::new(&world, config.seed)?;
+        let expectation = Oracle::new(&world.plan).expect(a, b, &[world.server]);
+        let mut simulation = Simulation::new(&world.plan, config.seed)?;
         simulation.set_signalling(config.signal_delay);
+        if config.disorder != Disorder::NONE {
+            let random = simulation.network().random();
+            simulation.set_message_tap(config.disorder.tap(random));
+        }
         simulation.set_tcp(config.tcp);
         simulation.log_mut().record(config.record);
         let mut session = Self {
             config: config.clone(),
             world,
-            sites,
-            hosts,
-            server,
+            began: Instant::ZERO,
             boots: 0,
             simulation,
             expectation,
@@ -65,25 +68,43 @@ impl Session {
         };
         session.start_server();
         let (address, now) = (session.server_address(), session.now());
-        for (side, host) in hosts.into_iter().enumerate() {
-            let other = hosts[1 - side];
-            let peer = config.peer(&session.world, host, address);
+        for (side, host) in [a, b].into_iter().enumerate() {
+            let other = [b, a][side];
+            let peer = config.peer(&session.world, side, address);
             let seed = session.seed(host, 0);
-            let peer = PeerHost::new(peer, seed, now, other, address, config.trickle)?;
+            let peer = PeerHost::new(peer, seed, now, other, address, config)?;
             session.simulation.attach(host, Node::Peer(Box::new(peer)));
+        }
+        if config.gathered_before {
+            session.gather()?;
         }
         session.act(0, PeerHost::offer);
         Ok(session)
     }
 
+    /// Lets both sides gather, and time pass until they have.
+    fn gather(&mut self) -> Result<(), SessionError> {
+        for side in 0..2 {
+            self.act(side, PeerHost::gather);
+        }
+        let hosts = self.world.hosts;
+        let limit = Instant::ZERO + self.config.limit;
+        let stop = self.simulation.run(limit, |simulation| {
+            let peers = hosts.map(|host| simulation.endpoint(host).and_then(Node::peer));
+            peers.iter().flatten().all(|peer| peer.has_gathered())
+        });
+        self.began = self.now();
+        self.unless_stuck(stop)
+    }
+
     fn seed(&self, host: HostId, index: u64) -> [u8; 32] {
         let random = self.simulation.network().random();
-        random.seed(entity(self.world.name(host)), index)
+        random.seed(entity(self.world.plan.name(host)), index)
     }
 
     /// Where the server listens.
     pub fn server_address(&self) -> SocketAddr {
-        SocketAddr::new(self.world.address(self.server), SERVER_PORT)
+        SocketAddr::new(self.world.plan.address(self.world.server), SERVER_PORT)
     }
 
     /// What time it is.
@@ -98,18 +119,28 @@ impl Session {
 
     /// The offering peer (0) or the answering one (1).
     pub fn peer(&self, side: usize) -> Option<&PeerHost> {
-        let host = self.hosts.get(side)?;
+        let host = self.world.hosts.get(side)?;
         self.simulation.endpoint(*host)?.peer()
     }
 
     /// The server, while it runs.
     pub fn server(&self) -> Option<&ServerHost> {
-        self.simulation.endpoint(self.server)?.server()
+        self.simulation.endpoint(self.world.server)?.server()
+    }
+
+    /// Where it takes place.
+    pub const fn world(&self) -> &World {
+        &self.world
+    }
+
+    /// The network, to change it under way.
+    pub const fn network_mut(&mut self) -> &mut Network {
+        self.simulation.network_mut()
     }
 
     /// The NAT nearest to a peer.
     pub fn nat_mut(&mut self, side: usize) -> Option<&mut Nat> {
-        let site = self.sites.get(side)?;
+        let site = self.world.sites.get(side)?;
         self.simulation.network_mut().nat_mut(site.segment)
     }
 
@@ -119,35 +150,56 @@ impl Session {
         self.act(side, PeerHost::hail);
     }
 
+    /// Does something with a peer, then sends what that caused. The peer is told what its clock shows.
+    pub fn act<R>(
+        &mut self,
+        side: usize,
+        action: impl FnOnce(&mut PeerHost, Instant) -> R,
+    ) -> Option<R> {
+        let &host = self.world.hosts.get(side)?;
+        let act = |node: &mut Node, now| node.peer_mut().map(|peer| action(peer, now));
+        self.simulation.act(host, act)?
+    }
+
+    /// The host of a peer.
+    pub fn host(&self, side: usize) -> Option<HostId> {
+        self.world.hosts.get(side).copied()
+    }
+
+    /// The host of the server.
+    pub const fn server_host(&self) -> HostId {
+        self.world.server
+    }
+
+    /// The world.
+    pub const fn simulation(&self) -> &Simulation<Node> {
+        &self.simulation
+    }
+
+    /// The world, to tamper with: taps, forged packets, clocks, links.
+    pub const fn simulation_mut(&mut self) -> &mut Simulation<Node> {
+        &mut self.simulation
+    }
+
     /// Takes the server away with all its state; its host falls silent.
     pub fn stop_server(&mut self) {
-        self.simulation.detach(self.server);
+        self.simulation.detach(self.world.server);
     }
 
     /// Starts the server anew, without the state that it had.
     pub fn start_server(&mut self) {
         self.stop_server();
-        let seed = self.seed(self.server, self.boots);
+        let seed = self.seed(self.world.server, self.boots);
         self.boots += 1;
         let server = self.config.server(self.server_address(), seed, self.now());
         let node = Node::Server(Box::new(server));
-        self.simulation.attach(self.server, node);
-    }
-
-    fn act(&mut self, side: usize, action: impl FnOnce(&mut PeerHost, Instant)) {
-        if let Some(&host) = self.hosts.get(side) {
-            self.simulation.act(host, |node, now| {
-                if let Some(peer) = node.peer_mut() {
-                    action(peer, now);
-                }
-            });
-        }
+        self.simulation.attach(self.world.server, node);
     }
 
     /// Lets time pass until both sides have come to an end, or [`SessionConfig::limit`] is reached.
     pub fn settle(&mut self) -> Result<(), SessionError> {
-        let limit = Instant::ZERO + self.config.limit;
-        let hosts = self.hosts;
+        let limit = self.began + self.config.limit;
+        let hosts = self.world.hosts;
         let tallies = &mut self.tallies;
         let stop = self.simulation.run(limit, |simulation| {
             let peers = hosts.map(|host| simulation.endpoint(host).and_then(Node::peer));
@@ -162,13 +214,13 @@ impl Session {
 
     /// Lets this much time pass.
     pub fn wait(&mut self, duration: Duration) -> Result<(), SessionError> {
-        let stop = self.simulation.run(self.now() + duration, |_| false);
+        let stop = self.simulation.wait(duration);
         self.unless_stuck(stop)
     }
 
     fn unless_stuck(&self, stop: Stop) -> Result<(), SessionError> {
         match stop {
-            Stop::Stuck(host) => Err(SessionError::Stuck(self.world.name(host).into())),
+            Stop::Stuck(host) => Err(SessionError::Stuck(self.world.plan.name(host).into())),
             _ => Ok(()),
         }
     }
@@ -200,13 +252,21 @@ impl Session {
         })
     }
 
-    /// Somebody is wrong: packets through the same world, without its losses, say who.
+    /// Somebody is wrong: packets through the same world, without its faults, say who.
     fn probe(&self) -> Result<bool, SessionError> {
-        let lossless = SessionConfig {
-            loss: Probability::NEVER,
-            ..self.config.clone()
-        };
-        let (world, _, hosts, server) = lossless.topology();
-        Ok(probe(&world, self.config.seed, hosts[0], hosts[1], server)?)
+        let World {
+            plan,
+            hosts,
+            server,
+            ..
+        } = &self.world;
+        let found = probe(
+            &plan.faultless(),
+            self.config.seed,
+            hosts[0],
+            hosts[1],
+            *server,
+        )?;
+        Ok(found)
     }
 }

@@ -7,27 +7,32 @@ use crate::{Endpoint, HostId, Message, StreamCommand, StreamEvent};
 
 /// A peer or the server.
 #[derive(Debug)]
-pub(super) enum Node {
+pub enum Node {
+    /// A peer.
     Peer(Box<PeerHost>),
+    /// The server.
     Server(Box<ServerHost>),
 }
 
 impl Node {
-    pub(super) fn server(&self) -> Option<&ServerHost> {
+    /// The server, if it is that.
+    pub fn server(&self) -> Option<&ServerHost> {
         match self {
             Self::Server(server) => Some(server),
             Self::Peer(_) => None,
         }
     }
 
-    pub(super) fn peer(&self) -> Option<&PeerHost> {
+    /// The peer, if it is one.
+    pub fn peer(&self) -> Option<&PeerHost> {
         match self {
             Self::Peer(peer) => Some(peer),
             Self::Server(_) => None,
         }
     }
 
-    pub(super) fn peer_mut(&mut self) -> Option<&mut PeerHost> {
+    /// The peer, if it is one.
+    pub fn peer_mut(&mut self) -> Option<&mut PeerHost> {
         match self {
             Self::Peer(peer) => Some(peer),
             Self::Server(_) => None,

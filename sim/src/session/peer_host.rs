@@ -2,15 +2,17 @@
 
 use core::net::SocketAddr;
 use core::time::Duration;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use floe_peer::{
-    Config, Connection, DescriptionKind, Error, Event, FailureCause, Framing, SelectedPair,
-    StreamId,
+    Config, Connection, DescriptionKind, Error, Event, FailureCause, Framing, IceCandidate,
+    SelectedPair, StreamId,
 };
 use floe_sansio::{Datagram, FiveTuple, HEADROOM, Input, Instant, TAILROOM, Transmit, Transport};
 use floe_stun::{Class, MessageType, Method};
 
+use super::SessionConfig;
+use super::audit::{Audit, Violation};
 use super::report::{ServerFailure, SideReport};
 use super::signal::Signal;
 use super::streams::Streams;
@@ -41,6 +43,8 @@ pub struct Timeline {
 pub struct Tally {
     /// Checks and answers to checks, sent, also through a relay.
     pub checks: u32,
+    /// Checks alone; only counted if the peer is watched ([`SessionConfig::audit`]).
+    pub requests: u32,
     /// What went to servers and came from them, other than relayed datagrams.
     pub gathering: u32,
 }
@@ -71,6 +75,19 @@ pub struct PeerHost {
     commands: VecDeque<StreamCommand>,
     hello_at: Option<Instant>,
     hellos: u32,
+    /// What came before the description that it belongs to: whoever signals over a path that does
+    /// not keep the order holds it back.
+    early: Vec<IceCandidate>,
+    /// How many candidates it has signalled, the end apart.
+    signalled: usize,
+    /// Which ones the other side has, each once, and the end that waits for more of them.
+    known: BTreeSet<String>,
+    end: Option<(IceCandidate, usize)>,
+    /// The description of the other side; the same again is a repetition.
+    heard: Option<(DescriptionKind, String)>,
+    audit: Option<Audit>,
+    /// Everything the connection said.
+    events: Vec<(Instant, Event)>,
     report: SideReport,
 }
 
@@ -82,14 +99,14 @@ impl PeerHost {
         now: Instant,
         other: HostId,
         server: SocketAddr,
-        trickle: bool,
+        session: &SessionConfig,
     ) -> Result<Self, Error> {
         let listening = config.ice.tcp_addresses.clone().into_iter();
         Ok(Self {
             connection: Connection::new(config, seed, now)?,
             other,
             server,
-            trickle,
+            trickle: session.trickle,
             wanted: None,
             outbox: VecDeque::new(),
             transmits: VecDeque::new(),
@@ -98,8 +115,26 @@ impl PeerHost {
             commands: listening.map(StreamCommand::Listen).collect(),
             hello_at: None,
             hellos: 0,
+            early: Vec::new(),
+            signalled: 0,
+            known: BTreeSet::new(),
+            end: None,
+            heard: None,
+            audit: session.audit.then(|| Audit::new(server)),
+            events: Vec::new(),
             report: SideReport::default(),
         })
+    }
+
+    /// Gathers candidates before anybody offers.
+    pub fn gather(&mut self, now: Instant) {
+        self.connection.gather(now);
+        self.drain(now);
+    }
+
+    /// Whether there are no more candidates to come.
+    pub const fn has_gathered(&self) -> bool {
+        self.report.timeline.gathered.is_some()
     }
 
     /// Begins: an offer at once, or as soon as candidates are gathered.
@@ -110,6 +145,18 @@ impl PeerHost {
     /// The connection, to look at.
     pub const fn connection(&self) -> &Connection {
         &self.connection
+    }
+
+    /// Tells the connection something; what it says to that is taken in.
+    pub fn command<R>(&mut self, now: Instant, command: impl FnOnce(&mut Connection) -> R) -> R {
+        let result = command(&mut self.connection);
+        self.drain(now);
+        result
+    }
+
+    /// Everything the connection has said, and when.
+    pub fn events(&self) -> &[(Instant, Event)] {
+        &self.events
     }
 
     /// Lets the application say hello as if a pair had just been selected.
@@ -139,7 +186,11 @@ impl PeerHost {
 
     /// What it has seen so far.
     pub fn report(&self) -> SideReport {
-        self.report.clone()
+        let mut report = self.report.clone();
+        report
+            .violations
+            .extend(self.audit.iter().flat_map(Audit::violations));
+        report
     }
 
     fn describe_when_ready(&mut self, now: Instant, kind: DescriptionKind) {
@@ -150,6 +201,46 @@ impl PeerHost {
             self.connection.gather(now);
         }
         self.drain(now);
+    }
+
+    /// The other side has described itself.
+    fn described(&mut self, now: Instant, kind: DescriptionKind, sdp: String) -> Result<(), Error> {
+        let told = Some((kind, sdp));
+        if self.heard == told {
+            return Ok(());
+        }
+        self.heard = told;
+        let sdp = self.heard.as_ref().map_or("", |(_, sdp)| sdp);
+        self.connection
+            .set_remote_description(now, kind, sdp.as_bytes())?;
+        if kind == DescriptionKind::Offer {
+            self.describe_when_ready(now, DescriptionKind::Answer);
+        }
+        for candidate in core::mem::take(&mut self.early) {
+            self.told(now, candidate)?;
+        }
+        self.ended(now)
+    }
+
+    /// The end of candidates counts once all of them are there.
+    fn ended(&mut self, now: Instant) -> Result<(), Error> {
+        let all = |end: &mut (_, usize)| self.known.len() >= end.1;
+        match self.end.take_if(all) {
+            Some((candidate, _)) => self.told(now, candidate),
+            None => Ok(()),
+        }
+    }
+
+    /// The other side has told a candidate, or the end of them. After an end nobody minds what is late.
+    fn told(&mut self, now: Instant, candidate: IceCandidate) -> Result<(), Error> {
+        if self.heard.is_none() {
+            self.early.push(candidate);
+            return Ok(());
+        }
+        match self.connection.add_ice_candidate(now, &candidate) {
+            Err(Error::Ice(_)) => Ok(()),
+            other => other,
+        }
     }
 
     fn describe(&mut self, now: Instant, kind: DescriptionKind) {
@@ -183,8 +274,16 @@ impl PeerHost {
 
     fn drain(&mut self, now: Instant) {
         while let Some(event) = self.connection.poll_event() {
+            self.mind_the_end(&event);
+            self.events.push((now, event.clone()));
             match event {
-                Event::Candidate(candidate) => self.signal(&Signal::Candidate(candidate)),
+                Event::Candidate(candidate) if candidate.candidate.is_empty() => {
+                    self.signal(&Signal::End(candidate, self.signalled));
+                }
+                Event::Candidate(candidate) => {
+                    self.signalled += 1;
+                    self.signal(&Signal::Candidate(candidate));
+                }
                 Event::GatheringComplete => {
                     self.report.timeline.gathered.get_or_insert(now);
                     if let Some(kind) = self.wanted.take() {
@@ -194,6 +293,7 @@ impl PeerHost {
                 Event::Connected => {
                     self.report.timeline.connected.get_or_insert(now);
                 }
+                Event::Disconnected => self.report.disconnected.push(now),
                 Event::Selected(pair) => self.selected(now, pair),
                 Event::Failed(cause) => self.failed(now, cause),
                 Event::GatheringFailed {
@@ -226,6 +326,14 @@ impl PeerHost {
                 Event::StreamUnwanted(id) => self.unwanted(id),
                 _ => {}
             }
+        }
+    }
+
+    /// Who has failed has nothing more to say, but that it needs its streams no longer.
+    fn mind_the_end(&mut self, event: &Event) {
+        if self.report.failed.is_some() && !matches!(event, Event::StreamUnwanted(_)) {
+            let violation = Violation::EventAfterFailure(format!("{event:?}"));
+            self.report.violations.push(violation);
         }
     }
 
@@ -297,6 +405,7 @@ impl PeerHost {
         // An answerer may follow to a better pair; the first time counts.
         let at = self.report.selected.map_or(now, |(at, _)| at);
         self.report.selected = Some((at, pair));
+        self.report.selections.push((now, pair));
         self.hello_at = Some(now);
         self.say_hello(now);
     }
@@ -323,10 +432,14 @@ impl PeerHost {
             let range = route.range();
             buffer.truncate(range.end);
             let payload = bytes::Bytes::from(buffer).slice(range.start..);
-            self.transmits.push_back(Transmit {
+            let transmit = Transmit {
                 path: route.path,
                 payload,
-            });
+            };
+            if let Some(audit) = &mut self.audit {
+                audit.sent(transmit.path, &transmit.payload);
+            }
+            self.transmits.push_back(transmit);
         }
     }
 
@@ -340,6 +453,10 @@ impl PeerHost {
     }
 
     fn count_sent(&mut self, transmit: &Transmit) {
+        if let Some(audit) = &mut self.audit {
+            audit.sent(transmit.path, &transmit.payload);
+            self.report.tally.requests = audit.requests();
+        }
         match MessageType::peek(&transmit.payload) {
             _ if transmit.path.remote != self.server => self.report.tally.checks += 1,
             // A relayed check; application data is not counted, for it does not pass here.
@@ -350,6 +467,9 @@ impl PeerHost {
     }
 
     fn count_received(&mut self, datagram: &Datagram<'_>) {
+        if let Some(audit) = &mut self.audit {
+            audit.received(datagram.path, datagram.payload());
+        }
         if datagram.path.remote == self.server {
             let answer = MessageType::peek(datagram.payload())
                 .is_some_and(|kind| matches!(kind.class, Class::Success | Class::Error));
@@ -397,21 +517,15 @@ impl Endpoint for PeerHost {
 
     fn message(&mut self, now: Instant, _from: HostId, text: &str) {
         let result = match Signal::parse(text) {
-            Some(Signal::Description(kind, sdp)) => {
-                let set = self
-                    .connection
-                    .set_remote_description(now, kind, sdp.as_bytes());
-                if set.is_ok() && kind == DescriptionKind::Offer {
-                    self.describe_when_ready(now, DescriptionKind::Answer);
-                }
-                set
-            }
+            Some(Signal::Description(kind, sdp)) => self.described(now, kind, sdp),
             Some(Signal::Candidate(candidate)) => {
-                // After an end nobody minds what is late.
-                match self.connection.add_ice_candidate(now, &candidate) {
-                    Err(Error::Ice(_)) => Ok(()),
-                    other => other,
-                }
+                self.known.insert(candidate.candidate.clone());
+                let told = self.told(now, candidate);
+                told.and_then(|()| self.ended(now))
+            }
+            Some(Signal::End(candidate, after)) => {
+                self.end = Some((candidate, after));
+                self.ended(now)
             }
             None => Ok(()),
         };

@@ -5,7 +5,7 @@ use core::time::Duration;
 use floe_peer::{CandidateKind, FailureCause, GatheringError, SelectedPair};
 use floe_sansio::{Instant, Transport};
 
-use super::{Tally, Timeline};
+use super::{Tally, Timeline, Violation};
 use crate::{Expectation, Judgement, Path};
 
 /// What one negotiation came to.
@@ -30,6 +30,10 @@ pub struct SideReport {
     pub timeline: Timeline,
     /// The pair it selected, and when.
     pub selected: Option<(Instant, SelectedPair)>,
+    /// All the pairs that it selected, one after the other.
+    pub selections: Vec<(Instant, SelectedPair)>,
+    /// When it said that its path was lost.
+    pub disconnected: Vec<Instant>,
     /// Why it failed.
     pub failed: Option<(Instant, FailureCause)>,
     /// The servers that gave it no candidate, or whose relay it lost.
@@ -38,6 +42,8 @@ pub struct SideReport {
     pub tally: Tally,
     /// Whether the application's data went over the selected pair and was answered.
     pub answered: bool,
+    /// What it did against the rules, if it was watched ([`SessionConfig::audit`](super::SessionConfig)).
+    pub violations: Vec<Violation>,
     /// A description or candidate that was refused: a fault of the simulator or of `peer`.
     pub error: Option<String>,
 }
@@ -69,6 +75,17 @@ impl Report {
     /// From the moment the offer left to the selected pair, on the later side.
     pub fn selected(&self) -> Option<Duration> {
         self.later(|side| side.selected.map(|(at, _)| at))
+    }
+
+    /// The first path that either side selected: worse than [`outcome`](Self::outcome) if the agents
+    /// have changed to a better one since.
+    pub fn first_path(&self) -> Path {
+        let first = |side: &SideReport| side.selections.first().map(|&(_, pair)| pair);
+        match (first(&self.sides[0]), first(&self.sides[1])) {
+            (Some(a), Some(b)) if a.is_relayed() || b.is_relayed() => Path::Relayed,
+            (Some(_), Some(_)) => Path::Direct,
+            _ => Path::None,
+        }
     }
 
     fn later(&self, when: impl Fn(&SideReport) -> Option<Instant>) -> Option<Duration> {

@@ -62,6 +62,11 @@ impl ServerHost {
         &self.turn
     }
 
+    /// The TURN server, to take something from it.
+    pub const fn turn_mut(&mut self) -> &mut Server {
+        &mut self.turn
+    }
+
     /// Frames came over TCP. Where a stream breaks the rules nothing is left to be understood.
     fn read(&mut self, now: Instant, path: FiveTuple, bytes: &mut [u8]) {
         let (frames, end) = self.streams.read(path, bytes);

@@ -1,7 +1,8 @@
 //! What peers signal: descriptions and candidates, as text.
 //!
 //! The first line says what it is; a description follows as it is, a candidate as mid, line index,
-//! user name fragment and candidate, a line each.
+//! user name fragment and candidate, a line each. The end of candidates says after how many candidates
+//! it comes: over a path that does not keep the order it must not overtake them (RFC 8838 §3).
 
 use floe_peer::{DescriptionKind, IceCandidate};
 
@@ -10,6 +11,7 @@ use floe_peer::{DescriptionKind, IceCandidate};
 pub(super) enum Signal {
     Description(DescriptionKind, String),
     Candidate(IceCandidate),
+    End(IceCandidate, usize),
 }
 
 impl Signal {
@@ -17,6 +19,12 @@ impl Signal {
         match self {
             Self::Description(DescriptionKind::Offer, sdp) => format!("offer\n{sdp}"),
             Self::Description(_, sdp) => format!("answer\n{sdp}"),
+            Self::End(candidate, after) => {
+                format!(
+                    "end\n{after}\n{}",
+                    Self::Candidate(candidate.clone()).to_text()
+                )
+            }
             Self::Candidate(candidate) => {
                 let index = candidate.sdp_mline_index.map(|index| index.to_string());
                 format!(
@@ -46,6 +54,13 @@ impl Signal {
                     candidate: next()?.into(),
                 }))
             }
+            "end" => {
+                let (after, rest) = rest.split_once('\n')?;
+                match Self::parse(rest)? {
+                    Self::Candidate(candidate) => Some(Self::End(candidate, after.parse().ok()?)),
+                    _ => None,
+                }
+            }
             _ => None,
         }
     }
@@ -67,6 +82,7 @@ mod tests {
                 username_fragment: Some("abcd".into()),
             }),
             Signal::Candidate(IceCandidate::default()),
+            Signal::End(IceCandidate::default(), 3),
         ] {
             assert_eq!(Signal::parse(&signal.to_text()), Some(signal));
         }

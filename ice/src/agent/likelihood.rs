@@ -1,0 +1,95 @@
+//! Which addresses are likely to lead anywhere: those that a server has answered to
+//! ([`CheckOrder::LikelyFirst`]).
+
+use core::net::SocketAddr;
+
+use super::Agent;
+use crate::candidate::{Candidate, CandidateKind};
+use crate::config::CheckOrder;
+
+/// How far behind the others an address is that no server has answered to, where one has answered to
+/// another: further than there are addresses.
+const UNVOUCHED: u16 = 256;
+
+impl Agent {
+    /// The place of a pair in the order of checks: the sum of those of its candidates.
+    pub(super) fn place(&self, ours: &Candidate, remote: usize) -> u16 {
+        if self.config.order == CheckOrder::Priority {
+            return 0;
+        }
+        let base = if ours.tcp_type.is_none() {
+            self.bases.get(&ours.base)
+        } else {
+            // As likely as what else leaves from its interface.
+            let mut bases = self.bases.iter();
+            let base = bases.find(|(base, _)| base.ip() == ours.base.ip());
+            base.map(|(_, base)| base)
+        };
+        let ours = base.map_or(0, |base| {
+            let component = &self.components[base.component];
+            behind(base.place, base.vouched, component.vouched)
+        });
+        let remote = &self.remotes[remote];
+        let component = &self.components[remote.component];
+        let is_host = remote.candidate.kind == CandidateKind::Host;
+        let theirs = behind(
+            remote.place,
+            remote.vouched || !is_host || self.is_beside_vouched(&remote.candidate),
+            component.peer_vouched,
+        );
+        ours.saturating_add(theirs)
+    }
+
+    /// Whether a TCP candidate of the peer has the IP address of one that a server has answered to.
+    fn is_beside_vouched(&self, theirs: &Candidate) -> bool {
+        let mut others = self.remotes.iter().filter(|it| it.vouched);
+        theirs.tcp_type.is_some()
+            && others.any(|it| it.candidate.address.ip() == theirs.address.ip())
+    }
+
+    /// A server has answered to this base.
+    pub(super) fn vouch_local(&mut self, base: SocketAddr) {
+        let Some(base) = self.bases.get_mut(&base).filter(|base| !base.vouched) else {
+            return;
+        };
+        base.vouched = true;
+        let component = base.component;
+        self.components[component].vouched = true;
+        self.place_again(component);
+    }
+
+    /// A candidate of the peer names the host candidate behind it, or the address on which a server has
+    /// seen its relay's owner: a server has answered there.
+    pub(super) fn vouch_remote(&mut self, component: usize, candidate: &Candidate) {
+        let host = candidate
+            .related
+            .and_then(|related| self.remote_index.get(&(component, None, related)));
+        let Some(host) = host.copied().filter(|&at| !self.remotes[at].vouched) else {
+            return;
+        };
+        self.remotes[host].vouched = true;
+        self.components[component].peer_vouched = true;
+        self.place_again(component);
+    }
+
+    fn place_again(&mut self, component: usize) {
+        for id in self.checks.ids(|pair| pair.component == component) {
+            let Some(pair) = self.checks.get(id) else {
+                continue;
+            };
+            let Some(ours) = self.locals.get(&pair.local) else {
+                continue;
+            };
+            let place = self.place(ours, pair.remote);
+            self.checks.update(id, |pair| pair.place = place);
+        }
+    }
+}
+
+const fn behind(place: u16, vouched: bool, any: bool) -> u16 {
+    if any && !vouched {
+        place.saturating_add(UNVOUCHED)
+    } else {
+        place
+    }
+}
