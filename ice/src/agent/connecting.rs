@@ -515,6 +515,7 @@ impl Agent {
         let Some(connection) = self.connections.on_mut(path).filter(|it| it.is_open()) else {
             return Input::Dropped(DropReason::UnknownLocal);
         };
+        let now = self.clock.advance(now);
         if payload.is_empty() {
             // The null packet (RFC 4571 §2).
             return Input::Handled;
@@ -522,9 +523,8 @@ impl Agent {
         let first = connection.stage == Stage::Open;
         connection.stage = connection.stage.max(Stage::Heard);
         if first && !matches!(framing::read(payload), Read::Stun(_)) {
-            let now = self.clock.advance(now);
             self.is_no_peer(now, path);
-            return Input::Dropped(DropReason::NotStun);
+            return Input::Handled;
         }
         self.handle_peer(now, datagram)
     }
