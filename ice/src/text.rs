@@ -126,6 +126,7 @@ impl TryFrom<&sdp::Candidate> for Candidate {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tcp::TcpType;
     use alloc::string::ToString;
 
     fn read(text: &str) -> Result<Candidate, Unusable> {
@@ -149,6 +150,35 @@ mod tests {
                 .to_string()
                 .contains("raddr")
         );
+    }
+
+    /// req: ICETCP-4.5-1, ICETCP-4.5-2
+    #[test]
+    fn candidates_over_tcp_say_so_and_how_they_connect() {
+        for (text, tcp_type) in [
+            (
+                "candidate:1 1 tcp 1518280447 192.0.2.3 9 typ host tcptype active",
+                TcpType::Active,
+            ),
+            (
+                "candidate:1 1 tcp 1518214911 192.0.2.3 5001 typ host tcptype passive",
+                TcpType::Passive,
+            ),
+            (
+                "candidate:1 1 tcp 1 192.0.2.3 5001 typ srflx raddr 10.0.1.1 rport 8998 tcptype so",
+                TcpType::SimultaneousOpen,
+            ),
+        ] {
+            let candidate = read(text).unwrap();
+            assert_eq!(
+                (candidate.transport, candidate.tcp_type),
+                (Transport::Tcp, Some(tcp_type))
+            );
+            assert_eq!(sdp::Candidate::from(&candidate).to_string(), text);
+        }
+        // Also as the RFC and older agents write it.
+        let upper = read("candidate:1 1 TCP 1 192.0.2.3 9 typ host tcptype active");
+        assert_eq!(upper.unwrap().tcp_type, Some(TcpType::Active));
     }
 
     /// req: ICESDP-5.1-3

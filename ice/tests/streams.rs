@@ -207,6 +207,7 @@ fn an_allocation_over_udp_that_comes_late_makes_the_stream_needless() {
 
 // ---- what becomes of it --------------------------------------------------------------------
 
+/// req: ICETCP-4.1-5, ICETCP-4.1-6, ICETCP-11.2-2
 #[test]
 fn a_host_whose_udp_is_blocked_connects_over_tcp() {
     let mut net = net(home(Role::Controlling));
