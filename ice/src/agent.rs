@@ -9,6 +9,7 @@ mod gathering;
 mod generation;
 mod incoming;
 mod likelihood;
+mod lite;
 mod nomination;
 mod recovery;
 mod remote;
@@ -102,7 +103,8 @@ pub enum CommandError {
     AfterEnd,
     /// More remote candidates than the limit allows.
     Capacity,
-    /// The candidate's address cannot be sent to, or its priority or foundation is not allowed.
+    /// The candidate's address cannot be sent to, or its priority or foundation is not allowed; or
+    /// there is no such pair to be reconciled.
     Unusable,
     /// No such component or stream.
     UnknownComponent,
@@ -522,7 +524,7 @@ impl Agent {
         if range.start > range.end || range.end > buffer.len() {
             return Err(SendError::NoRoom);
         }
-        if self.state == State::Closed {
+        if self.state == State::Closed || !self.may_send(at) {
             return Err(SendError::NotConnected);
         }
         let component = self.components.get_mut(at).ok_or(SendError::NotConnected)?;
@@ -548,6 +550,20 @@ impl Agent {
         active.traffic.0.bytes_sent += length;
         active.traffic.0.last_sent = Some(self.clock.now());
         Ok(route)
+    }
+
+    /// A full agent has the peer's consent, as far as it knows what time it is (RFC 7675 §5.1); a lite
+    /// one has a pair for each component of the stream (RFC 8445 §12.1.1).
+    fn may_send(&self, at: usize) -> bool {
+        let Some(component) = self.components.get(at) else {
+            return false;
+        };
+        if self.config.lite {
+            let mut components = self.components_of(component.stream);
+            return components.all(|it| it.active.is_some());
+        }
+        let active = component.active.as_ref();
+        active.is_some_and(|active| self.clock.now() < active.consent_expires())
     }
 
     /// The component that data which came over this local address, [`Route::path`]'s, belongs to.
@@ -657,6 +673,12 @@ impl Agent {
         self.streams.iter().position(|it| it.id == id)
     }
 
+    /// The same, if it was not removed.
+    fn live_stream_at(&self, id: u16) -> Option<usize> {
+        let at = self.stream_at(id)?;
+        (self.streams[at].outcome != Outcome::Removed).then_some(at)
+    }
+
     fn components_of(&self, stream: usize) -> impl Iterator<Item = &Component> {
         let components = self.components.iter();
         components.filter(move |component| component.stream == stream)
@@ -686,6 +708,7 @@ impl Agent {
                 self.reconsider(now, at);
             }
         }
+        self.pair_lite(now);
         self.run_slot(now);
         self.check_failure(now);
         self.close_needless(now);
@@ -718,9 +741,7 @@ impl Agent {
         self.early.clear();
         self.elders.clear();
         for component in &mut self.components {
-            component.restart();
-            component.active = None;
-            component.lost = None;
+            component.end();
         }
         self.timers = Timers::new();
         self.gathering = Gathering::Complete;

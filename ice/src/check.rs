@@ -210,11 +210,15 @@ pub(crate) fn success(
         .finish_bytes()
 }
 
-/// The 487 that tells the sender to change its role.
-pub(crate) fn role_conflict(request: &Message<'_>, local_key: &Key) -> Result<Bytes, BuildError> {
+/// A signed error: the 487 that tells the sender to change its role, or the 400 that refuses what it
+/// nominates.
+pub(crate) fn error(
+    request: &Message<'_>,
+    code: StatusCode,
+    local_key: &Key,
+) -> Result<Bytes, BuildError> {
     let mut buffer = [0; RESPONSE_MAX];
-    let builder = Builder::response(&mut buffer, request, Class::Error)
-        .with(&ErrorCode::of(StatusCode::ROLE_CONFLICT));
+    let builder = Builder::response(&mut buffer, request, Class::Error).with(&ErrorCode::of(code));
     builder
         .with_integrity_like(request, local_key)
         .with_fingerprint()

@@ -250,10 +250,11 @@ impl CheckLists {
                     self.expiring.insert((at, id));
                 }
             }
-            PairState::Failed => {
+            // One that was spent is remembered: it is not to be made anew.
+            PairState::Failed if !pair.spent => {
                 list.failed.insert((pair.priority, id));
             }
-            PairState::Frozen | PairState::Succeeded => {}
+            PairState::Frozen | PairState::Succeeded | PairState::Failed => {}
         }
         if let Some(number) = pair.triggered {
             list.triggered.insert(number, id);

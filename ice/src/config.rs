@@ -145,6 +145,9 @@ pub struct Config {
     /// The mean time between two requests for consent while the peer answers, 5 s at least
     /// (RFC 7675 §5.1). A request that was not answered is followed after 4 to 6 s, whatever this is.
     pub consent_interval: Duration,
+    /// Tr: a lite agent, which asks for no consent, sends a keepalive after so long without a packet. 15 s
+    /// at least (RFC 8445 §11). Where all NATs on the way are known, their longest.
+    pub keepalive: Duration,
     /// Whether the session goes on without a restart when a nomination was not answered, or the
     /// selected pair is lost: over another pair that works, or after checking all of them again.
     /// RFC 8445 has only the restart for it (§7.2.5.3.4, §8.1.1).
@@ -195,6 +198,7 @@ impl Config {
             untested_hold: Duration::from_secs(1),
             reflexive_hold: REFLEXIVE_HOLD,
             consent_interval: MIN_CONSENT_INTERVAL,
+            keepalive: MIN_KEEPALIVE,
             recovery: true,
             outage_notice: Duration::from_secs(1),
             renomination: true,
@@ -231,6 +235,11 @@ impl Config {
         self
     }
 
+    /// The time between keepalives, whatever was configured.
+    pub(crate) fn keepalive(&self) -> Duration {
+        self.keepalive.max(MIN_KEEPALIVE)
+    }
+
     /// For a server with a public address and many sessions: it asks no servers, uses what its peers
     /// do, and keeps little for each.
     #[must_use]
@@ -247,6 +256,9 @@ impl Config {
 
 /// The time between two requests for consent that nobody may go below on average (RFC 7675 §5.1).
 pub const MIN_CONSENT_INTERVAL: Duration = Duration::from_secs(5);
+
+/// The time between two keepalives that nobody may go below (RFC 8445 §11: Tr).
+pub const MIN_KEEPALIVE: Duration = Duration::from_secs(15);
 
 /// RTO 500 ms, once more the double (RFC 8489 §6.2.1), and 100 ms for the round trip.
 const REFLEXIVE_HOLD: Duration = Duration::from_millis(500 + 1000 + 100);

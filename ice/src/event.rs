@@ -76,6 +76,10 @@ pub enum Event {
         /// Its value.
         value: Bytes,
     },
+    /// Both agents are lite, and a component has several pairs. This one controls, and has to signal an
+    /// updated list of candidates that leaves the two of this pair (RFC 8445 §8.2). Data flows over it
+    /// already; once that exchange is complete, see [`Agent::reconcile`](crate::Agent::reconcile).
+    ReconcileWanted(SelectedPair),
     /// The agents disagreed about their roles and this one changed its own.
     RoleChanged(Role),
     /// It is over.

@@ -201,6 +201,15 @@ impl Gatherer {
         }
     }
 
+    /// A base is not needed any more: what was reached from it is given back.
+    pub(crate) fn leave_base(&mut self, now: Instant, base: SocketAddr) {
+        for at in 0..self.sources.len() {
+            if self.sources[at].base == base {
+                self.forget(at, now);
+            }
+        }
+    }
+
     /// A base is gone, and with it all that was reached from it.
     pub(crate) fn remove_base(&mut self, now: Instant, base: SocketAddr) {
         for at in 0..self.sources.len() {

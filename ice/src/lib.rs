@@ -136,8 +136,8 @@ pub use candidate::{Candidate, CandidateKind, candidate_priority, pair_priority}
 pub use check_list::PairState;
 pub use component::ComponentId;
 pub use config::{
-    CheckOrder, Config, DEFAULT_PACING, Limits, MIN_CONSENT_INTERVAL, MIN_PACING, Policy, Probing,
-    TurnServer,
+    CheckOrder, Config, DEFAULT_PACING, Limits, MIN_CONSENT_INTERVAL, MIN_KEEPALIVE, MIN_PACING,
+    Policy, Probing, TurnServer,
 };
 #[doc(inline)]
 pub use floe_sdp::ice::IceCredentials;

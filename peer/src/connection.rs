@@ -1,17 +1,20 @@
+mod candidates;
+mod descriptions;
+mod race;
+mod restart;
+
 use alloc::collections::VecDeque;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 use core::ops::Range;
 
-use floe_ice::{
-    Agent, CommandError, RemoteParameters, Role, SelectedPair, SendError, State, StreamId,
-};
+use floe_ice::{Agent, CommandError, Role, SelectedPair, SendError, State, StreamId};
 use floe_sansio::{Datagram, Entropy, Input, Instant, Route, Transmit, impl_machine};
 use floe_sdp::ice::{Candidate, IceCredentials, TrickledCandidate};
 use floe_sdp::{
-    BundlePolicy, DescriptionKind, DtlsIdentity, LocalTransport, Negotiated, NegotiationError,
-    Negotiator, NegotiatorConfig, RemoteTransport, SignalingState, Transport,
+    BundlePolicy, DtlsIdentity, Negotiated, Negotiator, NegotiatorConfig, RemoteTransport,
+    SignalingState, Transport,
 };
 
 use crate::config::Config;
@@ -25,19 +28,29 @@ use crate::event::{Event, IceCandidate};
 /// Gathering begins with [`Self::set_local_description`], and candidates that the description does
 /// not hold follow as [`Event::Candidate`]. To signal them all at once, call [`Self::gather`] first
 /// and create the description after [`Event::GatheringComplete`].
+///
+/// # Generations
+///
+/// [`Self::restart_ice`] makes the next offer restart ICE, and a restart that is offered is answered
+/// with one. Until the exchange is finished nothing changes: the old generation goes on with its
+/// credentials and candidates, and a rollback leaves it as it is. Then the next one begins, and data
+/// stays on the old path until it has found its own.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts of a connection"
+)]
 pub struct Connection {
     dtls: DtlsIdentity,
     /// The role to begin with, whoever offers.
     role: Option<Role>,
     negotiator: Negotiator,
     agent: Agent,
-    /// Local candidates so far, as text signals them.
+    lite: bool,
+    /// Local candidates of this generation so far, as text signals them.
     candidates: Vec<Candidate>,
     gathered: bool,
-    /// How many of them the description created last holds, and whether it says that there are no
-    /// more.
-    created: Announced,
+    created: Created,
     /// The same of the description in force and the events after it.
     announced: Announced,
     /// The section that candidates are signalled for; `None` if the description in force has no
@@ -47,7 +60,30 @@ pub struct Connection {
     pending: Option<Pending>,
     /// What ICE and the owner know of the other side.
     remote: Option<Remote>,
+    /// Whether the next offer is to restart ICE.
+    needs_restart: bool,
+    /// The candidates of the local description in an exchange that restarts ICE and is not finished.
+    restarting: Option<Vec<Candidate>>,
+    /// Whether there was a transport and both sides have given it up.
+    removed: bool,
+    /// Whether the answer waits for the check of a pair that the offer names.
+    racing: bool,
+    /// Candidates of a generation whose description has not come yet.
+    held: Vec<IceCandidate>,
+    /// Fragments of the other side's generations that are over.
+    past: VecDeque<String>,
+    /// Candidates of those.
+    stale: u64,
     events: VecDeque<Event>,
+}
+
+/// What the description created last says.
+#[derive(Clone, Debug, Default)]
+struct Created {
+    /// How many candidates were known, and whether it says that there are no more.
+    known: Announced,
+    /// If it restarts ICE, the candidates that it has.
+    restart: Option<Vec<Candidate>>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -70,13 +106,12 @@ struct Pending {
     credentials: IceCredentials,
     dtls: DtlsIdentity,
     trickled: Vec<TrickledCandidate>,
+    /// Whether it is of another generation than the one that runs.
+    restarts: bool,
 }
 
 /// The ICE option of agents that may nominate again.
 const RENOMINATION: &str = "renomination";
-
-/// Candidates kept for an exchange that is not finished; more are dropped.
-const MAX_PENDING_CANDIDATES: usize = 100;
 
 impl Connection {
     /// A new connection. It sends nothing until a description is set.
@@ -86,6 +121,7 @@ impl Connection {
         let mut entropy = Entropy::new(seed);
         let session_id = entropy.u64() >> 2;
         let ice = config.ice();
+        let lite = ice.lite;
         let negotiator = Negotiator::new(NegotiatorConfig {
             // One agent, one transport.
             bundle: BundlePolicy::MustBundle,
@@ -96,13 +132,21 @@ impl Connection {
             role: config.role,
             negotiator,
             agent: Agent::new(ice, entropy.seed(), now),
+            lite,
             candidates: Vec::new(),
             gathered: false,
-            created: Announced::default(),
+            created: Created::default(),
             announced: Announced::default(),
             section: None,
             pending: None,
             remote: None,
+            needs_restart: false,
+            restarting: None,
+            removed: false,
+            racing: false,
+            held: Vec::new(),
+            past: VecDeque::new(),
+            stale: 0,
             events: VecDeque::new(),
         })
     }
@@ -111,169 +155,6 @@ impl Connection {
     pub fn gather(&mut self, now: Instant) {
         self.agent.gather(now);
         self.drain();
-    }
-
-    /// Makes an offer with the candidates known so far; once a pair is selected, with that of the
-    /// pair alone (RFC 8839 §4.4.1.2.2).
-    pub fn create_offer(&mut self, _now: Instant) -> Result<String, Error> {
-        self.create(|negotiator, local| negotiator.create_offer(local))
-    }
-
-    /// Makes an answer to the offer that was set, with the same candidates as an offer has.
-    pub fn create_answer(&mut self, _now: Instant) -> Result<String, Error> {
-        self.create(|negotiator, local| negotiator.create_answer(local))
-    }
-
-    fn create(
-        &mut self,
-        make: impl FnOnce(&mut Negotiator, &LocalTransport<'_>) -> Result<String, NegotiationError>,
-    ) -> Result<String, Error> {
-        self.check_open()?;
-        let nominated = self.nominated();
-        let transport = LocalTransport {
-            credentials: Some(self.agent.credentials()),
-            pacing: Some(self.agent.pacing()),
-            candidates: nominated
-                .as_ref()
-                .map_or(&self.candidates, core::slice::from_ref),
-            end_of_candidates: self.gathered,
-            dtls: Some(&self.dtls),
-            lite: false,
-            ice_options: if self.agent.offers_renomination() {
-                &[RENOMINATION]
-            } else {
-                &[]
-            },
-            remote_candidate: None,
-            address: None,
-        };
-        let text = make(&mut self.negotiator, &transport)?;
-        self.created = self.known();
-        Ok(text)
-    }
-
-    /// The local candidate of the selected pair; a peer-reflexive one was never announced.
-    fn nominated(&self) -> Option<Candidate> {
-        let address = self.agent.selected()?.local.address;
-        let announced = self
-            .candidates
-            .iter()
-            .find(|known| known.address == address.ip().into() && known.port == address.port());
-        let found = self.agent.local_candidates();
-        announced.cloned().or_else(|| {
-            found
-                .filter(|known| known.address == address)
-                .map(Candidate::from)
-                .next()
-        })
-    }
-
-    /// Puts the description that was created last into force, and begins to gather.
-    pub fn set_local_description(
-        &mut self,
-        now: Instant,
-        kind: DescriptionKind,
-        text: &str,
-    ) -> Result<(), Error> {
-        self.check_open()?;
-        self.negotiator.set_local(kind, text)?;
-        if kind == DescriptionKind::Offer {
-            // An error says that the peer is known already: then the roles stay (RFC 8445 §6.1.1).
-            let _ = self.agent.set_role(self.role.unwrap_or(Role::Controlling));
-        }
-        self.section = self.negotiator.transports().pop();
-        let announced = &mut self.announced;
-        announced.candidates = announced.candidates.max(self.created.candidates);
-        announced.end |= self.created.end;
-        if self.section.is_some() {
-            self.agent.gather(now);
-        }
-        self.finish_exchange(now);
-        self.drain();
-        Ok(())
-    }
-
-    /// Takes a description of the other side.
-    pub fn set_remote_description(
-        &mut self,
-        now: Instant,
-        kind: DescriptionKind,
-        text: &[u8],
-    ) -> Result<(), Error> {
-        self.check_open()?;
-        // A description may be refused after the negotiator has taken it.
-        let mut negotiator = self.negotiator.clone();
-        let transport = negotiator.set_remote(kind, text)?.transports.pop();
-        let other = |transport: &RemoteTransport| {
-            let known = self.remote.as_ref();
-            known.is_some_and(|known| Some(&known.credentials) != transport.credentials.as_ref())
-        };
-        if transport.as_ref().is_some_and(other) {
-            return Err(Error::Restart);
-        }
-        self.negotiator = negotiator;
-        let before = self.pending.take();
-        // JSEP has both on every transport.
-        self.pending = transport.and_then(|transport| {
-            let (credentials, dtls) = transport.credentials.clone().zip(transport.dtls.clone())?;
-            Some(Pending {
-                // What came for a description that this one replaces, if it is of the same
-                // generation.
-                trickled: before
-                    .filter(|before| before.credentials == credentials)
-                    .map(|before| before.trickled)
-                    .unwrap_or_default(),
-                transport,
-                credentials,
-                dtls,
-            })
-        });
-        if kind == DescriptionKind::Offer {
-            let _ = self.agent.set_role(self.role.unwrap_or(Role::Controlled));
-        }
-        self.finish_exchange(now);
-        self.drain();
-        Ok(())
-    }
-
-    /// Gives up the exchange that is under way (RFC 9429 §5.7).
-    pub fn rollback(&mut self) -> Result<(), Error> {
-        self.check_open()?;
-        self.negotiator.rollback()?;
-        self.pending = None;
-        self.section = self.negotiator.transports().pop();
-        Ok(())
-    }
-
-    /// Takes a candidate of the other side.
-    pub fn add_ice_candidate(
-        &mut self,
-        now: Instant,
-        candidate: &IceCandidate,
-    ) -> Result<(), Error> {
-        self.check_open()?;
-        let trickled = self.negotiator.add_remote_candidate_text(
-            &candidate.candidate,
-            candidate.sdp_mid.as_deref(),
-            candidate.sdp_mline_index,
-            candidate.username_fragment.as_deref(),
-        )?;
-        let Some(trickled) = trickled.map(|trickled| trickled.candidate) else {
-            return Ok(());
-        };
-        if self.remote.is_some() {
-            let result = self.take_candidate(now, &trickled);
-            self.drain();
-            return result;
-        }
-        // Where nothing is pending, all sections were refused: the candidate is of no use.
-        if let Some(pending) = &mut self.pending {
-            if pending.trickled.len() >= MAX_PENDING_CANDIDATES {
-                return Err(CommandError::Capacity.into());
-            }
-            pending.trickled.push(trickled);
-        }
-        Ok(())
     }
 
     /// Where `buffer[range]`, an application datagram, is to be sent. Leave
@@ -368,9 +249,13 @@ impl Connection {
         self.negotiator.state()
     }
 
-    /// The state of ICE.
+    /// The state of ICE; [`State::New`] again while no section needs it.
     pub const fn ice_state(&self) -> State {
-        self.agent.state()
+        match self.agent.state() {
+            State::Closed => State::Closed,
+            _ if self.removed => State::New,
+            state => state,
+        }
     }
 
     /// The ICE role of the moment.
@@ -396,7 +281,8 @@ impl Connection {
 
     /// How many things the other side has made this one hold: for tests of its limits.
     pub fn retained(&self) -> usize {
-        self.agent.retained() + self.pending.as_ref().map_or(0, |p| p.trickled.len())
+        let pending = self.pending.as_ref().map_or(0, |p| p.trickled.len());
+        self.agent.retained() + pending + self.held.len() + self.past.len()
     }
 
     fn check_open(&self) -> Result<(), Error> {
@@ -406,68 +292,12 @@ impl Connection {
         }
     }
 
-    fn known(&self) -> Announced {
-        Announced {
-            candidates: self.candidates.len(),
-            end: self.gathered,
-        }
-    }
-
-    /// The exchange may be finished: then ICE learns about the other side.
-    fn finish_exchange(&mut self, now: Instant) {
-        if self.negotiator.state() != SignalingState::Stable {
-            return;
-        }
-        let Some(Pending {
-            transport,
-            credentials,
-            dtls,
-            trickled,
-        }) = self.pending.take()
-        else {
-            return;
-        };
-        self.remote = Some(Remote {
-            credentials: credentials.clone(),
-            dtls,
-        });
-        let parameters = RemoteParameters {
-            credentials,
-            pacing: transport.pacing,
-            lite: transport.lite,
-            renomination: transport.ice_options.iter().any(|it| it == RENOMINATION),
-        };
-        // Candidates first: the check list is ordered when the first check leaves.
-        for candidate in transport.candidates {
-            let candidate = TrickledCandidate::Candidate(candidate);
-            let _ = self.take_candidate(now, &candidate);
-        }
-        let _ = self.agent.set_remote_parameters(now, parameters);
-        for candidate in trickled {
-            let _ = self.take_candidate(now, &candidate);
-        }
-        if transport.end_of_candidates {
-            let _ = self.take_candidate(now, &TrickledCandidate::EndOfCandidates);
-        }
-    }
-
-    fn take_candidate(&mut self, now: Instant, candidate: &TrickledCandidate) -> Result<(), Error> {
-        match candidate {
-            TrickledCandidate::EndOfCandidates => self.agent.end_of_remote_candidates(now)?,
-            TrickledCandidate::Candidate(text) => match floe_ice::Candidate::try_from(text) {
-                Ok(candidate) => self.agent.add_remote_candidate(now, candidate)?,
-                Err(cause) => self.events.push_back(Event::CandidateIgnored(cause)),
-            },
-        }
-        Ok(())
-    }
-
     /// Takes in what the agent has to say, and announces candidates that no description holds.
     fn drain(&mut self) {
         while let Some(event) = self.agent.poll_event() {
             match event {
                 floe_ice::Event::LocalCandidate(candidate) => {
-                    self.candidates.push(Candidate::from(&candidate));
+                    self.found(&candidate);
                 }
                 floe_ice::Event::GatheringComplete => {
                     self.gathered = true;
@@ -504,7 +334,10 @@ impl Connection {
                 }
                 floe_ice::Event::Connected(_) => self.events.push_back(Event::Connected),
                 floe_ice::Event::Disconnected(_) => self.events.push_back(Event::Disconnected),
-                floe_ice::Event::Selected(pair) => self.events.push_back(Event::Selected(pair)),
+                floe_ice::Event::Selected(pair) => {
+                    self.events.push_back(Event::Selected(pair));
+                    self.align();
+                }
                 floe_ice::Event::RoleChanged(role) => {
                     self.events.push_back(Event::RoleChanged(role));
                 }
@@ -513,29 +346,7 @@ impl Connection {
             }
         }
         self.announce();
-    }
-
-    fn announce(&mut self) {
-        let Some(section) = &self.section else {
-            return;
-        };
-        let announced = self.announced;
-        let known = self.known();
-        if announced.candidates == known.candidates && announced.end == known.end {
-            return;
-        }
-        let ufrag = self.agent.credentials().ufrag();
-        let last = (known.end && !announced.end).then(String::new);
-        let fresh = self.candidates[announced.candidates..].iter();
-        for candidate in fresh.map(Candidate::to_string).chain(last) {
-            self.events.push_back(Event::Candidate(IceCandidate {
-                candidate,
-                sdp_mid: section.mid.clone(),
-                sdp_mline_index: Some(section.mline_index),
-                username_fragment: Some(ufrag.into()),
-            }));
-        }
-        self.announced = known;
+        self.follow_race();
     }
 }
 

@@ -11,7 +11,7 @@ pub enum Error {
     Negotiation(NegotiationError),
     /// The ICE agent cannot take it.
     Ice(CommandError),
-    /// The description restarts ICE, which this version cannot.
+    /// The answer restarts ICE and the offer did not, or the other way round.
     Restart,
 }
 
@@ -20,7 +20,7 @@ impl fmt::Display for Error {
         match self {
             Self::Negotiation(error) => error.fmt(f),
             Self::Ice(error) => error.fmt(f),
-            Self::Restart => f.write_str("ICE restart is not supported"),
+            Self::Restart => f.write_str("ICE restart in only one of offer and answer"),
         }
     }
 }

@@ -17,6 +17,18 @@ pub struct IceCandidate {
     pub username_fragment: Option<String>,
 }
 
+/// What an offer is needed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OfferReason {
+    /// The selected pair is not the one in the descriptions, and the other side is an agent of
+    /// RFC 5245, which may look there (RFC 8839 §4.3.4). Browsers do well without.
+    Alignment,
+    /// The pair that the other side has selected does not work here: ICE is to be restarted
+    /// (RFC 8839 §4.4.2). The offer does it.
+    Restart,
+}
+
 /// Something the owner must know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -63,6 +75,11 @@ pub enum Event {
     Disconnected,
     /// This pair is used from now on.
     Selected(SelectedPair),
+    /// Make an offer, and signal it.
+    OfferNeeded(OfferReason),
+    /// The checks that the answer waited for are over, see
+    /// [`Connection::may_answer`](crate::Connection::may_answer).
+    AnswerReady,
     /// The roles collided and this side changed its own.
     RoleChanged(Role),
     /// It is over.

@@ -74,10 +74,8 @@
 //! - RFC 9429 (JSEP), RFC 3264, RFC 9143: by `floe-sdp`; bundle policy must-bundle, so one ICE
 //!   agent.
 //! - RFC 8445, RFC 8838, RFC 7675: by `floe-ice`; trickle or not.
-//! - A provisional answer starts no checks: the answer does. Left out of offers of the controlling
-//!   side after nomination: `remote-candidates` (RFC 8839 §4.4.1.2.2).
-//! - Not yet: ICE restart. An offer that restarts ICE is refused with [`Error::Restart`], and the
-//!   connection goes on as it was.
+//! - A provisional answer starts no checks: the answer does, and only the answer begins the next
+//!   generation of a restart (RFC 8839 §4.4, RFC 9429 §5.2.3.1).
 
 #![no_std]
 
@@ -93,7 +91,7 @@ mod event;
 pub use config::Config;
 pub use connection::Connection;
 pub use error::Error;
-pub use event::{Event, IceCandidate};
+pub use event::{Event, IceCandidate, OfferReason};
 
 #[doc(no_inline)]
 pub use floe_ice::{

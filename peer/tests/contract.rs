@@ -7,7 +7,7 @@ use std::any::Any;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use common::{Answer, Offer, Pranswer, identity, sample, sample_candidates};
+use common::{Answer, Offer, Pranswer, data, identity, sample, sample_candidates};
 use floe_peer::{Config, Connection, Credentials, Event, IceCandidate, StreamId, TurnServer};
 use floe_sansio::testing::{self, AnyMachine, Command, Runs, World};
 use floe_sansio::{Entropy, HEADROOM, Instant, TAILROOM, Transmit};
@@ -187,6 +187,15 @@ impl World for Two {
                 Command::Accepted
             }
             33 if draw.below(4) == 0 => self.exchange(side, now),
+            34 if draw.below(3) == 0 => peer.restart_ice(now).into(),
+            35 => {
+                let Some(body) = self.peers[other].fragment() else {
+                    return Command::None;
+                };
+                self.peers[side].add_fragment(now, body.as_bytes()).into()
+            }
+            36 if draw.below(20) == 0 => peer.stop_section(0).into(),
+            37 if draw.below(20) == 0 => peer.add_section(data()).map(drop).into(),
             40..=42 => {
                 // Wanted, open, gone: each call may come at any time.
                 let known = &self.streams[side];

@@ -131,6 +131,31 @@ fn an_outage_amid_the_checks_ends_no_negotiation() {
     }
 }
 
+/// Checks that leave from addresses whose packets vanish do not use up what the address of the peer may
+/// be sent: those over the relay find it.
+#[test]
+fn dead_addresses_do_not_spend_the_budget_of_the_relay() {
+    for seed in 1..6 {
+        for begin in (0..1_000).step_by(50).map(Duration::from_millis) {
+            let mut config = SessionConfig::new(Preset::PortRestricted, Preset::UdpBlocked);
+            config.seed = seed;
+            config.dead_addresses = 3;
+            config.gathered_before = true;
+            let mut session = config.start().unwrap();
+            session.wait(begin).unwrap();
+            let dead = Link::IDEAL.with_loss(Probability::ALWAYS);
+            session.network_mut().set_link(SegmentId::CORE, dead);
+            session.wait(Duration::from_millis(1_500)).unwrap();
+            session.network_mut().calm();
+            session.settle().unwrap();
+            let report = session.report().unwrap();
+            let case = format!("seed {seed}, outage from {begin:?}");
+            assert_eq!(report.outcome, Path::Relayed, "{case}: {report:?}");
+            assert!(report.is_mirrored(), "{case}: {report:?}");
+        }
+    }
+}
+
 fn profile(strict: bool) -> fn(&mut floe_ice::Config) {
     if strict {
         |config| *config = config.clone().strict()

@@ -82,7 +82,9 @@ pub(super) struct Cell {
     pub(super) worst_over_floor_ms: Option<f64>,
     /// The most that it takes longer than the goal allows, ms; negative where there is room.
     pub(super) worst_over_goal_ms: Option<f64>,
-    /// Median of the STUN messages of both sides until both had selected.
+    /// Median of the STUN messages of both sides until both had selected: those through no relay, and
+    /// all.
+    pub(super) direct_messages: u32,
     pub(super) messages: u32,
     /// Runs that ended in the class of path that the oracle expects.
     pub(super) agreed: usize,
@@ -122,7 +124,10 @@ impl Cell {
             });
             over.reduce(f64::max)
         };
-        let messages: Vec<_> = runs.iter().map(|(_, outcome)| outcome.messages).collect();
+        let messages = |of: fn(&Outcome) -> u32| {
+            let counts: Vec<_> = runs.iter().map(|(_, outcome)| of(outcome)).collect();
+            quantile(&counts, 50).unwrap_or(0)
+        };
         let agreed = runs.iter().filter(|(_, it)| is_right(it)).count();
         let over_goal = worst(&allowed);
         Self {
@@ -131,7 +136,8 @@ impl Cell {
             selected_ms: above(|it| it.selected),
             worst_over_floor_ms: worst(&|_, bound| bound.floor),
             worst_over_goal_ms: over_goal,
-            messages: quantile(&messages, 50).unwrap_or(0),
+            direct_messages: messages(|it| it.direct_messages),
+            messages: messages(|it| it.messages),
             agreed,
             runs: runs.len(),
             passed: agreed == runs.len() && over_goal.is_some_and(|over| over <= 0.0),

@@ -93,6 +93,8 @@ pub(super) struct Outcome {
     pub(super) can_send: Option<Duration>,
     pub(super) selected: Option<Duration>,
     pub(super) messages: u32,
+    /// Of these, those through no relay.
+    pub(super) direct_messages: u32,
     /// Checks of the busier side in an hour.
     pub(super) hourly: u32,
     /// A side gave up after it had a path, or said that it was lost.
@@ -158,6 +160,7 @@ impl Job {
             can_send: report.valid(),
             selected: report.selected(),
             messages: report.stun_messages(),
+            direct_messages: report.stun_messages() - report.relayed_messages(),
             hourly,
             given_up: gave_up(&report),
         })

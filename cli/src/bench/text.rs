@@ -92,7 +92,11 @@ fn pairs(pairs: &Pairs, out: &mut impl Write) -> io::Result<()> {
             maybe(cell.can_send_ms),
             maybe(cell.worst_over_floor_ms),
             maybe(cell.selected_ms),
-            cell.messages.to_string(),
+            format!(
+                "{}+{}",
+                cell.direct_messages,
+                cell.messages - cell.direct_messages
+            ),
             mark(cell.passed, missed),
         ]
     };
@@ -113,7 +117,7 @@ fn pairs(pairs: &Pairs, out: &mut impl Write) -> io::Result<()> {
     writeln!(
         out,
         "{met} of {} goals met. Medians; \"over floor\" is the worst draw's; a missed goal is missed by so \
-         many ms in the worst draw.\n",
+         many ms in the worst draw. STUN: checks and answers until both had selected, and those through a relay.\n",
         cells().count()
     )
 }

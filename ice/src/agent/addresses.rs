@@ -7,6 +7,7 @@ use floe_sansio::{FiveTuple, Instant, Transport};
 use super::{Agent, Base, CommandError, Gathering};
 use crate::address::LocalAddress;
 use crate::candidate::{Candidate, CandidateKind, candidate_priority};
+use crate::component::ComponentId;
 use crate::event::FailureCause;
 use crate::tcp::TcpType;
 
@@ -22,7 +23,8 @@ impl Agent {
     ///
     /// # Errors
     ///
-    /// [`CommandError::UnknownComponent`] if the component's number is not allowed;
+    /// [`CommandError::UnknownComponent`] if the component's number is not allowed, or its stream was
+    /// removed;
     /// [`CommandError::Capacity`] if there are too many; [`CommandError::Ended`] after
     /// [`Self::close`].
     pub fn add_address(&mut self, now: Instant, address: LocalAddress) -> Result<(), CommandError> {
@@ -41,15 +43,21 @@ impl Agent {
         if held.iter().any(|known| known.address == address.address) {
             return Ok(());
         }
+        let stream = self.stream_at(address.component.stream);
+        if stream.is_some() && self.live_stream_at(address.component.stream).is_none() {
+            return Err(CommandError::UnknownComponent);
+        }
         if !self.hold(address) {
             return Err(CommandError::Capacity);
         }
         let now = self.clock.advance(now);
         if self.gathering != Gathering::Idle && self.check_alive().is_ok() {
             self.add_tcp_candidates(now);
-            if self.offers_host(&address) && !listening {
+            let offered = self.offers_host(&address) && !listening;
+            if offered && self.takes_late(address.component) {
                 self.add_host(now, address);
                 self.gather_from(now, address.address);
+                self.take_up_early(now);
             }
             self.settle(now);
         }
@@ -73,6 +81,25 @@ impl Agent {
         self.settle(now);
     }
 
+    /// The addresses of a stream that was removed are of no use until it is taken up again.
+    pub(super) fn leave_addresses(&mut self, now: Instant, stream: u16) {
+        for host in &self.hosts {
+            if host.component.stream == stream {
+                self.gatherer.leave_base(now, host.address);
+            }
+        }
+        let mut bases = alloc::vec::Vec::new();
+        let locals = self.locals.values();
+        bases.extend(
+            locals
+                .filter(|local| local.component.stream == stream)
+                .map(|local| local.base),
+        );
+        for base in bases {
+            self.lose_base(now, base, FailureCause::PathLost);
+        }
+    }
+
     /// Keeps an address; `false` if there is no room for its component.
     pub(super) fn hold(&mut self, address: LocalAddress) -> bool {
         let room = self.reach_component(address.component).is_some();
@@ -85,12 +112,26 @@ impl Agent {
     }
 
     pub(super) fn is_host(&self, address: SocketAddr) -> bool {
-        self.hosts.iter().any(|host| host.address == address)
+        let mut hosts = self.hosts.iter();
+        let host = hosts.find(|host| host.address == address);
+        host.is_some_and(|host| self.live_stream_at(host.component.stream).is_some())
     }
 
     /// Whether an address becomes a host candidate (RFC 8445 §5.1.1.1).
     pub(super) fn offers_host(&self, address: &LocalAddress) -> bool {
-        Candidate::is_host_address(address.address, self.config.loopback) && !address.deprecated
+        Candidate::is_host_address(address.address, self.config.loopback)
+            && !address.deprecated
+            && self.live_stream_at(address.component.stream).is_some()
+    }
+
+    /// Whether an address that has come after the beginning makes candidates still. To the letter of
+    /// RFC 8838 §10 none is paired that is not told, and none is told after the end of gathering: such an
+    /// address waits for the next restart.
+    fn takes_late(&self, component: ComponentId) -> bool {
+        let stream = self.stream_at(component.stream);
+        let stream = stream.map(|at| &self.streams[at]);
+        let begun = stream.is_none_or(|it| it.remote.is_some());
+        self.config.recovery || self.announces() || !begun
     }
 
     /// A host candidate, announced and paired.
@@ -98,9 +139,16 @@ impl Agent {
         let Some(component) = self.component_at(address.component) else {
             return;
         };
+        if self.has_lite_host(&address) {
+            return;
+        }
         let kind = CandidateKind::Host;
         let place = self.place_of(component, kind);
-        let preference = u16::MAX - place;
+        let preference = if self.config.lite {
+            self.lite_preference(&address)
+        } else {
+            u16::MAX - place
+        };
         let base = address.address;
         let foundation = self.foundations.of(kind, Transport::Udp, base.ip(), None);
         self.add_base(base, component, preference, place);

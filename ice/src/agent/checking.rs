@@ -5,10 +5,11 @@ use core::net::{IpAddr, SocketAddr};
 use floe_sansio::{FiveTuple, Instant};
 
 use super::component::Outcome;
-use super::{Agent, AgentTimer, Duration, Gathering, State, Target};
+use super::{Agent, AgentTimer, CommandError, Duration, Gathering, State, Target};
 use crate::candidate::{Candidate, CandidateKind, is_private};
 use crate::check_list::{Pair, PairId, PairState, Schedule};
 use crate::event::FailureCause;
+use crate::role::Role;
 use crate::stats::Quiet;
 use crate::tcp::{self, TcpType};
 
@@ -122,8 +123,8 @@ impl Agent {
     /// Whether a component has its pair, or never will.
     fn is_concluded(&self, component: usize) -> bool {
         let component = &self.components[component];
-        let running = self.streams[component.stream].outcome == Outcome::Running;
-        component.selected.is_some() || !(running || self.config.recovery)
+        let outcome = self.streams[component.stream].outcome;
+        component.selected.is_some() || matches!(outcome, Outcome::Failed(_) | Outcome::Removed)
     }
 
     /// Whether a remote candidate is an address on a relay. A peer-reflexive one does not say; but
@@ -199,9 +200,9 @@ impl Agent {
             pair.valid = None;
             pair.triggered = None;
             pair.schedule = Schedule::default();
-            pair.component
+            (pair.component, pair.nominated_by_peer.is_some())
         });
-        let Some(component) = failed else {
+        let Some((component, by_peer)) = failed else {
             return;
         };
         self.transactions
@@ -209,6 +210,8 @@ impl Agent {
         let nomination = self.components[component].nomination;
         if nomination.is_some_and(|nomination| nomination.pair == id) {
             self.nomination_lost(now, component);
+        } else if by_peer && self.role == Role::Controlled {
+            self.end_list(now, component);
         }
         if self.components[component].active_pair() == Some(id) {
             let silent = self.checks.get(id).is_some_and(|pair| pair.spent);
@@ -220,6 +223,22 @@ impl Agent {
             self.path_lost(now, component, cause);
         }
         self.reconsider(now, component);
+    }
+
+    /// The host was told by ICMP, with a hard error, that packets of this path do not arrive
+    /// (RFC 8445 §7.2.5.2.2). A pair whose check is under way there fails. One that has worked does not:
+    /// anybody can send such a message, and consent will tell.
+    pub fn unreachable(&mut self, now: Instant, path: FiveTuple) -> Result<(), CommandError> {
+        self.check_alive()?;
+        let now = self.clock.advance(now);
+        if let Some(id) = self.checks.find(path) {
+            let pair = self.checks.get(id);
+            if pair.is_some_and(|pair| pair.state == PairState::InProgress) {
+                self.fail_pair(now, id);
+            }
+        }
+        self.settle(now);
+        Ok(())
     }
 
     /// Fails all pairs that are like this.
@@ -248,7 +267,8 @@ impl Agent {
             let hopeless = (0..self.components.len())
                 .filter(|&component| self.components[component].stream == at)
                 .any(|component| {
-                    self.checks.valid(component).next().is_none() && !self.checks.is_open(component)
+                    let open = self.checks.is_open(component) && !self.config.lite;
+                    self.checks.valid(component).next().is_none() && !open
                 });
             if hopeless {
                 let cause = self.failure_of(at);
@@ -260,7 +280,9 @@ impl Agent {
     fn failure_of(&self, stream: usize) -> FailureCause {
         let of_stream =
             |candidate: &Candidate| candidate.component.stream == self.streams[stream].id;
-        if let Some(loss) = self.components_of(stream).find_map(|it| it.lost) {
+        let current = self.generation.number;
+        let mut losses = self.components_of(stream).filter_map(|it| it.lost);
+        if let Some(loss) = losses.find(|loss| loss.generation == current) {
             return loss.cause;
         }
         if self.streams[stream].nomination_failed {

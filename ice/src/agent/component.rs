@@ -60,6 +60,10 @@ impl Stream {
 
 /// One component of one stream.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts, each with a name of its own"
+)]
 pub(super) struct Component {
     pub(super) id: ComponentId,
     /// The place of its stream.
@@ -82,6 +86,8 @@ pub(super) struct Component {
     pub(super) active: Option<Active>,
     /// The pair of this generation that the agents agreed upon.
     pub(super) selected: Option<Selection>,
+    /// Whether there was one, in this generation.
+    pub(super) agreed: bool,
     /// The loss of the last path, while none has taken its place.
     pub(super) lost: Option<Loss>,
     /// Whether the owner has been told that data can be sent.
@@ -113,6 +119,7 @@ impl Component {
             held_since: None,
             active: None,
             selected: None,
+            agreed: false,
             lost: None,
             told: false,
         }
@@ -123,10 +130,19 @@ impl Component {
         self.release_hold();
         self.nomination = None;
         self.selected = None;
+        self.agreed = false;
         self.peer_vouched = false;
         if let Some(active) = &mut self.active {
             active.pair = None;
         }
+    }
+
+    /// No path any more; one that comes with a restart will be told as the first was.
+    pub(super) fn end(&mut self) {
+        self.restart();
+        self.active = None;
+        self.lost = None;
+        self.told = false;
     }
 
     /// Nothing waits for a better pair.
@@ -180,6 +196,8 @@ pub(super) struct Active {
 pub(super) struct Loss {
     pub(super) since: Instant,
     pub(super) cause: FailureCause,
+    /// Of which generation it was.
+    pub(super) generation: u32,
 }
 
 impl Active {

@@ -402,6 +402,7 @@ impl Agent {
         self.components[at].lost = Some(Loss {
             since: now,
             cause: FailureCause::PathLost,
+            generation: self.generation.number,
         });
         self.transactions
             .retain(|check| check.target != Target::Active(at) && check.target != Target::Pair(id));

@@ -10,9 +10,6 @@ use crate::component::ComponentId;
 use crate::config::MIN_CONSENT_INTERVAL;
 use crate::event::FailureCause;
 
-/// Without data for so long, a path that asks for no consent gets a keepalive (RFC 8445 §11: Tr).
-const KEEPALIVE: Duration = Duration::from_secs(15);
-
 impl Agent {
     /// The peer has ended the session by a message that it has proven, such as a fatal alert of TLS: no
     /// data is sent over this component any more (RFC 7675 §5.2). An authenticated 403 to a request for
@@ -44,7 +41,7 @@ impl Agent {
     fn upkeep_due(&self, active: &Active) -> Instant {
         if self.config.lite {
             let sent = active.traffic.0.last_sent.unwrap_or(active.answered);
-            active.ask.max(sent + KEEPALIVE)
+            active.ask.max(sent + self.config.keepalive())
         } else {
             active.ask
         }
@@ -121,10 +118,11 @@ impl Agent {
     /// A Binding indication, which nobody answers (RFC 8445 §11).
     fn keep_alive(&mut self, now: Instant, at: usize) {
         let id = TransactionId::random(&mut self.entropy);
+        let next = now + self.config.keepalive();
         let Some(active) = &mut self.components[at].active else {
             return;
         };
-        active.ask = now + KEEPALIVE;
+        active.ask = next;
         let path = active.path;
         if let Ok(payload) = check::indication(id) {
             self.transmit(path, payload);

@@ -26,7 +26,9 @@ impl Agent {
         self.gathering = Gathering::Running;
         self.gathering_since = Some(now);
         self.announce_again(now);
-        let hosts = self.hosts.clone();
+        let mut hosts = self.hosts.clone();
+        // None is told before those of a lower component (RFC 8838 §17).
+        hosts.sort_by_key(|host| host.component.component);
         let offered = hosts.into_iter().filter(|host| self.offers_host(host));
         let bases: alloc::vec::Vec<_> = offered.collect();
         for &host in &bases {
@@ -44,6 +46,7 @@ impl Agent {
             self.timers
                 .set(AgentTimer::Gathering, now + self.config.gathering_limit);
         }
+        self.take_up_early(now);
         self.settle(now);
     }
 
@@ -74,7 +77,7 @@ impl Agent {
     }
 
     /// Whether candidates may still be told to the peer (RFC 8838 §13).
-    fn announces(&self) -> bool {
+    pub(super) fn announces(&self) -> bool {
         self.gathering == Gathering::Running || self.config.continual
     }
 

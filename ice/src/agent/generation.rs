@@ -131,6 +131,7 @@ impl Agent {
             component.restart();
         }
         // `gather` announces them again; others are found again.
+        self.lose_dead_relays(now);
         self.keep_bases();
         self.gathering = Gathering::Idle;
         for timer in [

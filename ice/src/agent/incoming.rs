@@ -139,7 +139,8 @@ impl Agent {
             Err(refusal) => check::refusal(message, refusal, &key),
             Ok(request) => match self.accept(now, era, path, message, request) {
                 Accepted::Dropped => return Input::Dropped(DropReason::Capacity),
-                Accepted::Conflict => check::role_conflict(message, &key),
+                Accepted::Conflict => check::error(message, StatusCode::ROLE_CONFLICT, &key),
+                Accepted::Refused => check::error(message, StatusCode::BAD_REQUEST, &key),
                 Accepted::Answered => return Input::Handled,
             },
         };
@@ -170,26 +171,12 @@ impl Agent {
             request.role,
             request.tie_breaker,
         );
-        // Of a generation that is over, only the answer matters.
-        if conflict != Conflict::None && !elder {
+        // Of a generation that is over, only the answer matters. A lite agent has no say (§7.3.2).
+        if conflict != Conflict::None && !elder && !self.config.lite {
             if conflict == Conflict::Insist {
                 return Accepted::Conflict;
             }
             self.switch_role(now);
-        }
-        let key = self.generation_of(era).key.clone();
-        let answer = check::success(message, path.remote, &key, self.attached.as_ref());
-        // The answer leaves before the triggered check.
-        if let Ok(payload) = answer {
-            self.transmit(path, payload);
-        }
-        self.prove(path);
-        self.tell_piggyback(path, message);
-        if let Some(id) = self.checks.find(path) {
-            self.checks.note(id, |pair| {
-                pair.counters.0.requests_received += 1;
-                pair.counters.0.responses_sent += 1;
-            });
         }
         let Check {
             priority,
@@ -205,14 +192,29 @@ impl Agent {
                 nomination,
             };
             self.remember_early(era, check);
-        } else if !elder {
-            self.peer_checked(now, path, priority, nominate, nomination);
+        } else if !elder && !self.peer_checked(now, path, priority, nominate, nomination) {
+            return Accepted::Refused;
+        }
+        let key = self.generation_of(era).key.clone();
+        // What this has triggered leaves later: not before `settle`.
+        let answer = check::success(message, path.remote, &key, self.attached.as_ref());
+        if let Ok(payload) = answer {
+            self.transmit(path, payload);
+        }
+        self.heard_on(now, path);
+        self.prove(path);
+        self.tell_piggyback(path, message);
+        if let Some(id) = self.checks.find(path) {
+            self.checks.note(id, |pair| {
+                pair.counters.0.requests_received += 1;
+                pair.counters.0.responses_sent += 1;
+            });
         }
         Accepted::Answered
     }
 
     /// Whether the peer's credentials are known for the stream of this base.
-    fn is_introduced(&self, path: FiveTuple) -> bool {
+    pub(super) fn is_introduced(&self, path: FiveTuple) -> bool {
         let base = self.base_of(path);
         let stream = base.map(|base| self.components[base.component].stream);
         stream.is_some_and(|stream| self.streams[stream].remote.is_some())
@@ -259,7 +261,8 @@ impl Agent {
         }
     }
 
-    /// An authentic check of the peer came over `path` (RFC 8445 §7.3.1.3 to §7.3.1.5).
+    /// An authentic check of the peer came over `path` (RFC 8445 §7.3.1.3 to §7.3.1.5); `false` if it
+    /// nominates what cannot be used.
     pub(super) fn peer_checked(
         &mut self,
         now: Instant,
@@ -267,32 +270,29 @@ impl Agent {
         priority: u32,
         nominate: bool,
         counter: Option<u32>,
-    ) {
+    ) -> bool {
         let Some(component) = self.base_of(path).map(|base| base.component) else {
-            return;
+            return !nominate;
         };
         let outcome = self.streams[self.components[component].stream].outcome;
         if matches!(outcome, Outcome::Failed(_) | Outcome::Removed) {
-            return;
+            return !nominate;
         }
         if self.config.lite {
-            if nominate {
-                self.select_lite(now, component, path, priority);
-            }
-            return;
+            return !nominate || self.select_lite(now, component, path, priority, counter);
         }
         if !core::mem::replace(&mut self.heard, true) {
             self.checks.hurry(now);
         }
         let nominated = nominate && self.role == Role::Controlled;
         let existing = self.checks.find(path);
-        let unknown =
-            |agent: &mut Self| agent.pair_unknown(now, component, path, priority, nominated);
-        let Some(id) = existing.or_else(|| unknown(self)) else {
-            return;
+        let pair =
+            existing.or_else(|| self.pair_unknown(now, component, path, priority, nominated));
+        let Some(id) = pair else {
+            return !nominated;
         };
         let Some(pair) = self.checks.get(id).filter(|pair| !pair.spent) else {
-            return;
+            return !nominated;
         };
         let concluded = self.components[component].selected.is_some();
         let wanted =
@@ -337,13 +337,15 @@ impl Agent {
                 }
             }
         }
+        true
     }
 
     /// A check from where no candidate is known: a peer-reflexive one (RFC 8445 §7.3.1.3).
     ///
     /// Some time after completion it is the peer's selected candidate under another address, if it comes
-    /// to the base of the selected pair: by then only what carries data is checked any more.
-    fn pair_unknown(
+    /// to the base of the selected pair: by then only what carries data is checked any more. What the
+    /// peer nominates always is: of several nominated pairs the best one counts (§8.1.1).
+    pub(super) fn pair_unknown(
         &mut self,
         now: Instant,
         component: usize,
@@ -379,9 +381,7 @@ impl Agent {
             same_base && expected && selected.relayed == relayed
         });
         let concluded = self.components[component].selected.is_some();
-        // The peer may have lost the pair before.
-        let nominated_again = nominated && self.config.recovery;
-        let useful = moved || nominated_again || self.would_improve(component, relayed);
+        let useful = moved || nominated || self.would_improve(component, relayed);
         if concluded && !useful {
             return None;
         }
@@ -404,44 +404,7 @@ impl Agent {
         Some(id)
     }
 
-    /// A lite agent accepts what the peer nominates (RFC 8445 §7.3.2).
-    fn select_lite(&mut self, now: Instant, component: usize, path: FiveTuple, priority: u32) {
-        let existing = self.checks.find(path);
-        let found = existing.or_else(|| self.pair_unknown(now, component, path, priority, false));
-        let Some(id) = found else {
-            return;
-        };
-        self.make_valid(now, id);
-        self.select(now, id, None);
-    }
-
-    /// Between lite agents nothing is checked: the best pair of each component is the one, as far as
-    /// this side can tell (RFC 8445 §8.2).
-    pub(super) fn pair_lite(&mut self, now: Instant, streams: &[usize]) {
-        for at in 0..self.components.len() {
-            if !streams.contains(&self.components[at].stream) {
-                continue;
-            }
-            let pairs = self.checks.iter().filter(|(_, pair)| pair.component == at);
-            let best = pairs
-                .max_by_key(|(_, pair)| pair.priority)
-                .map(|(id, _)| id);
-            if let Some(best) = best {
-                self.make_valid(now, best);
-                self.select(now, best, None);
-            }
-        }
-    }
-
-    fn make_valid(&mut self, now: Instant, id: PairId) {
-        self.checks.update(id, |pair| {
-            pair.state = PairState::Succeeded;
-            pair.valid = Some(pair.local);
-            pair.answered = now;
-        });
-    }
-
-    fn switch_role(&mut self, now: Instant) {
+    pub(super) fn switch_role(&mut self, now: Instant) {
         self.role = self.role.other();
         self.events.push_back(Event::RoleChanged(self.role));
         self.recompute_priorities();
@@ -761,5 +724,7 @@ enum Accepted {
     Dropped,
     /// The sender has to change its role.
     Conflict,
+    /// What it nominates cannot be used (RFC 8445 §7.3.1.5).
+    Refused,
     Answered,
 }

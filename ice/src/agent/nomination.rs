@@ -224,18 +224,24 @@ impl Agent {
         }
     }
 
-    /// The nominating check failed, and its pair with it. The next valid pair gets its chance, unless
-    /// the RFC is followed to the letter: then the list has failed (RFC 8445 §7.2.5.3.4).
+    /// The nominating check failed, and its pair with it. The next valid pair gets its chance.
     pub(super) fn nomination_lost(&mut self, now: Instant, at: usize) {
         let component = &mut self.components[at];
         component.nomination = None;
-        if component.selected.is_some() {
-            return;
+        if component.selected.is_none() {
+            let stream = component.stream;
+            self.streams[stream].nomination_failed = true;
+            self.end_list(now, at);
         }
-        let stream = component.stream;
-        self.streams[stream].nomination_failed = true;
-        if !self.config.recovery {
-            self.fail_stream(now, stream, FailureCause::NominationFailed);
+    }
+
+    /// The pair that either side has nominated does not work. To the letter of RFC 8445 §7.2.5.3.4 and
+    /// §7.3.1.5 the list has failed, if it may yet (RFC 8863 §4).
+    pub(super) fn end_list(&mut self, now: Instant, at: usize) {
+        let component = &self.components[at];
+        let patient = self.timers.get(AgentTimer::Pac).is_some();
+        if !self.config.recovery && !patient && component.selected.is_none() {
+            self.fail_stream(now, component.stream, FailureCause::NominationFailed);
         }
     }
 
@@ -251,20 +257,8 @@ impl Agent {
                 return;
             }
         }
-        let Some(local) = pair.valid.and_then(|local| self.locals.get(&local)) else {
+        let Some(ends) = self.ends_of(at, id) else {
             return;
-        };
-        let remote = &self.remotes[pair.remote].candidate;
-        let ends = SelectedPair {
-            component: self.components[at].id,
-            local: Endpoint {
-                kind: local.kind,
-                address: local.reached_at(path),
-            },
-            remote: Endpoint {
-                kind: remote.kind,
-                address: remote.address,
-            },
         };
         let selection = Selection {
             pair: id,
@@ -279,6 +273,7 @@ impl Agent {
         component.nomination = None;
         component.release_hold();
         component.selected = Some(selection);
+        component.agreed = true;
         self.events.push_back(Event::Selected(ends));
         self.retire(now, at, selection);
         let through_relay = self.components[at]
@@ -294,6 +289,24 @@ impl Agent {
             self.streams[stream].outcome = Outcome::Completed;
         }
         self.review(now);
+    }
+
+    /// The candidates of a valid pair.
+    pub(super) fn ends_of(&self, at: usize, id: PairId) -> Option<SelectedPair> {
+        let pair = self.checks.get(id)?;
+        let local = self.locals.get(&pair.valid?)?;
+        let remote = &self.remotes[pair.remote].candidate;
+        Some(SelectedPair {
+            component: self.components[at].id,
+            local: Endpoint {
+                kind: local.kind,
+                address: local.reached_at(pair.path),
+            },
+            remote: Endpoint {
+                kind: remote.kind,
+                address: remote.address,
+            },
+        })
     }
 
     /// Whether a pair that was nominated takes the place of the one selected before: the last one

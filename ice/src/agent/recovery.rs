@@ -86,7 +86,11 @@ impl Agent {
         if current && selected && !self.config.recovery {
             return self.fail_stream(now, stream, cause);
         }
-        self.components[at].lost = Some(Loss { since: now, cause });
+        self.components[at].lost = Some(Loss {
+            since: now,
+            cause,
+            generation: active.generation,
+        });
         if active.through_relay {
             // Perhaps the server has forgotten the allocation: then it says so.
             if let Some(relay) = self.gatherer.relay(active.path.local) {
@@ -103,17 +107,18 @@ impl Agent {
         if let Some(next) = next.map(|(id, _)| id) {
             self.activate(now, at, next);
         } else if current {
-            self.check_again(now, at, selected);
+            self.check_again(now, at, cause);
         }
         self.review(now);
         self.reconsider(now, at);
     }
 
-    /// Checks the pairs of a component again, those that have worked first; after completion also those
-    /// that were given up then, and those that were not made.
-    fn check_again(&mut self, now: Instant, at: usize, completed: bool) {
+    /// Checks the pairs of a component again, those that have worked first; once one was selected also
+    /// those that were given up then, and those that were not made.
+    fn check_again(&mut self, now: Instant, at: usize, cause: FailureCause) {
+        let agreed = self.components[at].agreed;
         let again = |pair: &crate::check_list::Pair| {
-            let wanted = completed || pair.state == PairState::Succeeded;
+            let wanted = agreed || pair.state == PairState::Succeeded;
             pair.component == at && wanted && !pair.spent
         };
         for id in self.checks.ids(again) {
@@ -126,14 +131,15 @@ impl Agent {
                 self.checks.trigger(id);
             }
         }
-        if completed {
+        if agreed {
             for remote in 0..self.remotes.len() {
                 let known = &self.remotes[remote];
                 if known.component == at && known.candidate.kind != CandidateKind::PeerReflexive {
                     self.pair_remote(now, remote);
                 }
             }
-            if self.checks.is_open(at) {
+            // An address that is gone may soon be followed by another one, of either side.
+            if self.checks.is_open(at) || cause != FailureCause::ConsentExpired {
                 self.be_patient(now);
             }
         }

@@ -8,6 +8,7 @@ use super::component::{Outcome, RemoteStream};
 use super::{Agent, AgentTimer, CommandError, Duration, Remote, RemoteParameters, State};
 use crate::candidate::{Candidate, CandidateKind};
 use crate::check::Session;
+use crate::check_list::PairState;
 use crate::component::ComponentId;
 use crate::config::{DEFAULT_PACING, MIN_PACING};
 use crate::event::{Event, FailureCause};
@@ -60,7 +61,7 @@ impl Agent {
     ) -> Result<(), CommandError> {
         self.check_alive()?;
         let at = self
-            .stream_at(stream)
+            .live_stream_at(stream)
             .ok_or(CommandError::UnknownComponent)?;
         match &self.streams[at].remote {
             Some(known) if known.parameters.credentials == parameters.credentials => {}
@@ -89,32 +90,30 @@ impl Agent {
             self.pacing.max(agreed)
         };
         self.meet(lite);
-        if self.introduced.is_none() {
-            self.introduced = Some(now);
-            self.timeline.started.get_or_insert(now);
-            self.be_patient(now);
-        }
+        self.introduced.get_or_insert(now);
+        self.timeline.started.get_or_insert(now);
+        self.be_patient(now);
         if self.state == State::New {
             self.state = State::Checking;
         }
-        if self.config.lite {
-            if lite {
-                self.pair_lite(now, streams);
-            }
-        } else {
+        if !self.config.lite {
             self.checks.begin(streams);
         }
+        self.take_up_early(now);
+        self.review(now);
+        self.settle(now);
+    }
+
+    /// Checks that came before the peer's credentials, or before gathering has begun, count now.
+    pub(super) fn take_up_early(&mut self, now: Instant) {
         for early in core::mem::take(&mut self.early) {
-            let stream = self.base_of(early.path);
-            let stream = stream.map(|base| self.components[base.component].stream);
-            if stream.is_some_and(|at| self.streams[at].remote.is_some()) {
-                let path = early.path;
+            let path = early.path;
+            if self.is_introduced(path) {
                 self.peer_checked(now, path, early.priority, early.nominate, early.nomination);
             } else {
                 self.early.push(early);
             }
         }
-        self.settle(now);
     }
 
     /// The role follows from who is lite (RFC 8445 §6.1.1).
@@ -151,7 +150,7 @@ impl Agent {
         if self.components.is_empty() {
             self.reach_component(ComponentId::default());
         }
-        let stream = self.stream_at(candidate.component.stream);
+        let stream = self.live_stream_at(candidate.component.stream);
         let stream = stream.ok_or(CommandError::UnknownComponent)?;
         if self.streams[stream].remote_end {
             return Err(CommandError::AfterEnd);
@@ -185,6 +184,8 @@ impl Agent {
                 self.upgrade_remote(at, candidate);
                 self.pair_remote(now, at);
             }
+            // Of two with one address the better one counts.
+            Some(at) if self.supersedes(at, &candidate) => self.upgrade_remote(at, candidate),
             Some(_) => {}
             None => {
                 let at = self.push_remote(component, candidate);
@@ -225,8 +226,9 @@ impl Agent {
         Ok(())
     }
 
-    /// Ends one stream: both sides agreed to go on without it. Its pairs and candidates are forgotten
-    /// (RFC 8839 §4.4.3.1).
+    /// Ends one stream: both sides agreed to go on without it. Its candidates and pairs are forgotten,
+    /// its relays given back, and nothing is sent for it any more (RFC 8445 §11). It comes back only
+    /// with [`Self::restore_stream`] and a restart.
     pub fn remove_stream(&mut self, now: Instant, stream: u16) -> Result<(), CommandError> {
         self.check_alive()?;
         let at = self
@@ -234,8 +236,33 @@ impl Agent {
             .ok_or(CommandError::UnknownComponent)?;
         let now = self.clock.advance(now);
         self.end_stream(at, Outcome::Removed);
+        self.leave_addresses(now, stream);
         self.review(now);
         self.settle(now);
+        Ok(())
+    }
+
+    /// The signalling has shown that the peer controls: an agent that thought the same of itself gives
+    /// way. For lite agents on both sides, which exchange no checks to find out (RFC 8839 §4.4.2.2).
+    pub fn concede(&mut self, now: Instant) -> Result<(), CommandError> {
+        self.check_alive()?;
+        if self.role == Role::Controlling {
+            let now = self.clock.advance(now);
+            self.switch_role(now);
+            self.settle(now);
+        }
+        Ok(())
+    }
+
+    /// Takes a stream that was removed up again: the next [`Self::restart`] begins it with empty lists
+    /// (RFC 8839 §4.4.3.1).
+    pub fn restore_stream(&mut self, stream: u16) -> Result<(), CommandError> {
+        let at = self
+            .stream_at(stream)
+            .ok_or(CommandError::UnknownComponent)?;
+        if self.streams[at].outcome == Outcome::Removed {
+            self.streams[at].outcome = Outcome::Running;
+        }
         Ok(())
     }
 
@@ -254,9 +281,7 @@ impl Agent {
         });
         for component in &mut self.components {
             if component.stream == at {
-                component.restart();
-                component.active = None;
-                component.lost = None;
+                component.end();
             }
         }
     }
@@ -309,10 +334,12 @@ impl Agent {
     pub(super) fn recycle_remote(
         &mut self,
         component: usize,
-        candidate: Candidate,
+        mut candidate: Candidate,
     ) -> Option<usize> {
         let wanted = self.checks.ids(|pair| {
-            pair.valid.is_some() || pair.nominated_by_peer.is_some() || pair.triggered.is_some()
+            let hopes = pair.nominated_by_peer.is_some() || pair.triggered.is_some();
+            // What has lost its consent is remembered, not to be asked anew.
+            pair.valid.is_some() || hopes || pair.spent
         });
         let mut wanted: alloc::collections::BTreeSet<usize> = (wanted.into_iter())
             .filter_map(|id| self.checks.get(id))
@@ -334,14 +361,11 @@ impl Agent {
         self.remote_index
             .remove(&(old.component, old.candidate.tcp_type, old.candidate.address));
         let foundation = old.foundation;
-        let name = old.candidate.foundation.clone();
+        candidate.foundation.clone_from(&old.candidate.foundation);
         let key = (component, candidate.tcp_type, candidate.address);
         self.remote_index.insert(key, at);
         self.remotes[at] = Remote {
-            candidate: Candidate {
-                foundation: name,
-                ..candidate
-            },
+            candidate,
             component,
             foundation,
             place: 0,
@@ -365,6 +389,18 @@ impl Agent {
             self.remote_foundations.insert(foundation, next);
             next
         })
+    }
+
+    /// Whether a candidate takes the place of one with the same address: it has a higher priority, and no
+    /// pair has gone beyond waiting (RFC 8445 §6.1.2.4, RFC 8838 §10).
+    fn supersedes(&self, at: usize, candidate: &Candidate) -> bool {
+        let limit = 2 * self.config.limits.remote_candidates;
+        self.remotes[at].candidate.priority < candidate.priority
+            && self.remote_foundations.len() < limit
+            && self.checks.iter().all(|(_, pair)| {
+                let waits = matches!(pair.state, PairState::Frozen | PairState::Waiting);
+                pair.remote != at || waits
+            })
     }
 
     /// A peer-reflexive candidate has been signalled: it takes kind, priority and foundation of what

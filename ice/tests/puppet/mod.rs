@@ -5,8 +5,8 @@ use core::net::SocketAddr;
 use core::time::Duration;
 
 use floe_ice::{
-    Agent, Candidate, CandidateKind, ComponentId, Config, Event, IceCredentials, Network,
-    RemoteParameters, Role, candidate_priority,
+    Agent, Candidate, CandidateKind, ComponentId, Config, Event, IceCredentials, LocalAddress,
+    Network, PairStats, RemoteParameters, Role, candidate_priority,
 };
 use floe_sansio::{Datagram, FiveTuple, HEADROOM, Input, Instant, TAILROOM, Transmit, Transport};
 use floe_stun::{
@@ -58,6 +58,22 @@ pub(crate) fn candidate(kind: CandidateKind, address: SocketAddr) -> Candidate {
         related: None,
         network: Network::default(),
     }
+}
+
+/// A host candidate of this component.
+pub(crate) fn host_of(component: ComponentId, address: SocketAddr) -> Candidate {
+    let preference = 65535 - address.port();
+    Candidate {
+        component,
+        priority: candidate_priority(CandidateKind::Host, preference, component.component),
+        ..host(address)
+    }
+}
+
+/// The same candidate with this foundation.
+pub(crate) fn founded(mut candidate: Candidate, foundation: &str) -> Candidate {
+    candidate.foundation = foundation.into();
+    candidate
 }
 
 /// What a check of the puppet says.
@@ -141,8 +157,25 @@ impl Puppet {
         Self::with(Config::new(role), &[home()])
     }
 
-    pub(crate) fn with(mut config: Config, addresses: &[SocketAddr]) -> Self {
-        config.addresses = addresses.to_vec();
+    pub(crate) fn with(config: Config, addresses: &[SocketAddr]) -> Self {
+        let locals: Vec<_> = addresses.iter().copied().map(LocalAddress::new).collect();
+        Self::bound(config, &locals)
+    }
+
+    /// The profile that follows the RFC to the letter, with the one host candidate.
+    pub(crate) fn strict(role: Role) -> Self {
+        Self::with(Config::new(role).strict(), &[home()])
+    }
+
+    /// An agent that has gathered at these addresses, each for its component.
+    pub(crate) fn bound(config: Config, addresses: &[LocalAddress]) -> Self {
+        let mut puppet = Self::ungathered(config, addresses);
+        puppet.gather();
+        puppet
+    }
+
+    /// An agent that has these addresses and has not begun.
+    pub(crate) fn ungathered(config: Config, addresses: &[LocalAddress]) -> Self {
         let now = Instant::from_secs(1);
         let mut puppet = Self {
             now,
@@ -153,9 +186,16 @@ impl Puppet {
             credentials: IceCredentials::new("peer", PEER_PASSWORD).unwrap(),
             transactions: 0,
         };
-        puppet.agent.gather(now);
+        for &address in addresses {
+            puppet.agent.add_address(now, address).unwrap();
+        }
         puppet.drain();
         puppet
+    }
+
+    pub(crate) fn gather(&mut self) {
+        self.agent.gather(self.now);
+        self.drain();
     }
 
     /// The same, and it knows the puppet and this one candidate of it.
@@ -169,12 +209,20 @@ impl Puppet {
     }
 
     pub(crate) fn introduce(&mut self) {
-        let parameters = RemoteParameters {
+        self.introduce_as(self.parameters());
+    }
+
+    /// What the puppet signals beside its candidates.
+    pub(crate) fn parameters(&self) -> RemoteParameters {
+        RemoteParameters {
             credentials: self.credentials.clone(),
             pacing: Some(millis(5)),
             lite: false,
             renomination: false,
-        };
+        }
+    }
+
+    pub(crate) fn introduce_as(&mut self, parameters: RemoteParameters) {
         self.agent
             .set_remote_parameters(self.now, parameters)
             .unwrap();
@@ -193,7 +241,25 @@ impl Puppet {
         self.drain();
     }
 
-    fn drain(&mut self) {
+    /// Both sides restart: the agent begins anew, and the puppet has other credentials.
+    pub(crate) fn restart(&mut self) {
+        self.agent.restart(self.now).unwrap();
+        self.credentials = IceCredentials::new("next", PEER_PASSWORD).unwrap();
+        self.requests.clear();
+        self.drain();
+    }
+
+    /// What is known of the pair with this remote address, the first one.
+    pub(crate) fn pair(&self, remote: SocketAddr) -> Option<PairStats> {
+        let pairs = self.agent.stats().pairs;
+        pairs.into_iter().find(|pair| pair.remote == remote)
+    }
+
+    pub(crate) fn count(&self, which: impl Fn(&Event) -> bool) -> usize {
+        self.events.iter().filter(|event| which(event)).count()
+    }
+
+    pub(crate) fn drain(&mut self) {
         while let Some(transmit) = self.agent.poll_transmit() {
             let request = Message::parse(&transmit.payload)
                 .is_ok_and(|message| message.class() == Class::Request);
@@ -255,8 +321,14 @@ impl Puppet {
 
     /// A check of the puppet.
     pub(crate) fn check(&mut self, says: Says) -> Vec<u8> {
-        let name = format!("{}:peer", self.agent.credentials().ufrag());
-        let (id, key) = (self.id(), self.key());
+        let credentials = self.agent.credentials().clone();
+        self.check_for(&credentials, says)
+    }
+
+    /// A check of the puppet with these credentials of the agent.
+    pub(crate) fn check_for(&mut self, credentials: &IceCredentials, says: Says) -> Vec<u8> {
+        let name = format!("{}:peer", credentials.ufrag());
+        let (id, key) = (self.id(), Key::short_term(credentials.pwd()));
         Self::build(Class::Request, id, |builder| {
             let builder = builder
                 .with(&Username(&name))
@@ -309,6 +381,41 @@ impl Puppet {
         self.answers.clear();
         assert_eq!(self.deliver(from, &bytes), Input::Handled);
         assert_eq!(self.answer().0, Class::Success);
+    }
+
+    /// The same, to another address of the agent.
+    pub(crate) fn accepted_check_at(&mut self, to: SocketAddr, from: SocketAddr, says: Says) {
+        let bytes = self.check(says);
+        self.answers.clear();
+        assert_eq!(self.deliver_to(to, from, &bytes), Input::Handled);
+        assert_eq!(self.answer().0, Class::Success);
+    }
+
+    /// For a time the puppet answers each check that `works`; all of them are kept.
+    pub(crate) fn answering(
+        &mut self,
+        time: Duration,
+        mut works: impl FnMut(&Sent) -> bool,
+    ) -> Vec<Sent> {
+        let end = self.now + time;
+        let mut all = Vec::new();
+        loop {
+            for sent in std::mem::take(&mut self.requests) {
+                if works(&sent) {
+                    self.accept(&sent);
+                }
+                all.push(sent);
+            }
+            if !self.requests.is_empty() {
+                continue;
+            }
+            let next = self.agent.poll_timeout().filter(|&at| at <= end);
+            let Some(next) = next else {
+                self.sleep(end - self.now);
+                return all;
+            };
+            self.sleep(next.max(self.now) - self.now);
+        }
     }
 
     /// The puppet answers `sent` truthfully.

@@ -153,6 +153,10 @@ pub(crate) struct Pair {
     pub(crate) sent: Vec<(FiveTuple, Vec<u8>)>,
     /// Candidates that were refused.
     pub(crate) refused: Vec<Error>,
+    /// Which packets the network loses.
+    pub(crate) loses: fn(&FiveTuple, &[u8]) -> bool,
+    /// Where each side lives.
+    pub(crate) homes: [Vec<SocketAddr>; 2],
     queue: BTreeMap<(Instant, u64), Cargo>,
     number: u64,
 }
@@ -178,6 +182,8 @@ impl Pair {
             data: [Vec::new(), Vec::new()],
             sent: Vec::new(),
             refused: Vec::new(),
+            loses: |_, _| false,
+            homes: [HERE, THERE].map(|home| vec![home.parse().unwrap()]),
             queue: BTreeMap::new(),
             number: 0,
         }
@@ -275,11 +281,13 @@ impl Pair {
     }
 
     fn arrive(&mut self, path: FiveTuple, bytes: &[u8]) {
-        let to = match path.remote {
-            remote if remote == HERE.parse().unwrap() => 0,
-            remote if remote == THERE.parse().unwrap() => 1,
-            _ => return,
+        let lives = |home: &Vec<SocketAddr>| home.contains(&path.remote);
+        let Some(to) = self.homes.iter().position(lives) else {
+            return;
         };
+        if (self.loses)(&path, bytes) {
+            return;
+        }
         if let Input::Data(route) = deliver(&mut self.peers[to], self.now, path.mirrored(), bytes) {
             assert_eq!(route.path, path.mirrored());
             self.data[to].push(bytes.to_vec());

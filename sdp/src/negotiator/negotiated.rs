@@ -2,6 +2,7 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::net::SocketAddr;
 
 use crate::negotiator::description::{Description, Section};
 use crate::negotiator::exchange::Exchange;
@@ -128,6 +129,14 @@ impl Negotiator {
             let mut sides = [&current.local, &current.remote].into_iter();
             sides.all(|side| side.transport(id).is_some_and(|it| it.has_option(option)))
         })
+    }
+
+    /// Where the descriptions of the last finished exchange want the media of a transport, by its `m=`
+    /// and `c=`: this side, the other side; `None` for a name.
+    pub fn default_destinations(&self, id: TransportId) -> Option<[Option<SocketAddr>; 2]> {
+        let current = self.current.as_ref()?;
+        let of = |side: &Description| side.transport(id).map(|it| it.address);
+        Some([of(&current.local)?, of(&current.remote)?])
     }
 
     fn is_plain(&self) -> bool {

@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use floe_peer::{
     Config, Connection, DescriptionKind, Error, Event, FailureCause, Framing, IceCandidate,
-    SelectedPair, StreamId,
+    SelectedPair, SignalingState, StreamId,
 };
 use floe_sansio::{Datagram, FiveTuple, HEADROOM, Input, Instant, TAILROOM, Transmit, Transport};
 use floe_stun::{Class, MessageType, Method};
@@ -26,6 +26,8 @@ const HEARD: &[u8] = b"\xFFheard over the selected pair";
 const HELLO_EVERY: Duration = Duration::from_millis(200);
 /// How often at most.
 const HELLO_COUNT: u32 = 10;
+/// What a datagram of media begins with; its number follows, four bytes.
+const MEDIA: &[u8] = b"\xFFmedia";
 
 /// What happened when.
 #[derive(Clone, Copy, Debug, Default)]
@@ -43,6 +45,8 @@ pub struct Timeline {
 pub struct Tally {
     /// Checks and answers to checks, sent, also through a relay.
     pub checks: u32,
+    /// Those of them that went through a relay, of this side or of the other.
+    pub relayed: u32,
     /// Checks alone; only counted if the peer is watched ([`SessionConfig::audit`]).
     pub requests: u32,
     /// What went to servers and came from them, other than relayed datagrams.
@@ -58,7 +62,18 @@ struct KnownStream {
     path: Option<FiveTuple>,
 }
 
-/// A peer: a connection, its signalling, and an application that says hello.
+/// Media that is being sent.
+#[derive(Clone, Copy, Debug)]
+struct Media {
+    every: Duration,
+    next: Instant,
+}
+
+/// A peer: a connection, its signalling, and an application that says hello, and sends media if it is
+/// told to.
+///
+/// Where both sides offer at the same time, the one that has offered first in this session insists, and
+/// the other one takes its own offer back.
 #[derive(Debug)]
 pub struct PeerHost {
     connection: Connection,
@@ -81,11 +96,16 @@ pub struct PeerHost {
     /// How many candidates it has signalled, the end apart.
     signalled: usize,
     /// Which ones the other side has, each once, and the end that waits for more of them.
-    known: BTreeSet<String>,
+    known: BTreeSet<(Option<String>, String)>,
     end: Option<(IceCandidate, usize)>,
     /// The description of the other side; the same again is a repetition.
     heard: Option<(DescriptionKind, String)>,
     audit: Option<Audit>,
+    media: Option<Media>,
+    media_sent: u32,
+    media_heard: Vec<(Instant, u32)>,
+    /// Whether it gives way where both sides offer at the same time.
+    polite: bool,
     /// Everything the connection said.
     events: Vec<(Instant, Event)>,
     report: SideReport,
@@ -121,6 +141,10 @@ impl PeerHost {
             end: None,
             heard: None,
             audit: session.audit.then(|| Audit::new(server)),
+            media: None,
+            media_sent: 0,
+            media_heard: Vec::new(),
+            polite: true,
             events: Vec::new(),
             report: SideReport::default(),
         })
@@ -139,7 +163,35 @@ impl PeerHost {
 
     /// Begins: an offer at once, or as soon as candidates are gathered.
     pub fn offer(&mut self, now: Instant) {
+        self.polite = false;
         self.describe_when_ready(now, DescriptionKind::Offer);
+    }
+
+    /// Restarts ICE: with an offer at once, unless one of the other side is being answered.
+    pub fn restart(&mut self, now: Instant) {
+        if let Err(error) = self.connection.restart_ice(now) {
+            self.refused(error);
+        }
+        if self.connection.signaling_state() == SignalingState::Stable {
+            self.describe(now, DescriptionKind::Offer);
+        }
+        self.drain(now);
+    }
+
+    /// From now on sends a datagram of media so often, or none any more.
+    pub fn set_media(&mut self, now: Instant, every: Option<Duration>) {
+        self.media = every.map(|every| Media { every, next: now });
+        self.send_media(now);
+    }
+
+    /// How many datagrams of media it has sent.
+    pub const fn media_sent(&self) -> u32 {
+        self.media_sent
+    }
+
+    /// The media of the other side, by number from 0, in the order in which it came.
+    pub fn media_heard(&self) -> &[(Instant, u32)] {
+        &self.media_heard
     }
 
     /// The connection, to look at.
@@ -208,6 +260,14 @@ impl PeerHost {
         let told = Some((kind, sdp));
         if self.heard == told {
             return Ok(());
+        }
+        let crossed = kind == DescriptionKind::Offer
+            && self.connection.signaling_state() == SignalingState::HaveLocalOffer;
+        if crossed && !self.polite {
+            return Ok(());
+        }
+        if crossed {
+            self.connection.rollback()?;
         }
         self.heard = told;
         let sdp = self.heard.as_ref().map_or("", |(_, sdp)| sdp);
@@ -421,31 +481,52 @@ impl PeerHost {
         }
         self.hello_at = (self.hellos < HELLO_COUNT).then(|| now + HELLO_EVERY);
         self.hellos += 1;
-        self.say(HELLO);
+        let _ = self.say(HELLO);
     }
 
-    fn say(&mut self, data: &[u8]) {
-        let mut buffer = vec![0; HEADROOM + data.len() + TAILROOM];
-        let range = HEADROOM..HEADROOM + data.len();
-        buffer[range.clone()].copy_from_slice(data);
-        if let Ok(route) = self.connection.send(&mut buffer, range) {
-            let range = route.range();
-            buffer.truncate(range.end);
-            let payload = bytes::Bytes::from(buffer).slice(range.start..);
-            let transmit = Transmit {
-                path: route.path,
-                payload,
-            };
-            if let Some(audit) = &mut self.audit {
-                audit.sent(transmit.path, &transmit.payload);
-            }
-            self.transmits.push_back(transmit);
+    fn send_media(&mut self, now: Instant) {
+        let Some(media) = self.media.filter(|media| media.next <= now) else {
+            return;
+        };
+        self.media = Some(Media {
+            next: now + media.every.max(Duration::from_micros(1)),
+            ..media
+        });
+        let number = self.media_sent.to_be_bytes();
+        if self.say(&[MEDIA, &number].concat()) {
+            self.media_sent += 1;
         }
     }
 
-    fn hear(&mut self, data: &[u8]) {
-        if data == HELLO {
-            self.say(HEARD);
+    /// Sends a datagram of the application, if there is a path; whether there is.
+    fn say(&mut self, data: &[u8]) -> bool {
+        let mut buffer = vec![0; HEADROOM + data.len() + TAILROOM];
+        let range = HEADROOM..HEADROOM + data.len();
+        buffer[range.clone()].copy_from_slice(data);
+        let Ok(route) = self.connection.send(&mut buffer, range) else {
+            return false;
+        };
+        let range = route.range();
+        buffer.truncate(range.end);
+        let payload = bytes::Bytes::from(buffer).slice(range.start..);
+        let transmit = Transmit {
+            path: route.path,
+            payload,
+        };
+        if let Some(audit) = &mut self.audit {
+            audit.sent(transmit.path, &transmit.payload);
+        }
+        self.transmits.push_back(transmit);
+        true
+    }
+
+    fn hear(&mut self, now: Instant, data: &[u8]) {
+        let number = data.strip_prefix(MEDIA).map(<[u8; 4]>::try_from);
+        if let Some(Ok(number)) = number {
+            let number = u32::from_be_bytes(number);
+            self.media_heard.push((now, number));
+        } else if data == HELLO {
+            let _ = self.say(HEARD);
         } else if data == HEARD {
             self.report.answered = true;
             self.hello_at = None;
@@ -457,12 +538,19 @@ impl PeerHost {
             audit.sent(transmit.path, &transmit.payload);
             self.report.tally.requests = audit.requests();
         }
-        match MessageType::peek(&transmit.payload) {
-            _ if transmit.path.remote != self.server => self.report.tally.checks += 1,
+        let remote = transmit.path.remote;
+        let is_check = match MessageType::peek(&transmit.payload) {
+            _ if remote != self.server => true,
             // A relayed check; application data is not counted, for it does not pass here.
-            None => self.report.tally.checks += 1,
-            Some(kind) if kind.method == Method::SEND => self.report.tally.checks += 1,
-            Some(_) => self.report.tally.gathering += 1,
+            None => true,
+            Some(kind) => kind.method == Method::SEND,
+        };
+        let tally = &mut self.report.tally;
+        if is_check {
+            tally.checks += 1;
+            tally.relayed += u32::from(remote.ip() == self.server.ip());
+        } else {
+            tally.gathering += 1;
         }
     }
 
@@ -485,7 +573,7 @@ impl Endpoint for PeerHost {
         if let Input::Data(route) = input
             && let Some(data) = datagram.buffer_mut().get(route.range())
         {
-            self.hear(data);
+            self.hear(now, data);
         }
         self.drain(now);
         input
@@ -497,6 +585,7 @@ impl Endpoint for PeerHost {
         }
         self.drain(now);
         self.say_hello(now);
+        self.send_media(now);
     }
 
     fn poll_transmit(&mut self) -> Option<Transmit> {
@@ -512,6 +601,7 @@ impl Endpoint for PeerHost {
             .poll_timeout()
             .into_iter()
             .chain(self.hello_at)
+            .chain(self.media.map(|media| media.next))
             .min()
     }
 
@@ -519,7 +609,8 @@ impl Endpoint for PeerHost {
         let result = match Signal::parse(text) {
             Some(Signal::Description(kind, sdp)) => self.described(now, kind, sdp),
             Some(Signal::Candidate(candidate)) => {
-                self.known.insert(candidate.candidate.clone());
+                let generation = candidate.username_fragment.clone();
+                self.known.insert((generation, candidate.candidate.clone()));
                 let told = self.told(now, candidate);
                 told.and_then(|()| self.ended(now))
             }

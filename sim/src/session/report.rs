@@ -99,6 +99,11 @@ impl Report {
         self.sides.iter().map(|side| side.tally.checks).sum()
     }
 
+    /// Those of them that went through a relay.
+    pub fn relayed_messages(&self) -> u32 {
+        self.sides.iter().map(|side| side.tally.relayed).sum()
+    }
+
     /// What both agents and the server said to each other about candidates, permissions and channels.
     pub fn gathering_messages(&self) -> u32 {
         self.sides.iter().map(|side| side.tally.gathering).sum()

@@ -1,4 +1,4 @@
-//! Rows 21 and 22: restarts, by one side and by both at the same time.
+//! Rows 21 to 23: restarts, by one side and by both at the same time, and what is late or early for them.
 
 use floe_ice::{Event, State};
 use floe_sansio::{FiveTuple, Instant};

@@ -1,0 +1,325 @@
+//! The default profile goes on where the RFC has only the restart: a path is lost and another one takes
+//! its place.
+
+mod puppet;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use floe_ice::{
+    CandidateKind, ComponentId, Config, Event, FailureCause, LocalAddress, PairState, Role, State,
+    SwitchCause,
+};
+use puppet::{
+    CONTROLLED, CONTROLLING, NOMINATING, Puppet, Says, addr, home, host, millis, other, peer,
+};
+
+const ROLES: [Role; 2] = [Role::Controlling, Role::Controlled];
+
+fn second() -> SocketAddr {
+    addr("192.0.2.9:1001")
+}
+
+/// An agent with two addresses: the pair of the first is selected, that of the second works as well.
+fn with_reserve(role: Role, config: Config) -> Puppet {
+    let mut puppet = Puppet::with(config, &[home(), second()]);
+    puppet.add(host(peer()));
+    puppet.introduce();
+    for base in [home(), second()] {
+        let sent = puppet.next_check_where(|sent| sent.path.local == base);
+        puppet.accept(&sent);
+    }
+    match role {
+        Role::Controlling => {
+            let nomination = puppet.next_nomination();
+            puppet.accept(&nomination);
+        }
+        Role::Controlled => puppet.accepted_check(peer(), NOMINATING),
+    }
+    assert_eq!(puppet.agent.state(), State::Completed);
+    assert_eq!(puppet.target().unwrap().local, home());
+    puppet.requests.clear();
+    puppet
+}
+
+fn disconnections(puppet: &Puppet) -> usize {
+    puppet.count(|event| matches!(event, Event::Disconnected(_)))
+}
+
+fn connections(puppet: &Puppet) -> usize {
+    puppet.count(|event| matches!(event, Event::Connected(_)))
+}
+
+/// Scenario 45.
+#[test]
+fn where_another_pair_works_it_takes_over_at_once_and_nothing_is_told() {
+    for role in ROLES {
+        let mut puppet = with_reserve(role, Config::new(role));
+        let now = puppet.now;
+        puppet.agent.remove_address(now, home());
+        assert_eq!(puppet.target().unwrap().local, second());
+        puppet.drain();
+        puppet.answering(millis(5000), |_| true);
+        assert_eq!(disconnections(&puppet), 0);
+        assert_eq!(connections(&puppet), 1);
+        let timeline = puppet.agent.timeline().clone();
+        let lost = SwitchCause::Lost(FailureCause::PathLost);
+        let switch = &timeline.switches[0];
+        assert_eq!((switch.cause, switch.outage), (lost, Duration::ZERO));
+        if role == Role::Controlling {
+            // The pair is agreed upon anew.
+            assert_eq!(puppet.agent.state(), State::Completed);
+            assert_eq!(puppet.agent.selected().unwrap().local.address, second());
+        }
+    }
+}
+
+/// To the letter the session is over.
+#[test]
+fn to_the_letter_the_loss_of_the_selected_pair_ends_the_session() {
+    for role in ROLES {
+        let mut puppet = Puppet::with(Config::new(role).strict(), &[home(), second()]);
+        puppet.add(host(peer()));
+        puppet.introduce();
+        puppet.answering(millis(1000), |_| true);
+        if role == Role::Controlled {
+            puppet.accepted_check(peer(), NOMINATING);
+        }
+        assert_eq!(puppet.agent.state(), State::Completed);
+        let now = puppet.now;
+        let base = puppet.target().unwrap().local;
+        puppet.agent.remove_address(now, base);
+        let failed = State::Failed(FailureCause::PathLost);
+        assert_eq!(puppet.agent.state(), failed);
+        assert_eq!(puppet.target(), None);
+    }
+}
+
+#[test]
+fn where_nothing_works_all_pairs_are_checked_again_and_the_outage_is_told_after_a_second() {
+    for role in ROLES {
+        let mut puppet = with_reserve(role, Config::new(role));
+        // Consent ends on both: the pair in reserve was not asked for any.
+        puppet.sleep(millis(29_000));
+        puppet.add(host(other()));
+        puppet.requests.clear();
+        while puppet.target().is_some() {
+            puppet.sleep(millis(1));
+        }
+        let lost = puppet.now;
+        assert_eq!(puppet.agent.state(), State::Checking);
+        puppet.sleep(millis(999));
+        assert_eq!(disconnections(&puppet), 0);
+        puppet.sleep(millis(1));
+        assert_eq!(disconnections(&puppet), 1);
+        let to_other = |sent: &puppet::Sent| sent.path.remote == other();
+        assert!(puppet.requests.iter().any(to_other));
+        puppet.sleep(millis(5000));
+        let back = puppet.now;
+        puppet.answering(millis(8000), to_other);
+        assert_eq!(puppet.target().unwrap().remote, other());
+        assert_eq!(connections(&puppet), 2);
+        let switch = puppet.agent.timeline().switches.last().unwrap().clone();
+        assert_eq!(
+            switch.cause,
+            SwitchCause::Lost(FailureCause::ConsentExpired)
+        );
+        assert!(switch.outage >= back - lost);
+    }
+}
+
+#[test]
+fn a_short_outage_is_not_told() {
+    let mut puppet = Puppet::connected(Role::Controlled);
+    let now = puppet.now;
+    let third = LocalAddress::new(second());
+    puppet.agent.remove_address(now, home());
+    assert_eq!(puppet.target(), None);
+    puppet.agent.add_address(now, third).unwrap();
+    puppet.drain();
+    puppet.answering(millis(5000), |_| true);
+    assert_eq!(puppet.target().unwrap().local, second());
+    assert_eq!(disconnections(&puppet), 0);
+}
+
+#[test]
+fn the_time_until_an_outage_is_told_may_be_set() {
+    let mut config = Config::new(Role::Controlled);
+    config.outage_notice = millis(7000);
+    let mut puppet = with_reserve(Role::Controlled, config);
+    let now = puppet.now;
+    for address in [home(), second()] {
+        puppet.agent.remove_address(now, address);
+    }
+    puppet
+        .agent
+        .add_address(now, LocalAddress::new(addr("192.0.2.10:1")))
+        .unwrap();
+    puppet.sleep(millis(6999));
+    assert_eq!(disconnections(&puppet), 0);
+    puppet.sleep(millis(1));
+    assert_eq!(disconnections(&puppet), 1);
+}
+
+#[test]
+fn a_session_whose_paths_do_not_come_back_fails_in_the_end_with_the_cause_of_the_loss() {
+    let mut puppet = with_reserve(Role::Controlling, Config::new(Role::Controlling));
+    puppet.add(host(other()));
+    puppet.sleep(millis(29_000));
+    puppet.add(host(addr("198.51.100.4:4")));
+    puppet.sleep(millis(120_000));
+    let failed = State::Failed(FailureCause::ConsentExpired);
+    assert_eq!(puppet.agent.state(), failed);
+    assert_eq!(puppet.count(|event| matches!(event, Event::Failed(_))), 1);
+    assert_eq!(puppet.agent.poll_timeout(), None);
+}
+
+// ---- a peer that has moved -----------------------------------------------------------------
+
+/// Where the NAT of the peer maps it to now.
+fn moved() -> SocketAddr {
+    addr("198.51.100.2:2999")
+}
+
+/// Scenario 34: the peer's consent requests come from another port.
+#[test]
+fn a_peer_whose_nat_gave_it_another_address_is_followed_after_an_own_check() {
+    for (role, says) in [
+        (Role::Controlling, CONTROLLED),
+        (Role::Controlled, CONTROLLING),
+    ] {
+        let mut puppet = Puppet::connected(role);
+        puppet.answering(millis(4000), |_| true);
+        puppet.accepted_check(moved(), says);
+        assert_eq!(
+            puppet.target().unwrap().remote,
+            peer(),
+            "not before it answers"
+        );
+        let sent = puppet.next_check(moved());
+        puppet.accept(&sent);
+        assert_eq!(puppet.target().unwrap().remote, moved());
+        let selected = puppet.agent.selected().unwrap();
+        assert_eq!(selected.remote.address, moved());
+        assert_eq!(selected.remote.kind, CandidateKind::PeerReflexive);
+        assert_eq!(disconnections(&puppet), 0);
+        // Consent is asked for there.
+        let sent = puppet.answering(millis(7000), |_| true);
+        assert!(!sent.is_empty() && sent.iter().all(|it| it.path.remote == moved()));
+    }
+}
+
+#[test]
+fn to_the_letter_a_peer_that_has_moved_is_not_followed() {
+    let mut puppet = Puppet::strict(Role::Controlling);
+    puppet.add(host(peer()));
+    puppet.introduce();
+    puppet.answering(millis(10_000), |_| true);
+    puppet.accepted_check(moved(), CONTROLLED);
+    let sent = puppet.answering(millis(2000), |_| true);
+    assert!(sent.iter().all(|it| it.path.remote == peer()));
+    assert_eq!(puppet.target().unwrap().remote, peer());
+}
+
+/// Within the three seconds in which the peer's other checks are still under way nobody has moved.
+#[test]
+fn a_check_of_another_address_soon_after_selection_is_no_move() {
+    let mut puppet = Puppet::connected(Role::Controlled);
+    puppet.accepted_check(moved(), CONTROLLING);
+    puppet.sleep(millis(1000));
+    assert!(puppet.requests.is_empty());
+}
+
+#[test]
+fn a_peer_that_moves_without_end_is_asked_a_bounded_number_of_times() {
+    let mut puppet = Puppet::connected(Role::Controlled);
+    puppet.answering(millis(4000), |_| true);
+    for port in 3000..3500 {
+        let from = addr(&format!("198.51.100.2:{port}"));
+        puppet.accepted_check(from, CONTROLLING);
+        puppet.sleep(millis(10));
+    }
+    let limit = 50 * 14;
+    assert!(puppet.requests.len() <= limit, "{}", puppet.requests.len());
+    assert!(puppet.agent.retained() < 1000);
+}
+
+// ---- before selection ----------------------------------------------------------------------
+
+/// The pair that carries data before selection is refused, and another one works.
+#[test]
+fn before_selection_too_another_pair_carries_on() {
+    let mut puppet = Puppet::with(Config::new(Role::Controlled), &[home(), second()]);
+    puppet.add(host(peer()));
+    puppet.introduce();
+    for base in [home(), second()] {
+        let sent = puppet.next_check_where(|sent| sent.path.local == base);
+        puppet.accept(&sent);
+    }
+    assert_eq!(puppet.target().unwrap().local, home());
+    let now = puppet.now;
+    puppet.agent.remove_address(now, home());
+    assert_eq!(puppet.target().unwrap().local, second());
+    assert_eq!(puppet.agent.state(), State::Connected);
+}
+
+/// What was refused when the peer had not yet heard of us is tried again after the loss.
+#[test]
+fn after_a_loss_failed_pairs_get_another_chance_too() {
+    let mut puppet = Puppet::introduced(Role::Controlled, &[host(peer()), host(other())]);
+    let sent = puppet.next_check(other());
+    puppet.refuse(&sent, floe_stun::StatusCode::BAD_REQUEST);
+    let sent = puppet.next_check_where(|sent| sent.path.remote == peer());
+    puppet.accept(&sent);
+    puppet.accepted_check(peer(), NOMINATING);
+    puppet.sleep(millis(29_000));
+    assert_eq!(puppet.pair(other()).unwrap().state, PairState::Failed);
+    while puppet.target().is_some() {
+        puppet.sleep(millis(1));
+    }
+    let sent = puppet.next_check(other());
+    puppet.accept(&sent);
+    assert_eq!(puppet.target().unwrap().remote, other());
+}
+
+/// One component is lost, the other stays as it is.
+#[test]
+fn the_components_of_a_stream_are_lost_and_found_one_by_one() {
+    let rtcp = ComponentId::new(0, 2);
+    let (one, two) = (addr("192.0.2.1:1001"), addr("198.51.100.2:2001"));
+    let locals = [LocalAddress::new(home()), LocalAddress::new(one).on(rtcp)];
+    let mut puppet = Puppet::bound(Config::new(Role::Controlling), &locals);
+    puppet.add(host(peer()));
+    puppet.add(puppet::host_of(rtcp, two));
+    puppet.introduce();
+    puppet.answering(millis(1000), |_| true);
+    assert_eq!(puppet.agent.state(), State::Completed);
+    let now = puppet.now;
+    let late = LocalAddress::new(addr("192.0.2.1:1003")).on(rtcp);
+    puppet.agent.add_address(now, late).unwrap();
+    puppet.agent.remove_address(now, one);
+    assert_ne!(puppet.agent.state(), State::Completed);
+    assert!(puppet.target().is_some());
+    puppet.drain();
+    puppet.answering(millis(3000), |_| true);
+    assert_eq!(puppet.agent.state(), State::Completed);
+    let selected = puppet.agent.selected_for(rtcp).unwrap();
+    assert_eq!(selected.local.address, late.address);
+}
+
+/// The nomination of the peer is not forgotten when its pair fails once.
+#[test]
+fn a_nominated_pair_that_works_at_the_second_try_is_selected() {
+    let mut puppet = Puppet::introduced(Role::Controlled, &[host(peer())]);
+    puppet.accepted_check(peer(), NOMINATING);
+    let sent = puppet.next_check(peer());
+    puppet.refuse(&sent, floe_stun::StatusCode::BAD_REQUEST);
+    let says = Says {
+        nominate: false,
+        ..NOMINATING
+    };
+    puppet.accepted_check(peer(), says);
+    let sent = puppet.next_check(peer());
+    puppet.accept(&sent);
+    assert_eq!(puppet.agent.state(), State::Completed);
+}

@@ -1,0 +1,167 @@
+//! Renomination: where both sides have signalled it, a better class of path takes the place of the
+//! selected one (draft-thatcher-ice-renomination).
+
+mod puppet;
+
+use floe_ice::{Candidate, CandidateKind, Config, Event, Role};
+use floe_sansio::Input;
+use floe_stun::{AttributeType, Class, IceControlling, Priority, UseCandidate, Username};
+use puppet::{CONTROLLED, NOMINATING, Puppet, Sent, candidate, home, host, millis, other, peer};
+
+/// Nobody has assigned it; browsers use it.
+const NOMINATION: AttributeType = AttributeType(0xC001);
+
+fn relayed() -> Candidate {
+    candidate(CandidateKind::Relayed, other())
+}
+
+fn counter(sent: &Sent) -> Option<u32> {
+    let message = sent.message();
+    let attribute = message.attributes().find(|it| it.kind == NOMINATION)?;
+    Some(u32::from_be_bytes(attribute.value.try_into().unwrap()))
+}
+
+/// An agent that selected the pair with the relay of a peer that `offers` renomination.
+fn on_the_relay(role: Role, config: Config, offers: bool) -> Puppet {
+    let mut puppet = Puppet::with(config, &[home()]);
+    puppet.add(relayed());
+    let mut parameters = puppet.parameters();
+    parameters.renomination = offers;
+    puppet.introduce_as(parameters);
+    puppet.answering(millis(500), |_| true);
+    if role == Role::Controlled {
+        nominate(&mut puppet, other(), offers.then_some(1));
+    }
+    assert_eq!(puppet.agent.selected().unwrap().remote.address, other());
+    puppet
+}
+
+/// The puppet nominates, with this counter.
+fn nominate(puppet: &mut Puppet, from: std::net::SocketAddr, counter: Option<u32>) {
+    let name = format!("{}:peer", puppet.agent.credentials().ufrag());
+    let (id, key) = (puppet.id(), puppet.key());
+    let bytes = Puppet::build(Class::Request, id, |builder| {
+        let builder = builder
+            .with(&Username(&name))
+            .with(&Priority(NOMINATING.priority))
+            .with(&UseCandidate);
+        let builder = match counter {
+            Some(counter) => builder.with_raw(NOMINATION, &counter.to_be_bytes()),
+            None => builder,
+        };
+        builder.with(&IceControlling(7)).with_integrity(&key)
+    });
+    puppet.answers.clear();
+    assert_eq!(puppet.deliver(from, &bytes), Input::Handled);
+    assert_eq!(puppet.answer().0, Class::Success);
+}
+
+#[test]
+fn it_is_offered_unless_the_rfc_is_followed_to_the_letter() {
+    for (config, offers) in [
+        (Config::new(Role::Controlling), true),
+        (Config::new(Role::Controlling).strict(), false),
+    ] {
+        let puppet = Puppet::with(config, &[home()]);
+        assert_eq!(puppet.agent.offers_renomination(), offers);
+    }
+}
+
+#[test]
+fn a_direct_pair_that_turns_up_later_is_nominated_once_the_relay_was_kept_for_a_second() {
+    let mut puppet = on_the_relay(Role::Controlling, Config::new(Role::Controlling), true);
+    let selected = puppet.agent.timeline().selected.unwrap();
+    puppet.add(host(peer()));
+    let sent = puppet.answering(millis(3000), |_| true);
+    let nominations: Vec<_> = sent.iter().filter(|sent| sent.nominates()).collect();
+    assert_eq!(nominations.len(), 1);
+    assert_eq!(nominations[0].path.remote, peer());
+    assert!(nominations[0].at - selected >= millis(1000));
+    assert_eq!(counter(nominations[0]), Some(2));
+    assert_eq!(puppet.agent.selected().unwrap().remote.address, peer());
+    assert_eq!(puppet.target().unwrap().remote, peer());
+    assert_eq!(puppet.count(|event| matches!(event, Event::Selected(_))), 2);
+}
+
+#[test]
+fn the_time_that_a_pair_is_kept_may_be_set() {
+    let mut config = Config::new(Role::Controlling);
+    config.dwell = millis(10_000);
+    let mut puppet = on_the_relay(Role::Controlling, config, true);
+    puppet.add(host(peer()));
+    puppet.answering(millis(9000), |_| true);
+    assert_eq!(puppet.target().unwrap().remote, other());
+    puppet.answering(millis(2000), |_| true);
+    assert_eq!(puppet.target().unwrap().remote, peer());
+}
+
+/// req: ICE-8.1.1-2
+#[test]
+fn without_the_word_of_both_sides_there_is_one_nomination() {
+    let mut quiet = Config::new(Role::Controlling);
+    quiet.renomination = false;
+    for (config, offers) in [(Config::new(Role::Controlling), false), (quiet, true)] {
+        let mut puppet = on_the_relay(Role::Controlling, config, offers);
+        puppet.add(host(peer()));
+        puppet.accepted_check(peer(), CONTROLLED);
+        let sent = puppet.answering(millis(20_000), |_| true);
+        assert!(
+            sent.iter()
+                .all(|it| it.path.remote == other() && !it.nominates())
+        );
+    }
+}
+
+/// A pair that is no better is not checked, and never nominated.
+#[test]
+fn there_is_no_change_within_a_class() {
+    let mut puppet = Puppet::with(Config::new(Role::Controlling), &[home()]);
+    puppet.add(host(other()));
+    let mut parameters = puppet.parameters();
+    parameters.renomination = true;
+    puppet.introduce_as(parameters);
+    puppet.answering(millis(500), |_| true);
+    puppet.add(host(peer()));
+    let sent = puppet.answering(millis(20_000), |_| true);
+    assert!(
+        sent.iter()
+            .all(|it| it.path.remote == other() && !it.nominates())
+    );
+}
+
+#[test]
+fn the_controlled_agent_follows_the_nomination_with_the_highest_counter() {
+    let mut puppet = on_the_relay(Role::Controlled, Config::new(Role::Controlled), true);
+    puppet.add(host(peer()));
+    puppet.answering(millis(500), |_| true);
+    nominate(&mut puppet, peer(), Some(3));
+    assert_eq!(puppet.target().unwrap().remote, peer());
+    // Overtaken on its way.
+    nominate(&mut puppet, other(), Some(2));
+    assert_eq!(puppet.target().unwrap().remote, peer());
+    // Back to the relay: whatever its priority.
+    nominate(&mut puppet, other(), Some(4));
+    puppet.answering(millis(500), |_| true);
+    assert_eq!(puppet.target().unwrap().remote, other());
+}
+
+/// Each counter once, and higher each time.
+#[test]
+fn counters_grow() {
+    let mut puppet = Puppet::with(Config::new(Role::Controlling), &[home()]);
+    puppet.add(relayed());
+    let mut parameters = puppet.parameters();
+    parameters.renomination = true;
+    puppet.introduce_as(parameters);
+    let sent = puppet.next_check(other());
+    puppet.accept(&sent);
+    // A repetition is the same nomination.
+    let one = puppet.next_nomination();
+    let again = puppet.next_nomination();
+    assert_eq!((counter(&one), counter(&again)), (Some(1), Some(1)));
+    puppet.accept(&again);
+    puppet.add(host(peer()));
+    let sent = puppet.answering(millis(3000), |_| true);
+    let counters: Vec<_> = sent.iter().filter_map(counter).collect();
+    assert_eq!(counters, [2]);
+}
