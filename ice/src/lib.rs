@@ -14,6 +14,7 @@
 //! | signal this side | [`Agent::credentials`], [`Agent::pacing`], [`Event::LocalCandidate`], [`Event::GatheringComplete`] |
 //! | take what the other side signalled | [`Agent::set_remote_parameters`], [`Agent::add_remote_candidate`], [`Agent::end_of_remote_candidates`] |
 //! | reach a TURN server where UDP is blocked | [`TurnServer::over_tcp`], [`Event::StreamWanted`], [`Agent::stream_opened`], [`Agent::stream_failed`] |
+//! | connect to the peer over TCP too | [`Config::tcp`], [`Config::tcp_addresses`], [`Agent::stream_accepted`], [`Event::StreamWanted`] |
 //! | send and receive data | [`Agent::send`], [`Input::Data`](floe_sansio::Input::Data) |
 //! | know how it goes | [`Event`], [`Agent::state`], [`FailureCause`] |
 //! | read and write candidates as SDP | the conversions between [`Candidate`] and `floe_sdp::ice::Candidate` |
@@ -96,7 +97,9 @@
 //! - RFC 8421 (dual stack): local preferences follow the order in which the owner names the
 //!   addresses; floe does not interleave families by itself.
 //! - RFC 8656: relays over UDP, and over TCP and TLS where UDP is blocked; with peers they speak UDP.
-//! - RFC 6544 (TCP candidates): ignored, as [`Unusable::Transport`].
+//! - RFC 6544 (TCP candidates): host candidates, if [`Config::tcp`] is on; framed as RFC 4571 wants it.
+//!   Not here: mapped and relayed candidates over TCP, and simultaneous open but for the connection that
+//!   a restart hands over.
 //! - mDNS names (draft-ietf-mmusic-mdns-ice-candidates): ignored, as [`Unusable::Name`], unless the
 //!   owner resolves them first.
 //!
