@@ -250,7 +250,7 @@ impl Two {
                 let from = SocketAddr::new([198, 19, 0, 2].into(), draw.below(50) as u16);
                 agent.stream_accepted(now, addr(AGENTS[side]), from).into()
             }
-            140..150 => agent.add_remote_candidate(now, stranger).into(),
+            143..150 => agent.add_remote_candidate(now, stranger).into(),
             150..152 => agent.end_of_remote_candidates(now).into(),
             155..165 if agent.state() != floe_ice::State::New => {
                 parameters.credentials =
