@@ -25,7 +25,7 @@ addresses, some of which lead nowhere; jitter, loss, duplication, corruption; bu
 lost, a server or a host that is cut off, a NAT that forgets; candidates and descriptions late, in any
 order, twice; colliding roles; the default profile and the timing of RFC 8445 to the letter. All faults
 stop after 2.5 s, and then everything that can connect must. A NAT that has forgotten makes signalled
-addresses stale: of such a run only the rules of safety are asked.
+addresses stale, and a flipped bit can cost a pair: of such runs only the rules of safety are asked.
 
 Findings:
   relay-avoidable      relayed though a direct path exists, nothing was lost or out of order, one

@@ -261,7 +261,7 @@ struct Base {
     component: usize,
     /// The local preference of its candidates.
     preference: u16,
-    /// How many addresses of its component were named before it.
+    /// How many addresses of its component and kind are preferred to it.
     place: u16,
     /// Whether a server has answered to it.
     vouched: bool,
@@ -297,8 +297,6 @@ pub struct Agent {
     connections: Connections,
     gathering: Gathering,
     gathering_since: Option<Instant>,
-    /// Until when the owner may bind another port where a server calls one taken.
-    port_awaited: Option<Instant>,
     foundations: Foundations,
     /// By a number that none gets twice.
     locals: BTreeMap<usize, Candidate>,
@@ -375,7 +373,6 @@ impl Agent {
             connections: Connections::default(),
             gathering: Gathering::Idle,
             gathering_since: None,
-            port_awaited: None,
             foundations: Foundations::default(),
             locals: BTreeMap::new(),
             next_local: 0,
@@ -531,7 +528,7 @@ impl Agent {
         let active = component.active.as_mut().ok_or(SendError::NotConnected)?;
         let length = range.len() as u64;
         let route = if active.through_relay {
-            let relay = self.gatherer.relay(active.path.local);
+            let relay = self.gatherer.framer(active.path.local);
             let relay = relay.ok_or(SendError::NotConnected)?;
             let framed = relay.encapsulate(active.path.remote, buffer, range);
             framed.map_err(|error| match error {
@@ -641,7 +638,7 @@ impl Agent {
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events
             .pop_front()
-            .or_else(|| self.gatherer.poll_stream())
+            .or_else(|| self.gatherer.poll_socket())
             .or_else(|| self.connections.poll_event())
     }
 
@@ -748,9 +745,7 @@ impl Agent {
         self.gatherer.cut_off(now);
         self.gatherer.stop_bindings();
         self.connections.close_all();
-        for relay in self.gatherer.relays() {
-            let _ = relay.release(now);
-        }
+        self.gatherer.release_all(now);
     }
 
     fn fail(&mut self, now: Instant, cause: FailureCause) {

@@ -6,9 +6,11 @@
 //! Every question that is asked for each datagram or each slot has an index, so that none of them
 //! looks at all pairs; [`CheckLists::update`] is the only way to change a pair and keeps the indexes.
 
+mod groups;
 mod pair;
 mod schedule;
 
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::cmp::Reverse;
@@ -16,32 +18,11 @@ use core::cmp::Reverse;
 use floe_sansio::{FiveTuple, Instant};
 
 use crate::config::CheckOrder;
+use groups::Groups;
 pub use pair::PairState;
 use pair::Turn;
 pub(crate) use pair::{CONSENT_LIFETIME, Foundation, Pair, PairId, Traffic};
 pub(crate) use schedule::Schedule;
-
-/// What all pairs of one foundation, in all lists, have to do with each other.
-#[derive(Clone, Debug, Default)]
-struct Group {
-    /// By lowest component and highest priority.
-    members: BTreeSet<(u16, Reverse<u64>, PairId)>,
-    /// The frozen ones, by list.
-    frozen: BTreeSet<(usize, Turn)>,
-    /// How many are waiting or in progress.
-    active: usize,
-    /// How many have succeeded.
-    succeeded: usize,
-}
-
-impl Group {
-    /// The lists that have frozen pairs of this foundation.
-    fn frozen_lists(&self) -> impl Iterator<Item = usize> + '_ {
-        let mut last = None;
-        let lists = self.frozen.iter().map(|&(list, _)| list);
-        lists.filter(move |&list| last.replace(list) != Some(list))
-    }
-}
 
 /// What is known of one component at once.
 #[derive(Clone, Debug, Default)]
@@ -96,11 +77,12 @@ impl List {
 #[derive(Clone, Debug)]
 pub(crate) struct CheckLists {
     order: CheckOrder,
-    pairs: BTreeMap<PairId, Pair>,
+    /// In boxes, for the nodes of a tree have room to spare.
+    pairs: BTreeMap<PairId, Box<Pair>>,
     by_path: BTreeMap<FiveTuple, PairId>,
     lists: Vec<List>,
     components: Vec<Tally>,
-    groups: BTreeMap<Foundation, Group>,
+    groups: Groups,
     /// Pairs in progress that wait for their last answer, by when it is too late.
     expiring: BTreeSet<(Instant, PairId)>,
     next_id: u32,
@@ -117,7 +99,7 @@ impl CheckLists {
             by_path: BTreeMap::new(),
             lists: Vec::new(),
             components: Vec::new(),
-            groups: BTreeMap::new(),
+            groups: Groups::new(),
             expiring: BTreeSet::new(),
             next_id: 0,
             next_trigger: 0,
@@ -126,7 +108,7 @@ impl CheckLists {
     }
 
     pub(crate) fn get(&self, id: PairId) -> Option<&Pair> {
-        self.pairs.get(&id)
+        self.pairs.get(&id).map(|pair| &**pair)
     }
 
     /// The pair whose checks take this path.
@@ -149,7 +131,7 @@ impl CheckLists {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (PairId, &Pair)> {
-        self.pairs.iter().map(|(&id, pair)| (id, pair))
+        self.pairs.iter().map(|(&id, pair)| (id, &**pair))
     }
 
     /// The names of the pairs that are like this, to be changed one after the other.
@@ -225,13 +207,7 @@ impl CheckLists {
         let lane = self.lane(pair);
         let turn = pair.turn(id);
         self.reach(pair.list);
-        let group = self.groups.entry(pair.foundation).or_default();
-        group.members.insert(pair.rank(id));
-        if pair.state == PairState::Frozen {
-            group.frozen.insert((pair.list, turn));
-        }
-        group.active += usize::from(pair.state.is_active());
-        group.succeeded += usize::from(pair.state == PairState::Succeeded);
+        self.groups.link(id, pair);
         self.note_thaw(pair);
         while self.components.len() <= pair.component {
             self.components.push(Tally::default());
@@ -278,20 +254,8 @@ impl CheckLists {
     fn unlink(&mut self, id: PairId, pair: &Pair) {
         let lane = self.lane(pair);
         let turn = pair.turn(id);
-        if let Some(group) = self.groups.get_mut(&pair.foundation) {
-            group.members.remove(&pair.rank(id));
-            group.frozen.remove(&(pair.list, turn));
-            group.active -= usize::from(pair.state.is_active());
-            group.succeeded -= usize::from(pair.state == PairState::Succeeded);
-        }
+        self.groups.unlink(id, pair);
         self.note_thaw(pair);
-        if self
-            .groups
-            .get(&pair.foundation)
-            .is_some_and(|group| group.members.is_empty())
-        {
-            self.groups.remove(&pair.foundation);
-        }
         let list = &mut self.lists[pair.list];
         list.len -= 1;
         list.waiting[lane].remove(&turn);
@@ -317,19 +281,19 @@ impl CheckLists {
 
     /// The pairs of a foundation changed: in which lists could one be thawed now?
     fn note_thaw(&mut self, changed: &Pair) {
-        let Some(group) = self.groups.get(&changed.foundation) else {
-            return;
-        };
         if let Some(list) = self.lists.get_mut(changed.list) {
             list.thawable.remove(&changed.foundation);
         }
-        let idle = group.active == 0;
-        for at in group.frozen_lists() {
+        let idle = !self.groups.is_active(changed.foundation);
+        let mut from = 0;
+        // One look at each list that has frozen pairs of it.
+        while let Some((at, _)) = self.groups.frozen(changed.foundation, from).next() {
             if idle {
                 self.lists[at].thawable.insert(changed.foundation);
             } else {
                 self.lists[at].thawable.remove(&changed.foundation);
             }
+            from = at + 1;
         }
     }
 
@@ -354,7 +318,7 @@ impl CheckLists {
         pair.state = self.initial_state(id, &pair);
         self.by_path.insert(pair.path, id);
         self.link(id, &pair);
-        self.pairs.insert(id, pair);
+        self.pairs.insert(id, Box::new(pair));
         Some((id, evicted))
     }
 
@@ -365,11 +329,9 @@ impl CheckLists {
         if !self.lists.get(new.list).is_some_and(|list| list.running) {
             return PairState::Frozen;
         }
-        let Some(group) = self.groups.get(&new.foundation) else {
-            return PairState::Waiting;
-        };
-        let topmost = group.members.first().is_none_or(|&top| new.rank(id) < top);
-        if topmost || group.succeeded > 0 {
+        let top = self.groups.members(new.foundation).next();
+        let topmost = top.is_none_or(|top| new.rank(id) < top);
+        if topmost || self.groups.has_succeeded(new.foundation) {
             PairState::Waiting
         } else {
             PairState::Frozen
@@ -419,20 +381,18 @@ impl CheckLists {
             foundations.insert(pair.foundation);
         }
         for foundation in foundations {
-            let Some(group) = self.groups.get(&foundation) else {
-                continue;
-            };
-            if group.succeeded > 0 {
+            if self.groups.has_succeeded(foundation) {
                 self.unfreeze(foundation);
-            } else if group.active == 0 {
+            } else if !self.groups.is_active(foundation) {
                 let frozen = |id| {
                     let pair = self.pairs.get(&id);
                     pair.is_some_and(|it| {
                         it.state == PairState::Frozen && self.lists[it.list].running
                     })
                 };
-                let mut members = group.members.iter().map(|&(_, _, id)| id);
-                if let Some(top) = members.find(|&id| frozen(id)) {
+                let members = self.groups.members(foundation).map(|(_, _, id)| id);
+                let top = members.into_iter().find(|&id| frozen(id));
+                if let Some(top) = top {
                     self.update(top, |pair| pair.state = PairState::Waiting);
                 }
             }
@@ -453,7 +413,7 @@ impl CheckLists {
         }
     }
 
-    pub(crate) fn remove(&mut self, id: PairId) -> Option<Pair> {
+    pub(crate) fn remove(&mut self, id: PairId) -> Option<Box<Pair>> {
         let pair = self.pairs.remove(&id)?;
         self.by_path.remove(&pair.path);
         self.unlink(id, &pair);
@@ -471,12 +431,12 @@ impl CheckLists {
 
     /// After a success: pairs of the same foundation need wait no more (RFC 8445 §7.2.5.3.3).
     pub(crate) fn unfreeze(&mut self, foundation: Foundation) {
-        while let Some(&(_, turn)) = self
-            .groups
-            .get(&foundation)
-            .and_then(|group| group.frozen.first())
-        {
-            self.update(turn.id, |pair| pair.state = PairState::Waiting);
+        loop {
+            let frozen = self.groups.frozen(foundation, 0).next();
+            let Some((_, id)) = frozen else {
+                return;
+            };
+            self.update(id, |pair| pair.state = PairState::Waiting);
         }
     }
 
@@ -531,10 +491,9 @@ impl CheckLists {
         if self.lists[at].waiting.iter().all(BTreeSet::is_empty) {
             // One of each foundation whose pairs are all frozen (RFC 8445 §6.1.4.2).
             while let Some(&foundation) = self.lists[at].thawable.first() {
-                let group = self.groups.get(&foundation)?;
-                let frozen = group.frozen.range((at, Turn::FIRST)..).next();
-                let &(_, turn) = frozen.filter(|&&(list, _)| list == at)?;
-                self.update(turn.id, |pair| pair.state = PairState::Waiting);
+                let frozen = self.groups.frozen(foundation, at).next();
+                let (_, id) = frozen.filter(|&(list, _)| list == at)?;
+                self.update(id, |pair| pair.state = PairState::Waiting);
             }
         }
         let list = &mut self.lists[at];
@@ -597,7 +556,7 @@ impl CheckLists {
     pub(crate) fn valid(&self, component: usize) -> impl Iterator<Item = (PairId, &Pair)> {
         let tally = self.components.get(component);
         let valid = tally.into_iter().flat_map(|tally| tally.valid.iter().rev());
-        valid.filter_map(|&(_, _, Reverse(id))| Some((id, self.pairs.get(&id)?)))
+        valid.filter_map(|&(_, _, Reverse(id))| Some((id, self.get(id)?)))
     }
 
     /// Whether a pair of this component may still turn out to work.

@@ -7,6 +7,7 @@ use core::time::Duration;
 use floe_sansio::Transport;
 use floe_stun::{Credentials as TurnCredentials, Retransmission};
 
+use crate::nat64::Nat64Prefix;
 use crate::role::Role;
 use crate::tcp::TcpUse;
 
@@ -35,6 +36,20 @@ pub enum CheckOrder {
     LikelyFirst,
 }
 
+/// How many servers are asked for the same thing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum ServerUse {
+    /// One answer from each address is enough for each kind of candidate. The others are asked if
+    /// those before them fail, or are silent for [`Config::server_delay`]: in the order in which they
+    /// are named, but TURN servers over TCP and TLS after all that are reached over UDP. Where one has
+    /// answered, the rest is cut off; only an answer over UDP is still waited for where the first
+    /// came over a connection.
+    #[default]
+    InTurn,
+    /// All at once; each gives candidates.
+    All,
+}
+
 /// A TURN server, how to reach it, and who to be there.
 #[derive(Clone, Debug)]
 pub struct TurnServer {
@@ -52,7 +67,7 @@ impl TurnServer {
     /// A server that is reached over UDP.
     ///
     /// Name one that can be reached over TCP too a second time, [`over_tcp`](Self::over_tcp): where
-    /// UDP works no connection is opened, see [`Config::stream_delay`].
+    /// UDP works no connection is opened, see [`Config::server_delay`].
     pub const fn new(address: SocketAddr, credentials: TurnCredentials) -> Self {
         Self {
             address,
@@ -102,9 +117,9 @@ pub struct Config {
     pub tcp_addresses: Vec<SocketAddr>,
     /// Whether loopback addresses may be host candidates; RFC 8445 §5.1.1.1 says no.
     pub loopback: bool,
-    /// Servers to ask for server-reflexive candidates.
+    /// Servers to ask for server-reflexive candidates, best first; more than 128 are not asked.
     pub stun_servers: Vec<SocketAddr>,
-    /// Servers to ask for relayed candidates.
+    /// Servers to ask for relayed candidates, best first; more than 128 are not asked.
     pub turn_servers: Vec<TurnServer>,
     /// Which candidates to use.
     pub policy: Policy,
@@ -120,12 +135,18 @@ pub struct Config {
     pub order: CheckOrder,
     /// How a check is repeated until it is answered.
     pub probing: Probing,
-    /// How requests to servers are repeated while gathering.
+    /// How requests to servers are repeated. With [`Probing::scaled`] the RTO is Ta times the number
+    /// of servers to be asked where that is longer (RFC 8445 §14.3).
     pub gathering: Retransmission,
-    /// How long a relay over UDP is waited for, from when it is asked, before a connection to a TURN
-    /// server is opened from the same address. At once where UDP has failed, or no server is
-    /// configured for it; never once there is such a relay.
-    pub stream_delay: Duration,
+    /// How many servers of a kind are asked from each address.
+    pub servers: ServerUse,
+    /// How long a server is waited for, from when it is asked or a connection to it is wanted, before
+    /// the next one of its kind is asked from the same address as well. At once where it has failed.
+    pub server_delay: Duration,
+    /// How a host with IPv6 alone reaches IPv4 servers: through a NAT64 with this prefix
+    /// (RFC 8445 §5.1.1.2). They are asked from addresses of networks that have no IPv4 address. Where
+    /// there is no IPv4 address at all, the public IPv4 candidates of the peer are checked through it.
+    pub nat64_prefix: Option<Nat64Prefix>,
     /// When gathering ends, complete or not.
     pub gathering_limit: Duration,
     /// How long a valid pair that goes through a relay waits for a direct one before it is
@@ -192,7 +213,9 @@ impl Config {
             order: CheckOrder::LikelyFirst,
             probing: Probing::default(),
             gathering: Retransmission::default(),
-            stream_delay: Duration::from_millis(250),
+            servers: ServerUse::InTurn,
+            server_delay: Duration::from_millis(250),
+            nat64_prefix: None,
             gathering_limit: Duration::from_secs(5),
             relay_hold: Duration::from_millis(100),
             untested_hold: Duration::from_secs(1),

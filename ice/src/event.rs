@@ -31,12 +31,14 @@ pub enum Event {
         /// Why.
         cause: GatheringError,
     },
-    /// Open a connection to a TURN server or to the peer, then call
+    /// Open a connection to a TURN server or to the peer; or over UDP, bind another port, because the
+    /// server still has an allocation for the one that was used first (RFC 8656 §7.4). Then call
     /// [`Agent::stream_opened`](crate::Agent) or [`Agent::stream_failed`](crate::Agent).
     StreamWanted {
         /// Names it.
         id: StreamId,
-        /// [`Transport::Tcp`] or [`Transport::Tls`].
+        /// [`Transport::Tcp`] or [`Transport::Tls`]; [`Transport::Udp`] or [`Transport::Dtls`] for a
+        /// port.
         transport: Transport,
         /// How what comes over it is cut into inputs: [`Framing::Turn`] from a server,
         /// [`Framing::Rfc4571`] from the peer, whose inputs are without their lengths. What is sent has
@@ -47,7 +49,7 @@ pub enum Event {
         /// The server, or where the peer listens.
         remote: SocketAddr,
     },
-    /// Close this connection, or do not open it: what was to be sent on it has been given out.
+    /// Close this connection or port, or do not open it: what was to be sent on it has been given out.
     StreamUnwanted(StreamId),
     /// The first pair of this component works, or one works again: data can be sent.
     Connected(ComponentId),
@@ -94,7 +96,7 @@ pub enum GatheringError {
     Binding(floe_stun::BindingError),
     /// The TURN server made no allocation.
     Allocation(floe_turn::AllocateError),
-    /// There is no connection to the TURN server.
+    /// There is no connection to the TURN server, or no other port to ask it from.
     Stream,
     /// The time for gathering was over.
     TooLate,

@@ -5,7 +5,7 @@
 //! the two have. Then both send *checks* between all pairs of candidates, agree on one that works,
 //! send their data over it, and keep asking whether the other side still wants it.
 //!
-//! An [`Agent`] does all this for one data stream, and does no I/O: datagrams, time and randomness
+//! An [`Agent`] does all this for the data streams of one session, and does no I/O: datagrams, time and randomness
 //! come in as arguments, what is to be sent and known comes out through polls (see [`floe_sansio`]).
 //!
 //! | to do | see |
@@ -15,8 +15,11 @@
 //! | take what the other side signalled | [`Agent::set_remote_parameters`], [`Agent::add_remote_candidate`], [`Agent::end_of_remote_candidates`] |
 //! | reach a TURN server where UDP is blocked | [`TurnServer::over_tcp`], [`Event::StreamWanted`], [`Agent::stream_opened`], [`Agent::stream_failed`] |
 //! | connect to the peer over TCP too | [`Config::tcp`], [`Config::tcp_addresses`], [`Agent::stream_accepted`], [`Event::StreamWanted`] |
+//! | begin anew with the same peer | [`Agent::prepare_restart`], [`Agent::restart`] |
+//! | have several streams or components | [`LocalAddress::on`], [`Agent::add_address`], [`Agent::send_on`], [`Agent::remove_stream`] |
+//! | have many agents in one process | [`Pacer`], [`Agent::paced`] |
 //! | send and receive data | [`Agent::send`], [`Input::Data`](floe_sansio::Input::Data) |
-//! | know how it goes | [`Event`], [`Agent::state`], [`FailureCause`] |
+//! | know how it goes | [`Event`], [`Agent::state`], [`FailureCause`], [`Agent::stats`] |
 //! | read and write candidates as SDP | the conversions between [`Candidate`] and `floe_sdp::ice::Candidate` |
 //!
 //! # Example
@@ -83,19 +86,18 @@
 //!
 //! # RFCs
 //!
-//! - RFC 8445 (ICE): a full agent for one stream with one component, from gathering to consent, with
-//!   regular nomination. Not here: restart (a new agent is a new session), several streams or
-//!   components (RTP and RTCP share one, and bundled sections one transport), the lite role itself
-//!   (a lite peer is served), ICMP errors, a Binding request where an allocation was refused, and
-//!   one pace for all agents of a host (§14.2), which needs a pacer that they share.
-//! - RFC 8838 (trickle): candidates in any order at any time, end-of-candidates, no generations
-//!   beside the one session. RFC 8840 is for the `sdp` and `peer` crates.
+//! - RFC 8445 (ICE): full and lite agents, from gathering to consent and restart, with several streams
+//!   and components and one pace for all agents of a process ([`Pacer`]). The strict profile,
+//!   [`Config::strict`], follows it to the letter. DSCP is left to drivers, who own the sockets; what
+//!   ICMP says they tell by [`Agent::unreachable`].
+//! - RFC 8838 (trickle): candidates in any order at any time, end-of-candidates, generations. RFC 8840 is
+//!   for the `sdp` and `peer` crates.
 //! - RFC 8863: the patience with a list that looks hopeless. At its end the peer's silence counts
 //!   as end-of-candidates.
-//! - RFC 7675 (consent): on the pair that carries data. Requests for it serve as keepalives.
+//! - RFC 7675 (consent): on the pair that carries data. Requests for it serve as keepalives; a lite
+//!   agent, which asks for none, sends Binding indications.
 //! - RFC 5245 peers, which nominate aggressively, are followed; its agents are not imitated.
-//! - RFC 8421 (dual stack): local preferences follow the order in which the owner names the
-//!   addresses; floe does not interleave families by itself.
+//! - RFC 8421 (dual stack): local preferences, see [`Agent::add_address`].
 //! - RFC 8656: relays over UDP, and over TCP and TLS where UDP is blocked; with peers they speak UDP.
 //! - RFC 6544 (TCP candidates): host candidates, if [`Config::tcp`] is on; framed as RFC 4571 wants it.
 //!   Not here: mapped and relayed candidates over TCP, and simultaneous open but for the connection that
@@ -103,10 +105,18 @@
 //! - mDNS names (draft-ietf-mmusic-mdns-ice-candidates): ignored, as [`Unusable::Name`], unless the
 //!   owner resolves them first.
 //!
-//! Where the default differs from the RFC: a check is repeated sooner than after 500 ms, in
-//! transactions of its own ([`Probing`]); every third slot goes to repetitions; and a pair through a
-//! relay is nominated only after a moment in which a direct one may still come
-//! ([`Config::relay_hold`], and where candidates are late, [`Config::reflexive_hold`]). [`Config::strict`] has the times of the RFC.
+//! Where the default differs from the RFC, and [`Config::strict`] does not:
+//!
+//! - A check is repeated sooner than after 500 ms, in transactions of its own, and every third slot goes
+//!   to repetitions ([`Probing`]).
+//! - Pairs are checked in the order of what is likely to work ([`CheckOrder`]).
+//! - A pair through a relay is nominated only after a moment in which a direct one may still come
+//!   ([`Config::relay_hold`], and where candidates are late, [`Config::reflexive_hold`]).
+//! - The session goes on without a restart after a lost nomination or path, and follows a peer whose NAT
+//!   has given it another address ([`Config::recovery`]).
+//! - A better class of path takes the place of the selected one where both sides say so
+//!   ([`Config::renomination`]).
+//! - Addresses that are silent are sent a bounded number of checks ([`Limits`]).
 
 #![no_std]
 
@@ -127,7 +137,9 @@ mod credentials;
 mod event;
 mod framing;
 mod gatherer;
+mod nat64;
 mod pacer;
+mod preference;
 mod role;
 mod stats;
 mod tcp;
@@ -140,7 +152,7 @@ pub use check_list::PairState;
 pub use component::ComponentId;
 pub use config::{
     CheckOrder, Config, DEFAULT_PACING, Limits, MIN_CONSENT_INTERVAL, MIN_KEEPALIVE, MIN_PACING,
-    Policy, Probing, TurnServer,
+    Policy, Probing, ServerUse, TurnServer,
 };
 #[doc(inline)]
 pub use floe_sdp::ice::IceCredentials;
@@ -149,6 +161,7 @@ pub use event::{Endpoint, Event, FailureCause, GatheringError, SelectedPair};
 pub use floe_stun::Framing;
 pub use framing::frame_len;
 pub use gatherer::StreamId;
+pub use nat64::Nat64Prefix;
 pub use pacer::Pacer;
 pub use role::Role;
 pub use stats::{Drops, PairStats, Stats, Switch, SwitchCause, Timeline};

@@ -69,7 +69,9 @@ fn a_487_turns_the_role_and_repeats_the_check_in_the_next_slot() {
             1,
             "at once: the last slot is long over"
         );
-        assert_eq!(puppet.next_check(peer()).role(), role.other());
+        let again = puppet.next_check(peer());
+        assert_eq!(again.role(), role.other());
+        assert_ne!(again.tie_breaker(), sent.tie_breaker());
     }
 }
 
@@ -466,5 +468,31 @@ fn unusable_candidates_are_refused_and_change_nothing() {
             "{candidate:?}"
         );
         assert_eq!(puppet.state(), before);
+    }
+}
+
+/// Type, length and value of an attribute.
+fn raw(sent: &puppet::Sent, kind: u16) -> Option<Vec<u8>> {
+    let message = sent.message();
+    let attribute = message.attributes().find(|it| it.kind.0 == kind)?;
+    Some(attribute.value.to_vec())
+}
+
+/// req: ICE-16.1-3
+#[test]
+fn the_attributes_of_ice_have_the_numbers_and_sizes_of_the_rfc() {
+    for (role, kind) in [(Role::Controlled, 0x8029), (Role::Controlling, 0x802A)] {
+        let mut puppet = Puppet::introduced(role, &[host(peer())]);
+        let sent = puppet.next_check(peer());
+        let priority = candidate_priority(CandidateKind::PeerReflexive, 65535, 1);
+        assert_eq!(raw(&sent, 0x0024), Some(priority.to_be_bytes().to_vec()));
+        assert_eq!(raw(&sent, 0x0025), None);
+        let tie_breaker = sent.tie_breaker().to_be_bytes().to_vec();
+        assert_eq!(raw(&sent, kind), Some(tie_breaker));
+        if role == Role::Controlling {
+            puppet.accept(&sent);
+            let nomination = puppet.next_nomination();
+            assert_eq!(raw(&nomination, 0x0025), Some(vec![]));
+        }
     }
 }

@@ -163,15 +163,29 @@ fn a_component_that_one_side_lacks_has_no_pairs() {
     assert_eq!(puppet.agent.state(), State::Completed);
 }
 
+/// Whichever side's candidates are known first.
+///
 /// req: ICE-6.1.2.2-1
 #[test]
 fn candidates_of_one_component_are_paired_only() {
-    let puppet = introduced(Role::Controlling, &ALL);
-    let pairs = puppet.agent.stats().pairs;
-    assert_eq!(pairs.len(), 4);
-    for pair in pairs {
-        assert_eq!(pair.local.port() - 1000, pair.remote.port() - 2000);
-        assert_eq!(pair.component, ALL[usize::from(pair.local.port() - 1000)]);
+    for gathered in [true, false] {
+        let config = Config::new(Role::Controlling).strict();
+        let mut puppet = Puppet::ungathered(config, &locals(&ALL));
+        if gathered {
+            puppet.gather();
+        }
+        for (id, place) in ALL.into_iter().zip(0..) {
+            puppet.add(host_of(id, theirs(place)));
+        }
+        if !gathered {
+            puppet.gather();
+        }
+        let pairs = puppet.agent.stats().pairs;
+        assert_eq!(pairs.len(), 4);
+        for pair in pairs {
+            assert_eq!(pair.local.port() - 1000, pair.remote.port() - 2000);
+            assert_eq!(pair.component, ALL[usize::from(pair.local.port() - 1000)]);
+        }
     }
 }
 

@@ -159,3 +159,17 @@ fn a_jump_of_an_hour_ends_consent_once() {
     assert_eq!(puppet.agent.state(), EXPIRED);
     assert!(puppet.requests.is_empty());
 }
+
+/// RFC 3550 §6.6: a goodbye of this source, as it comes in the clear. What it means is up to the owner.
+///
+/// req: CONSENT-5.2-3
+#[test]
+fn a_goodbye_of_rtcp_revokes_nothing() {
+    let mut puppet = Puppet::connected(Role::Controlled);
+    let bye = [0x81, 203, 0, 1, 1, 2, 3, 4];
+    assert!(matches!(puppet.deliver(peer(), &bye), Input::Data(_)));
+    assert!(puppet.target().is_some());
+    puppet.answering(millis(60_000), |_| true);
+    assert!(puppet.target().is_some());
+    assert_eq!(puppet.agent.state(), State::Completed);
+}

@@ -272,6 +272,31 @@ fn an_unused_relay_is_given_back_three_seconds_after_completion() {
     assert!(net.agree());
 }
 
+/// Scenario 46: each address of the host has a relay.
+///
+/// req: ICE-8.3.1-1
+#[test]
+fn of_several_relays_only_the_best_is_kept_in_reserve() {
+    let second = addr("10.0.0.2:1000");
+    let mut net = with(|config| config.addresses.push(second));
+    net.outside.insert(second, addr("8.8.4.4:42000"));
+    net.connect();
+    assert_eq!(net.turn.allocations(), 2);
+    net.run(secs(5));
+    assert!(net.agree() && !net.agents[0].selected().unwrap().is_relayed());
+    assert_eq!(net.turn.allocations(), 1);
+    let relayed = |candidate: &&Candidate| candidate.kind == CandidateKind::Relayed;
+    let told = net.candidates(0);
+    let best = told.iter().filter(relayed).max_by_key(|it| it.priority);
+    let kept: Vec<_> = net.agents[0].local_candidates().filter(relayed).collect();
+    assert_eq!(
+        kept.iter().map(|it| it.address).max(),
+        best.map(|it| it.address)
+    );
+    let released = |&&(_, method): &&(_, Method)| method == Method::REFRESH;
+    assert_eq!(net.turn_requests.iter().filter(released).count(), 1);
+}
+
 /// Scenario 29.
 #[test]
 fn a_call_goes_on_over_new_allocations_after_the_server_has_forgotten_the_old_ones() {
@@ -330,7 +355,7 @@ fn a_refused_permission_fails_its_own_pairs_only() {
     assert!(net.agree());
 }
 
-/// req: ICE-5.3-4, JSEP-3.5.3-2
+/// req: ICE-5.3-4, JSEP-3.5.3-2, ICE-19.1-1
 #[test]
 fn with_the_relay_policy_no_address_of_the_host_is_told_or_used() {
     let mut net = with(|config| config.policy = Policy::Relay);
@@ -366,4 +391,55 @@ fn close_gives_the_allocation_back_and_then_nothing_is_pending() {
     assert_eq!(net.turn.allocations(), 0);
     assert_eq!(net.agents[0].poll_timeout(), None);
     assert_eq!(net.agents[0].state(), State::Closed);
+}
+
+// ---- a pool --------------------------------------------------------------------------------
+
+/// Candidates are gathered long before there is anybody to tell them to.
+fn pool(net: &mut Net) {
+    net.gather(0);
+    net.run(secs(1800));
+    assert_eq!(net.candidates(0).len(), 3);
+    net.gather(1);
+    for side in [0, 1] {
+        net.introduce(side);
+        while net.trickle(side) {}
+    }
+    net.run_trickling(secs(3));
+    assert!(net.agree());
+    assert!(net.send(0, b"there") && net.send(1, b"back"));
+    net.run(secs(1));
+    assert_eq!(net.data, [vec![b"back".to_vec()], vec![b"there".to_vec()]]);
+}
+
+/// NATs may forget a mapping that is idle for 30 s.
+///
+/// req: ICE-5.1.1.4-1, ICE-5.1.1.4-2
+#[test]
+fn pooled_reflexive_candidates_are_kept_alive_and_then_used() {
+    let mut net = with(|config| config.turn_servers.clear());
+    net.gather(0);
+    net.run(secs(1800));
+    let times = net.to_servers[0].clone();
+    // 15 s after each answer.
+    let limit = secs(15) + Duration::from_millis(20);
+    assert!(times.windows(2).all(|two| two[1] - two[0] <= limit));
+    assert!(net.now - times[times.len() - 1] <= limit);
+    let mut net = self::net();
+    pool(&mut net);
+    let seen = net.agents[1].selected().unwrap().remote.address;
+    assert_eq!(seen, addr(OUTSIDE));
+}
+
+/// An allocation lives for ten minutes.
+///
+/// req: ICE-5.1.1.4-1
+#[test]
+fn pooled_relayed_candidates_are_kept_alive_and_then_used() {
+    let mut net = relay_only();
+    pool(&mut net);
+    assert!(net.agents[0].selected().unwrap().is_relayed());
+    assert_eq!(net.turn.allocations(), 1);
+    let refreshed = |&&(_, method): &&(_, Method)| method == Method::REFRESH;
+    assert!(net.turn_requests.iter().filter(refreshed).count() >= 3);
 }

@@ -270,6 +270,23 @@ fn a_nominated_pair_whose_own_check_fails_ends_in_failure() {
     );
 }
 
+/// Where both agents have given up control, the next check tells.
+///
+/// req: ICE-7.2.5.1-2
+#[test]
+fn a_nomination_that_a_487_refuses_is_repeated_as_a_check_in_the_other_role() {
+    let mut puppet = Puppet::introduced(Role::Controlling, &[host(peer())]);
+    let sent = puppet.next_check(peer());
+    puppet.accept(&sent);
+    let nomination = puppet.next_nomination();
+    puppet.requests.clear();
+    puppet.refuse(&nomination, StatusCode::ROLE_CONFLICT);
+    puppet.sleep(millis(20));
+    let again = puppet.requests.first().expect("another check");
+    assert_eq!((again.role(), again.nominates()), (Role::Controlled, false));
+    assert_eq!(puppet.agent.state(), State::Connected);
+}
+
 #[test]
 fn a_role_switch_ends_the_nomination() {
     let mut puppet = Puppet::introduced(Role::Controlling, &[host(peer())]);
@@ -451,7 +468,9 @@ fn failure_is_told_once_with_its_cause() {
     );
 }
 
-/// The strict profile differs in time only.
+/// It does not wait for the PAC timer.
+///
+/// req: PAC-4-6
 #[test]
 fn the_strict_profile_completes_too() {
     let mut puppet = Puppet::with(Config::new(Role::Controlling).strict(), &[home()]);

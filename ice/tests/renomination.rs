@@ -165,3 +165,22 @@ fn counters_grow() {
     let counters: Vec<_> = sent.iter().filter_map(counter).collect();
     assert_eq!(counters, [2]);
 }
+
+/// The peer may have lost the pair, and have found a way from where it was never seen: what is answered
+/// is followed.
+#[test]
+fn a_nomination_from_an_address_that_is_not_known_is_followed() {
+    let mut puppet = Puppet::with(Config::new(Role::Controlled), &[home()]);
+    puppet.add(host(peer()));
+    let mut parameters = puppet.parameters();
+    parameters.renomination = true;
+    puppet.introduce_as(parameters);
+    puppet.answering(millis(500), |_| true);
+    nominate(&mut puppet, peer(), Some(1));
+    assert_eq!(puppet.agent.selected().unwrap().remote.address, peer());
+    nominate(&mut puppet, other(), Some(2));
+    let sent = puppet.next_check(other());
+    puppet.accept(&sent);
+    assert_eq!(puppet.agent.selected().unwrap().remote.address, other());
+    assert_eq!(puppet.target().unwrap().remote, other());
+}

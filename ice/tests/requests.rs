@@ -104,6 +104,7 @@ fn requests_without_credentials_get_400_and_with_wrong_ones_401_unsigned() {
     }
 }
 
+/// req: ICE-7-1
 #[test]
 fn an_unknown_attribute_that_must_be_understood_gets_a_signed_420() {
     let mut puppet = Puppet::introduced(Role::Controlled, &[]);

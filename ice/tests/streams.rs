@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 
 use floe_ice::{
     Agent, Candidate, CandidateKind, CommandError, Config, Event, FailureCause, GatheringError,
-    Policy, Role, State, StreamId,
+    Policy, Role, ServerUse, State, StreamId,
 };
 use floe_sansio::{Datagram, DropReason, FiveTuple, HEADROOM, Input, Instant, TAILROOM, Transport};
 use floe_stun::{Builder, Class, Credentials, Key, MessageType, Method, TransactionId};
@@ -123,8 +123,8 @@ fn where_udp_works_no_stream_is_opened_and_gathering_does_not_wait() {
 fn where_udp_is_silent_a_stream_is_wanted_after_the_delay() {
     for delay in [250, 80] {
         let mut config = home(Role::Controlling);
-        assert_eq!(config.stream_delay, millis(250));
-        config.stream_delay = millis(delay);
+        assert_eq!(config.server_delay, millis(250));
+        config.server_delay = millis(delay);
         let mut net = net(config);
         block_udp(&mut net);
         let start = net.now;
@@ -501,7 +501,8 @@ fn a_path_counts_with_its_transport() {
 fn a_stream_is_opened_once_from_where_it_was_wanted() {
     let now = Instant::from_secs(1);
     let mut config = tcp_only(Role::Controlling);
-    // Two streams, so that one can have the path of the other.
+    // Two streams at once, so that one can have the path of the other.
+    config.servers = ServerUse::All;
     config.turn_servers.push(turn_user("secret").over_tcp());
     let mut agent = Agent::new(config, [1; 32], now);
     agent.gather(now);
@@ -674,6 +675,7 @@ fn where_udp_has_answered_a_relay_over_a_stream_waits_as_any_other() {
     assert!(selected < millis(500), "{selected:?}");
 }
 
+/// req: TRICKLE-14-2
 #[test]
 fn a_peer_that_has_told_all_is_not_waited_for() {
     let mut config = tcp_only(Role::Controlled);

@@ -171,6 +171,7 @@ fn every_address_makes_a_candidate_with_a_priority_of_its_own() {
     ));
 }
 
+/// req: ICE-19.5.1-2
 #[test]
 fn more_candidates_than_the_limit_are_refused_and_change_nothing() {
     let mut config = Config::new(Role::Controlling);
@@ -243,4 +244,104 @@ fn of_one_foundation_the_best_pair_goes_first_even_if_it_was_told_last() {
     puppet.sleep(millis(50));
     let checked: Vec<_> = puppet.requests.iter().map(|s| s.path.remote).collect();
     assert_eq!(checked, [peer()], "the other is frozen");
+}
+
+/// Neither side has told a candidate when the other's credentials come.
+///
+/// req: TRICKLE-4-1, TRICKLE-5-2, TRICKLE-13-4
+#[test]
+fn the_exchange_may_begin_without_candidates_and_the_session_conclude_without_their_end() {
+    for role in [Role::Controlling, Role::Controlled] {
+        let mut puppet = Puppet::ungathered(Config::new(role).strict(), &[home().into()]);
+        puppet.introduce();
+        puppet.sleep(millis(1000));
+        assert_eq!(puppet.agent.state(), State::Checking);
+        puppet.gather();
+        puppet.add(host(peer()));
+        puppet.answering(millis(1000), |_| true);
+        if role == Role::Controlled {
+            puppet.accepted_check(peer(), NOMINATING);
+        }
+        assert_eq!(puppet.agent.state(), State::Completed);
+    }
+}
+
+/// req: TRICKLE-13-2, TRICKLE-13-3
+#[test]
+fn both_roles_tell_the_end_of_candidates_once_and_last() {
+    for role in [Role::Controlling, Role::Controlled] {
+        let puppet = Puppet::with(Config::new(role).strict(), &[home(), other()]);
+        let end = Event::GatheringComplete;
+        assert_eq!(puppet.events.last(), Some(&end));
+        assert_eq!(puppet.count(|event| *event == end), 1);
+        assert_eq!(puppet.events.len(), 3);
+    }
+}
+
+/// A server that does not answer, and is asked for a minute and more.
+fn dragging(limit: u64) -> Puppet {
+    let mut config = Config::new(Role::Controlling).strict();
+    config.stun_servers = vec![addr("192.0.2.200:3478")];
+    config.gathering.count = 9;
+    config.gathering_limit = millis(limit);
+    Puppet::with(config, &[home()])
+}
+
+/// req: TRICKLE-13-5
+#[test]
+fn where_gathering_drags_on_its_end_is_told_early() {
+    let mut puppet = dragging(5000);
+    let ended = |puppet: &Puppet| puppet.count(|event| *event == Event::GatheringComplete);
+    puppet.sleep(millis(4999));
+    assert_eq!(ended(&puppet), 0);
+    puppet.sleep(millis(1));
+    assert_eq!(ended(&puppet), 1);
+    // What comes later is not told any more.
+    let sent = puppet.next_check_where(|sent| sent.path.remote == addr("192.0.2.200:3478"));
+    let id = sent.message().transaction_id();
+    let answer = Puppet::build(floe_stun::Class::Success, id, |it| {
+        it.with(&floe_stun::XorMappedAddress(addr("203.0.113.7:4444")))
+    });
+    let _ = puppet.deliver(addr("192.0.2.200:3478"), &answer);
+    assert!(matches!(
+        puppet.events.last(),
+        Some(Event::GatheringFailed { .. } | Event::GatheringComplete)
+    ));
+    let told = |event: &Event| matches!(event, Event::LocalCandidate(_));
+    assert_eq!(puppet.count(told), 1);
+}
+
+/// As long as this side may tell more candidates the list runs, whatever has become of its pairs.
+///
+/// req: TRICKLE-13-9, TRICKLE-8-3
+#[test]
+fn with_the_end_of_gathering_a_hopeless_list_fails() {
+    let mut puppet = dragging(50_000);
+    puppet.add(host(peer()));
+    puppet.introduce();
+    puppet.end_of_candidates();
+    puppet.sleep(millis(49_999));
+    assert_eq!(puppet.agent.state(), State::Checking);
+    puppet.sleep(millis(1));
+    let failed = State::Failed(FailureCause::ChecksFailed);
+    assert_eq!(puppet.agent.state(), failed);
+}
+
+/// What the peer has said before is still known when the last of its pairs fails.
+///
+/// req: TRICKLE-14-3
+#[test]
+fn an_end_that_comes_early_is_remembered_and_fails_nothing_by_itself() {
+    let mut puppet = waiting(true, true);
+    assert_eq!(puppet.agent.state(), State::Checking);
+    let sent = puppet.next_check(peer());
+    puppet.refuse(&sent, floe_stun::StatusCode::BAD_REQUEST);
+    puppet.sleep(millis(39_000));
+    assert_eq!(puppet.agent.state(), State::Checking);
+    let now = puppet.now;
+    let late = puppet.agent.add_remote_candidate(now, host(other()));
+    assert_eq!(late, Err(CommandError::AfterEnd));
+    puppet.sleep(millis(500));
+    let failed = State::Failed(FailureCause::ChecksFailed);
+    assert_eq!(puppet.agent.state(), failed);
 }

@@ -78,8 +78,17 @@ pub struct Driver<M: Machine> {
     events: VecDeque<M::Event>,
     /// How the machine asks for connections, if it does.
     errands: Option<Errands<M>>,
-    /// The places of the connections that it asked for, and of those that it has accepted.
-    streams: Vec<(StreamId, usize)>,
+    /// The connections and ports that it asked for, and the connections that it has accepted.
+    streams: Vec<(StreamId, Held)>,
+}
+
+/// What a machine asked for beside its first sockets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Held {
+    /// The connection in this place.
+    Connection(usize),
+    /// A UDP socket.
+    Port(SocketAddr),
 }
 
 impl<M: Machine> Driver<M> {
@@ -223,7 +232,7 @@ impl<M: Machine> Driver<M> {
         }
     }
 
-    /// Opens or closes a connection.
+    /// Opens or closes a connection or a port.
     fn run(&mut self, errand: Errand) {
         let now = self.io.clock.now();
         match errand {
@@ -234,33 +243,53 @@ impl<M: Machine> Driver<M> {
                 local,
                 remote,
             } => {
-                let is_tcp = transport == Transport::Tcp;
-                let streams = &mut self.io.streams;
-                let opening = is_tcp.then(|| streams.connect(now, local, remote, framing));
-                match (opening, self.errands) {
-                    (Some(Ok(at)), _) => self.streams.push((id, at)),
-                    (_, Some(errands)) => (errands.failed)(&mut self.machine, now, id),
+                let held = match transport {
+                    Transport::Tcp => {
+                        let place = self.io.streams.connect(now, local, remote, framing);
+                        place.ok().map(Held::Connection)
+                    }
+                    Transport::Udp => {
+                        let port = self.io.sockets.bind(SocketAddr::new(local, 0));
+                        port.ok().map(Held::Port)
+                    }
+                    // Nothing is encrypted here.
+                    _ => None,
+                };
+                self.streams.extend(held.map(|held| (id, held)));
+                match (held, self.errands) {
+                    (Some(Held::Port(local)), _) => self.opened(now, id, local),
+                    (None, Some(errands)) => (errands.failed)(&mut self.machine, now, id),
                     _ => {}
                 }
             }
-            Errand::Close(id) => {
-                let place = self.streams.iter().position(|&(of, _)| of == id);
-                if let Some(place) = place {
-                    let (_, at) = self.streams.swap_remove(place);
-                    self.io.streams.close(now, at);
-                }
+            Errand::Close(id) => self.close_held(now, id),
+        }
+    }
+
+    fn close_held(&mut self, now: Instant, id: StreamId) {
+        let place = self.streams.iter().position(|&(of, _)| of == id);
+        match place.map(|place| self.streams.swap_remove(place).1) {
+            Some(Held::Connection(at)) => self.io.streams.close(now, at),
+            Some(Held::Port(local)) => {
+                self.io.sockets.close(local);
             }
+            None => {}
         }
     }
 
     fn stream_opened(&mut self, now: Instant, at: usize, path: FiveTuple) {
-        let id = self.streams.iter().find(|&&(_, of)| of == at);
-        let (Some(&(id, _)), Some(errands)) = (id, self.errands) else {
+        let is_it = |&&(_, held): &&(StreamId, Held)| held == Held::Connection(at);
+        if let Some(&(id, _)) = self.streams.iter().find(is_it) {
+            self.opened(now, id, path.local);
+        }
+    }
+
+    fn opened(&mut self, now: Instant, id: StreamId, local: SocketAddr) {
+        let Some(errands) = self.errands else {
             return;
         };
-        if !(errands.opened)(&mut self.machine, now, id, path.local) {
-            self.streams.retain(|&(_, of)| of != at);
-            self.io.streams.close(now, at);
+        if !(errands.opened)(&mut self.machine, now, id, local) {
+            self.close_held(now, id);
             (errands.failed)(&mut self.machine, now, id);
         }
     }
@@ -273,14 +302,15 @@ impl<M: Machine> Driver<M> {
             Some(id) => {
                 // The machine has a time limit of its own.
                 self.io.streams.hold(path);
-                self.streams.push((id, at));
+                self.streams.push((id, Held::Connection(at)));
             }
             None => self.io.streams.close(now, at),
         }
     }
 
     fn stream_ended(&mut self, now: Instant, at: usize) {
-        let place = self.streams.iter().position(|&(_, of)| of == at);
+        let is_it = |&(_, held): &(StreamId, Held)| held == Held::Connection(at);
+        let place = self.streams.iter().position(is_it);
         if let (Some(place), Some(errands)) = (place, self.errands) {
             let (id, _) = self.streams.swap_remove(place);
             (errands.failed)(&mut self.machine, now, id);

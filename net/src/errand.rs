@@ -1,11 +1,11 @@
-//! What a machine wants its driver to do with connections.
+//! What a machine wants its driver to do with connections and other ports.
 
 use std::net::{IpAddr, SocketAddr};
 
 use floe_ice::{Framing, StreamId};
 use floe_sansio::{Instant, Machine, Transport};
 
-/// Something to do with a connection.
+/// Something to do with a connection, or a port.
 #[derive(Clone, Debug)]
 pub(crate) enum Errand {
     Open {

@@ -164,9 +164,10 @@ impl Connection {
         self.agent.send(buffer, range)
     }
 
-    /// The owner opened the connection of [`Event::StreamWanted`], from this address of the host.
+    /// The owner opened the connection of [`Event::StreamWanted`], or bound the port, at this address of
+    /// the host.
     ///
-    /// From now on its frames are inputs, and transmits have its 5-tuple.
+    /// From now on its frames, or datagrams, are inputs, and transmits have its 5-tuple.
     ///
     /// # Errors
     ///
@@ -182,7 +183,7 @@ impl Connection {
         Ok(())
     }
 
-    /// The connection of [`Event::StreamWanted`] could not be opened, or is gone; with it goes the
+    /// What [`Event::StreamWanted`] asked for could not be had, or is gone; with it goes the
     /// allocation that was made over it. Of a stream that is not wanted (any more) this says nothing.
     pub fn stream_failed(&mut self, now: Instant, id: StreamId) {
         self.agent.stream_failed(now, id);

@@ -48,13 +48,15 @@ pub enum Event {
         /// Why.
         cause: GatheringError,
     },
-    /// Open a connection to a TURN server or to the other side, then call
+    /// Open a connection to a TURN server or to the other side; or over UDP, bind another port, because
+    /// the server still has an allocation for the one that was used first. Then call
     /// [`Connection::stream_opened`](crate::Connection::stream_opened) or
     /// [`Connection::stream_failed`](crate::Connection::stream_failed).
     StreamWanted {
         /// Names it.
         id: StreamId,
-        /// [`Transport::Tcp`] or [`Transport::Tls`].
+        /// [`Transport::Tcp`] or [`Transport::Tls`]; [`Transport::Udp`] or [`Transport::Dtls`] for a
+        /// port.
         transport: Transport,
         /// How what comes over it is cut into inputs, see
         /// [`floe_ice::Event::StreamWanted`].
@@ -64,7 +66,7 @@ pub enum Event {
         /// The server, or where the other side listens.
         remote: SocketAddr,
     },
-    /// Close this connection, or do not open it: what was to be sent on it has been given out.
+    /// Close this connection or port, or do not open it: what was to be sent on it has been given out.
     StreamUnwanted(StreamId),
     /// A candidate of the other side is of no use here.
     CandidateIgnored(Unusable),

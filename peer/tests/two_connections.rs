@@ -67,7 +67,7 @@ fn trickled_candidates_connect_two_peers_and_data_goes_both_ways() {
 
 /// The whole of it in one description each way, as peers do that do not trickle.
 ///
-/// req: TRICKLE-13-7, ICESDP-4.2.1-1
+/// req: TRICKLE-13-7, ICESDP-4.2.1-1, TRICKLE-16-1
 #[test]
 fn descriptions_made_after_gathering_are_all_that_is_needed() {
     let mut pair = Pair::new(vec![data()], vec![]);

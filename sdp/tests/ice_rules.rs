@@ -11,7 +11,7 @@ use floe_sdp::{
     Direction, ErrorKind, Mismatch, MismatchPolicy, NegotiationError, TransportId, Violation,
 };
 
-/// req: ICESDP-4.3.1-1, ICESDP-4.3.2-1
+/// req: ICESDP-4.3.1-1, ICESDP-4.3.2-1, ICE-10-1, TRICKLE-3-3, TRICKLE-3-4
 #[test]
 fn every_section_has_its_candidates_and_credentials_and_all_have_ice2() {
     let (mut alice, mut bob) = (Phone::new(1, 2), Phone::new(2, 2));

@@ -833,7 +833,7 @@ fn a_lite_agent_says_so_and_paces_nothing() {
     );
 }
 
-/// req: JSEP-3.5.5-1, ICESDP-4.2.1.5-1, JSEP-5.1.1-3
+/// req: JSEP-3.5.5-1, ICESDP-4.2.1.5-1, JSEP-5.1.1-3, TRICKLE-3-1, TRICKLE-18-1
 #[test]
 fn peers_of_rfc_5245_are_answered() {
     let offer = Owner::new(1, vec![data()])
@@ -851,7 +851,7 @@ fn peers_of_rfc_5245_are_answered() {
     assert!(head(&bob.answer()).contains(&"a=ice-options:trickle ice2"));
 }
 
-/// req: ICESDP-4.2.5-2, ICESDP-4.2.5-5, ICESDP-4.2.5-7, TRICKLESDP-4.1.2-2
+/// req: ICESDP-4.2.5-2, ICESDP-4.2.5-5, ICESDP-4.2.5-7, TRICKLESDP-4.1.2-2, ICE-5.4-1
 #[test]
 fn a_default_destination_that_is_no_candidate_is_a_mismatch() {
     let mut alice = Owner::new(1, vec![data()]);

@@ -20,7 +20,7 @@ fn three_hundred_cases_show_nothing() {
 }
 
 fn found(control: Control, judgement: Judgement) -> usize {
-    let cases = (0..100).map(|seed| Case::nth(seed).control(control).run().unwrap());
+    let cases = (0..300).map(|seed| Case::nth(seed).control(control).run().unwrap());
     cases
         .filter(|examined| examined.findings.contains(&Finding::Judgement(judgement)))
         .count()

@@ -1,6 +1,8 @@
 //! The addresses of this host: they come, go, and make host candidates.
 
-use core::net::SocketAddr;
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+use core::net::{IpAddr, SocketAddr};
 
 use floe_sansio::{FiveTuple, Instant, Transport};
 
@@ -9,14 +11,18 @@ use crate::address::LocalAddress;
 use crate::candidate::{Candidate, CandidateKind, candidate_priority};
 use crate::component::ComponentId;
 use crate::event::FailureCause;
+use crate::preference::{self, MAX_PLACES};
 use crate::tcp::TcpType;
 
 impl Agent {
-    /// Takes an address that the driver has bound, for any component. Those named first are preferred.
+    /// Takes an address that the driver has bound, for any component.
     ///
-    /// Before [`Self::gather`] it is one of those that gathering begins with. Later, an interface has
+    /// Before [`Self::gather`] it is one of those that gathering begins with. They are preferred as
+    /// RFC 8421 advises: reliable networks first, then those of low cost; IPv6 and IPv4 take turns, IPv6
+    /// with a head start; and those named first. Later, an interface has
     /// come up: its candidate is paired at once, servers are asked from it, and what is found is
-    /// signalled unless gathering has ended; the peer then learns of it from the checks. See
+    /// signalled unless gathering has ended; the peer then learns of it from the checks. It is less
+    /// preferred than those of before, until a restart. See
     /// [`Config::continual`](crate::Config::continual) for gathering that does not end.
     ///
     /// An address that is held already changes nothing.
@@ -52,11 +58,16 @@ impl Agent {
         }
         let now = self.clock.advance(now);
         if self.gathering != Gathering::Idle && self.check_alive().is_ok() {
-            self.add_tcp_candidates(now);
-            let offered = self.offers_host(&address) && !listening;
-            if offered && self.takes_late(address.component) {
-                self.add_host(now, address);
-                self.gather_from(now, address.address);
+            if self.takes_late(address.component) {
+                self.add_tcp_candidates(now);
+            }
+            let place = self.component_at(address.component);
+            let place = place.and_then(|component| self.next_place(component));
+            let wanted =
+                !listening && self.offers_host(&address) && self.takes_late(address.component);
+            if let Some(place) = place.filter(|_| wanted) {
+                self.add_host(now, address, place);
+                self.gather_from(now, &[address]);
                 self.take_up_early(now);
             }
             self.settle(now);
@@ -74,7 +85,7 @@ impl Agent {
         if self.hosts.len() == before {
             return self.settle(now);
         }
-        self.gatherer.remove_base(now, address);
+        self.gatherer.remove_base(address);
         self.lose_base(now, address, FailureCause::PathLost);
         // Relays that were reached from it are gone too.
         self.lose_dead_relays(now);
@@ -88,22 +99,31 @@ impl Agent {
                 self.gatherer.leave_base(now, host.address);
             }
         }
-        let mut bases = alloc::vec::Vec::new();
+        let mut bases = Vec::new();
         let locals = self.locals.values();
         bases.extend(
             locals
-                .filter(|local| local.component.stream == stream)
+                .filter(|local| local.component.stream == stream && local.tcp_type.is_none())
                 .map(|local| local.base),
         );
         for base in bases {
             self.lose_base(now, base, FailureCause::PathLost);
         }
+        self.keep_locals(|_, local| local.component.stream != stream);
     }
 
-    /// Keeps an address; `false` if there is no room for its component.
+    /// Keeps an address; `false` if there is no room for it or its component.
     pub(super) fn hold(&mut self, address: LocalAddress) -> bool {
-        let room = self.reach_component(address.component).is_some();
-        if room && address.transport.is_reliable() {
+        let listening = address.transport.is_reliable();
+        let held = if listening {
+            &self.listeners
+        } else {
+            &self.hosts
+        };
+        let of_component = |host: &&LocalAddress| host.component == address.component;
+        let room = held.iter().filter(of_component).count() < MAX_PLACES
+            && self.reach_component(address.component).is_some();
+        if room && listening {
             self.listeners.push(address);
         } else if room {
             self.hosts.push(address);
@@ -119,9 +139,13 @@ impl Agent {
 
     /// Whether an address becomes a host candidate (RFC 8445 §5.1.1.1).
     pub(super) fn offers_host(&self, address: &LocalAddress) -> bool {
-        Candidate::is_host_address(address.address, self.config.loopback)
-            && !address.deprecated
+        self.is_usable(address)
+            && !self.gives_away(address)
             && self.live_stream_at(address.component.stream).is_some()
+    }
+
+    fn is_usable(&self, address: &LocalAddress) -> bool {
+        Candidate::is_host_address(address.address, self.config.loopback) && !address.deprecated
     }
 
     /// Whether an address that has come after the beginning makes candidates still. To the letter of
@@ -134,8 +158,91 @@ impl Agent {
         self.config.recovery || self.announces() || !begun
     }
 
+    /// Whether an address would tell who hides behind a temporary one: another of the same interface
+    /// and prefix, or any that is link-local (RFC 8445 §5.1.1.1).
+    fn gives_away(&self, address: &LocalAddress) -> bool {
+        let IpAddr::V6(ip) = address.address.ip() else {
+            return false;
+        };
+        let mut temporary = (self.hosts.iter())
+            .filter(|host| host.temporary && self.is_usable(host))
+            .filter_map(|host| match host.address.ip() {
+                IpAddr::V6(hidden) => Some((host.network.id, hidden)),
+                IpAddr::V4(_) => None,
+            });
+        !address.temporary
+            && temporary.any(|(network, hidden)| {
+                let alike = hidden.segments()[..4] == ip.segments()[..4];
+                ip.is_unicast_link_local() || (alike && network == address.network.id)
+            })
+    }
+
+    /// The addresses that become host candidates, best first, each with its place among those of its
+    /// component.
+    pub(super) fn offered_hosts(&self) -> Vec<(LocalAddress, u16)> {
+        let mut offered = Vec::new();
+        for component in &self.components {
+            let hosts: Vec<_> = (self.hosts.iter().copied())
+                .filter(|host| host.component == component.id && self.offers_host(host))
+                .collect();
+            // A lite agent has preferences of its own.
+            let order = if self.config.lite {
+                (0..hosts.len()).collect()
+            } else {
+                preference::order(&hosts)
+            };
+            offered.extend((0..).zip(order).map(|(place, at)| (hosts[at], place)));
+        }
+        // None is told before those of a lower component (RFC 8838 §17).
+        offered.sort_by_key(|(host, _)| host.component.component);
+        offered
+    }
+
+    /// Gives candidates that a restart has left the preferences that they would have if they were found
+    /// now.
+    pub(super) fn prefer_anew(&mut self, hosts: &[(LocalAddress, u16)]) {
+        if self.config.lite {
+            return;
+        }
+        for &(host, place) in hosts {
+            if let Some(base) = self.bases.get_mut(&host.address) {
+                (base.place, base.preference) = (place, preference::of_host(place));
+            }
+        }
+        let relays: Vec<_> = (self.gatherer.allocated())
+            .filter_map(|(at, source)| Some((source.relayed()?, self.relay_preference(at))))
+            .collect();
+        for (relayed, preference) in relays {
+            if let Some(base) = self.bases.get_mut(&relayed) {
+                base.preference = preference;
+            }
+        }
+        let udp = self.locals.values_mut().filter(|it| it.tcp_type.is_none());
+        for local in udp {
+            if let Some(base) = self.bases.get(&local.base) {
+                let (transport, component) = (local.transport, local.component.component);
+                local.priority =
+                    (self.config.tcp).priority(local.kind, transport, base.preference, component);
+            }
+        }
+    }
+
+    /// The place of an address that comes later: behind all others.
+    fn next_place(&self, component: usize) -> Option<u16> {
+        let taken: BTreeSet<_> = (self.bases.iter())
+            .filter(|(address, base)| base.component == component && self.is_host(**address))
+            .map(|(_, base)| base.place)
+            .collect();
+        let places = 0..MAX_PLACES as u16;
+        let behind = taken.last().map_or(0, |last| last + 1);
+        let mut free = places.clone().filter(|place| !taken.contains(place));
+        Some(behind)
+            .filter(|place| places.contains(place))
+            .or_else(|| free.next())
+    }
+
     /// A host candidate, announced and paired.
-    pub(super) fn add_host(&mut self, now: Instant, address: LocalAddress) {
+    pub(super) fn add_host(&mut self, now: Instant, address: LocalAddress, place: u16) {
         let Some(component) = self.component_at(address.component) else {
             return;
         };
@@ -143,11 +250,10 @@ impl Agent {
             return;
         }
         let kind = CandidateKind::Host;
-        let place = self.place_of(component, kind);
         let preference = if self.config.lite {
             self.lite_preference(&address)
         } else {
-            u16::MAX - place
+            preference::of_host(place)
         };
         let base = address.address;
         let foundation = self.foundations.of(kind, Transport::Udp, base.ip(), None);
@@ -235,7 +341,7 @@ impl Agent {
     /// Of a generation that is over, host candidates and relays that live are left.
     pub(super) fn keep_bases(&mut self) {
         let bases = &self.bases;
-        let mut kept = alloc::collections::BTreeSet::new();
+        let mut kept = BTreeSet::new();
         kept.extend(bases.keys().copied());
         self.keep_locals(|_, local| match local.tcp_type {
             None => local.address == local.base && kept.contains(&local.base),

@@ -113,9 +113,9 @@ impl Agent {
         }
         if through_relay {
             // Asked for now, so that the peer's checks come through; nobody waits for it.
-            if let Some(relay) = self.gatherer.relay(path.local) {
+            self.gatherer.with_relay(path.local, |relay| {
                 let _ = relay.create_permission(now, path.remote.ip());
-            }
+            });
         }
         Some(id)
     }

@@ -1,23 +1,25 @@
 //! Local candidates: gathered, named, announced and paired.
 
+use alloc::vec::Vec;
 use core::net::SocketAddr;
 
 use floe_sansio::{Instant, Transport};
+use floe_turn::AllocateError;
 
-use super::{Agent, AgentTimer, CommandError, Duration, Gathering};
+use super::{Agent, AgentTimer, Base, CommandError, Gathering};
+use crate::address::LocalAddress;
 use crate::candidate::{Candidate, CandidateKind, candidate_priority};
 use crate::config::Policy;
 use crate::event::{Event, FailureCause, GatheringError};
-use crate::gatherer::{Source, SourceEvent, StreamId};
-
-/// How long gathering goes on, with nothing left to ask, after a server has said that it knows somebody
-/// else by the address of this agent (437, RFC 8656 §7.4): the owner may bind another port and call
-/// [`Agent::add_address`].
-const PORT_WAIT: Duration = Duration::from_millis(50);
+use crate::gatherer::{Gone, Origin, Source, SourceEvent, SourceId, StreamId};
+use crate::preference;
 
 impl Agent {
     /// Begins to gather candidates; each becomes an event. A second call does nothing, but after a
     /// restart it begins again: what is still good is announced again, the rest is asked for anew.
+    ///
+    /// It needs nothing from the peer. An agent that has gathered before its session begins is a pool
+    /// of candidates (RFC 9429 §3.5.4): it keeps its bindings and allocations alive until then.
     pub fn gather(&mut self, now: Instant) {
         if self.gathering != Gathering::Idle || self.check_alive().is_err() {
             return;
@@ -25,24 +27,20 @@ impl Agent {
         let now = self.clock.advance(now);
         self.gathering = Gathering::Running;
         self.gathering_since = Some(now);
+        let hosts = self.offered_hosts();
+        self.prefer_anew(&hosts);
         self.announce_again(now);
-        let mut hosts = self.hosts.clone();
-        // None is told before those of a lower component (RFC 8838 §17).
-        hosts.sort_by_key(|host| host.component.component);
-        let offered = hosts.into_iter().filter(|host| self.offers_host(host));
-        let bases: alloc::vec::Vec<_> = offered.collect();
-        for &host in &bases {
+        for &(host, place) in &hosts {
             if !self.local_index.contains_key(&(host.address, host.address)) {
-                self.add_host(now, host);
+                self.add_host(now, host, place);
             }
         }
         self.add_tcp_candidates(now);
-        let bases: alloc::vec::Vec<_> = bases.iter().map(|host| host.address).collect();
         if self.config.lite {
             self.gathering_ends();
         } else {
-            self.gatherer
-                .begin(&self.config, &bases, &mut self.entropy, now);
+            let hosts: Vec<_> = hosts.iter().map(|&(host, _)| host).collect();
+            self.gather_from(now, &hosts);
             self.timers
                 .set(AgentTimer::Gathering, now + self.config.gathering_limit);
         }
@@ -52,7 +50,7 @@ impl Agent {
 
     /// Candidates that a restart has left.
     fn announce_again(&mut self, now: Instant) {
-        let mut kept = alloc::vec::Vec::new();
+        let mut kept = Vec::new();
         kept.extend(self.locals.iter().map(|(&at, local)| (at, local.clone())));
         for (at, candidate) in kept {
             self.announce(&candidate);
@@ -60,11 +58,32 @@ impl Agent {
         }
     }
 
-    /// Asks the servers from one more base.
-    pub(super) fn gather_from(&mut self, now: Instant, base: SocketAddr) {
-        if !self.config.lite && self.check_alive().is_ok() {
-            self.gatherer
-                .begin(&self.config, &[base], &mut self.entropy, now);
+    /// Asks the servers from these addresses. What they allocated between a restart and now is taken in.
+    pub(super) fn gather_from(&mut self, now: Instant, hosts: &[LocalAddress]) {
+        if self.config.lite || self.check_alive().is_err() {
+            return;
+        }
+        let origins: Vec<_> = hosts.iter().map(|host| self.origin_of(host)).collect();
+        self.gatherer.begin(&self.config, &origins, self.pacing);
+        let allocated = self.gatherer.allocated();
+        let relays: Vec<_> = allocated
+            .filter_map(|(at, source)| Some((at, source.relayed()?, source.mapped()?)))
+            .collect();
+        for (at, relayed, mapped) in relays {
+            self.add_relayed(now, at, relayed, mapped);
+        }
+    }
+
+    /// Where IPv4 has no address of its own, servers with IPv4 alone are reached through a NAT64.
+    fn origin_of(&self, host: &LocalAddress) -> Origin {
+        let has_v4 = self.hosts.iter().any(|other| {
+            other.address.is_ipv4()
+                && other.network.id == host.network.id
+                && other.component == host.component
+        });
+        Origin {
+            address: host.address,
+            nat64: self.config.nat64_prefix.filter(|_| !has_v4),
         }
     }
 
@@ -89,14 +108,11 @@ impl Agent {
                 SourceEvent::Turn(event) => self.on_relay(now, at, event),
             }
         }
-        if self.gathering != Gathering::Idle && self.check_alive().is_ok() {
-            self.gatherer.tend_streams(now);
+        if self.check_alive().is_ok() {
+            self.gatherer.run_races(&self.config, now);
         }
         if self.gathering == Gathering::Running && self.gatherer.is_complete() {
-            match self.port_awaited.filter(|&until| until > now) {
-                Some(until) => self.timers.set(AgentTimer::Gathering, until),
-                None => self.gathering_ends(),
-            }
+            self.gathering_ends();
         }
     }
 
@@ -116,15 +132,16 @@ impl Agent {
         }
     }
 
-    /// The owner opened the connection of [`Event::StreamWanted`], from this address of the host.
+    /// The owner opened the connection of [`Event::StreamWanted`], or bound the port, at this address
+    /// of the host.
     ///
-    /// From now on its frames are inputs, and transmits have its 5-tuple.
+    /// From now on its frames, or datagrams, are inputs, and transmits have its 5-tuple.
     ///
     /// # Errors
     ///
     /// [`CommandError::UnknownStream`] if it is not wanted (any more): close it.
     /// [`CommandError::StreamPath`] if it does not come from the local address that was asked for, or
-    /// another one has its 5-tuple.
+    /// another one has its 5-tuple, or it is a port that the agent has already.
     pub fn stream_opened(
         &mut self,
         now: Instant,
@@ -132,34 +149,37 @@ impl Agent {
         local: SocketAddr,
     ) -> Result<(), CommandError> {
         self.check_alive()?;
-        let now = self.clock.now().max(now);
         if id.is_of_peer() {
             return self.connection_opened(now, id, local);
         }
-        self.gatherer
-            .stream_opened(now, id, local, &mut self.entropy)?;
-        self.clock.advance(now);
+        if self.gatherer.wants_port(id) && self.is_host(local) {
+            return Err(CommandError::StreamPath);
+        }
+        self.gatherer.socket_opened(id, local)?;
+        let now = self.clock.advance(now);
         self.settle(now);
         Ok(())
     }
 
-    /// The connection of [`Event::StreamWanted`] could not be opened, or is gone; with it goes the
-    /// allocation that was made over it. Of a stream that is not wanted (any more) this says nothing.
+    /// What [`Event::StreamWanted`] asked for could not be had, or is gone; with it goes the
+    /// allocation that was made over it. Of what is not wanted (any more) this says nothing.
     pub fn stream_failed(&mut self, now: Instant, id: StreamId) {
         if id.is_of_peer() {
             return self.connection_failed(now, id);
         }
-        let Some(at) = self.gatherer.streaming(id) else {
+        let Some(at) = self.gatherer.source_of(id) else {
             return;
         };
         let now = self.clock.advance(now);
-        if self.gatherer.stream_failed(now, at) {
-            self.source_failed(at, GatheringError::Stream);
+        match self.gatherer.socket_failed(now, at) {
+            Gone::Nothing => {}
+            Gone::Answer => self.source_failed(at, GatheringError::Stream),
+            Gone::Relay => self.relay_lost(now, at, GatheringError::Stream),
         }
         self.settle(now);
     }
 
-    fn on_binding(&mut self, now: Instant, at: usize, event: floe_stun::ClientEvent) {
+    fn on_binding(&mut self, now: Instant, at: SourceId, event: floe_stun::ClientEvent) {
         match event {
             floe_stun::ClientEvent::Mapped { address, .. } => {
                 self.gatherer.answered(at);
@@ -173,7 +193,7 @@ impl Agent {
         }
     }
 
-    fn on_relay(&mut self, now: Instant, at: usize, event: floe_turn::ClientEvent) {
+    fn on_relay(&mut self, now: Instant, at: SourceId, event: floe_turn::ClientEvent) {
         use floe_turn::ClientEvent;
         match event {
             ClientEvent::Allocated {
@@ -184,14 +204,17 @@ impl Agent {
                 self.add_reflexive(now, at, mapped);
                 self.add_relayed(now, at, relayed, mapped);
             }
+            ClientEvent::Failed(AllocateError::Mismatch)
+                if self.gatherer.take_fresh_port(at).is_ok() => {}
             ClientEvent::Failed(error) => {
-                if error == floe_turn::AllocateError::Mismatch {
-                    self.port_awaited = Some(now + PORT_WAIT);
+                if lacks_resources(error) {
+                    self.gatherer.ask_binding_instead(&self.config, at);
                 }
                 self.source_failed(at, GatheringError::Allocation(error));
-                self.gatherer.withdraw(at);
             }
-            ClientEvent::Released => self.gatherer.withdraw(at),
+            ClientEvent::Released => {
+                self.gatherer.ended(at);
+            }
             ClientEvent::PermissionRefused(peer, _) => {
                 // One refused peer harms only its own pairs.
                 let relayed = self.gatherer.get(at).and_then(Source::relayed);
@@ -200,16 +223,19 @@ impl Agent {
                 });
             }
             ClientEvent::Lost(error) => {
-                self.gatherer.ended(at);
-                self.tell_failure(at, GatheringError::Allocation(error));
-                self.gatherer.withdraw(at);
-                let base = self.gatherer.get(at).map(|source| source.base);
-                self.lose_dead_relays(now);
-                if let Some(base) = base.filter(|_| self.config.recovery) {
-                    self.gather_from(now, base);
-                }
+                self.relay_lost(now, at, GatheringError::Allocation(error));
             }
             _ => {}
+        }
+    }
+
+    /// An allocation is gone. Where the session can go on, another one is asked for.
+    fn relay_lost(&mut self, now: Instant, at: SourceId, cause: GatheringError) {
+        self.gatherer.ended(at);
+        self.tell_failure(at, cause);
+        self.lose_dead_relays(now);
+        if self.config.recovery && self.check_alive().is_ok() {
+            self.gatherer.race_again(at);
         }
     }
 
@@ -217,7 +243,7 @@ impl Agent {
     pub(super) fn lose_dead_relays(&mut self, now: Instant) {
         let relayed = self.locals.values();
         let relayed = relayed.filter(|local| local.kind == CandidateKind::Relayed);
-        let addresses: alloc::vec::Vec<_> = relayed.map(|local| local.address).collect();
+        let addresses: Vec<_> = relayed.map(|local| local.address).collect();
         for address in addresses {
             if self.gatherer.relay(address).is_none() {
                 self.lose_base(now, address, FailureCause::RelayLost);
@@ -226,7 +252,7 @@ impl Agent {
     }
 
     /// A datagram came through to the base of this source, and so may those of peers.
-    fn server_answered(&mut self, at: usize) {
+    fn server_answered(&mut self, at: SourceId) {
         let source = self.gatherer.get(at);
         let base = source
             .filter(|it| !it.transport.is_reliable())
@@ -236,14 +262,13 @@ impl Agent {
         }
     }
 
-    fn source_failed(&mut self, at: usize, cause: GatheringError) {
-        self.gatherer.ended(at);
-        if self.gathering == Gathering::Running {
+    fn source_failed(&mut self, at: SourceId, cause: GatheringError) {
+        if self.gatherer.ended(at) && self.gathering == Gathering::Running {
             self.tell_failure(at, cause);
         }
     }
 
-    fn tell_failure(&mut self, at: usize, cause: GatheringError) {
+    fn tell_failure(&mut self, at: SourceId, cause: GatheringError) {
         if let Some(source) = self.gatherer.get(at) {
             self.events.push_back(Event::GatheringFailed {
                 base: source.base,
@@ -256,24 +281,29 @@ impl Agent {
 
     /// A server saw this base at `address`. Equal to what is known already, it adds nothing
     /// (RFC 8838 §9).
-    fn add_reflexive(&mut self, now: Instant, at: usize, address: SocketAddr) {
-        let Some(source) = self.gatherer.get(at) else {
+    fn add_reflexive(&mut self, now: Instant, at: SourceId, address: SocketAddr) {
+        // Over a stream, or from another port, the server sees no base of ours.
+        let Some(source) = self.gatherer.get(at).filter(|source| source.shows_base()) else {
             return;
         };
-        // Over a stream the server sees the address of the stream.
-        if source.transport.is_reliable() {
-            return;
-        }
         let (base, server) = (source.base, source.server);
         let known = self.local_index.contains_key(&(address, base));
-        let Some(component) = self.bases.get(&base).map(|base| base.component) else {
+        let Some(&Base {
+            component, place, ..
+        }) = self.bases.get(&base)
+        else {
             return;
         };
-        // A NAT64 would map to another family; such a candidate has no base of its own family.
-        if known || address.is_ipv4() != base.is_ipv4() || !self.announces() {
+        // A NAT64 maps to IPv4; any other change of family is not to be believed.
+        let is_foreign = address.is_ipv4() != base.is_ipv4();
+        let through_nat64 = base.is_ipv6() && self.config.nat64_prefix.is_some();
+        if known || (is_foreign && !through_nat64) || !self.announces() {
             return;
         }
         let kind = CandidateKind::ServerReflexive;
+        let before = self.locals.values();
+        let before = before.filter(|local| local.base == base && local.kind == kind);
+        let preference = preference::of_reflexive(place, before.count());
         let foundation = self
             .foundations
             .of(kind, Transport::Udp, base.ip(), Some(server.ip()));
@@ -283,7 +313,7 @@ impl Agent {
             base,
             foundation,
             related: Some(base),
-            ..self.reached_from(base, component, kind, at)
+            ..self.reached_from(base, component, kind, preference)
         };
         self.add_local(now, candidate);
     }
@@ -294,11 +324,10 @@ impl Agent {
         base: SocketAddr,
         component: usize,
         kind: CandidateKind,
-        rank: usize,
+        preference: u16,
     ) -> Candidate {
         let id = self.components[component].id;
         let host = self.hosts.iter().find(|host| host.address == base);
-        let preference = preference_of(rank);
         Candidate {
             component: id,
             kind,
@@ -313,7 +342,7 @@ impl Agent {
         }
     }
 
-    fn add_relayed(&mut self, now: Instant, at: usize, relayed: SocketAddr, mapped: SocketAddr) {
+    fn add_relayed(&mut self, now: Instant, at: SourceId, relayed: SocketAddr, mapped: SocketAddr) {
         let Some(source) = self.gatherer.get(at) else {
             return;
         };
@@ -327,7 +356,7 @@ impl Agent {
             return;
         }
         let kind = CandidateKind::Relayed;
-        let rank = self.gatherer.rank(at);
+        let preference = self.relay_preference(at);
         let foundation = self
             .foundations
             .of(kind, transport, relayed.ip(), Some(server.ip()));
@@ -336,11 +365,19 @@ impl Agent {
             base: relayed,
             foundation,
             related: Some(mapped),
-            ..self.reached_from(base, component, kind, rank)
+            ..self.reached_from(base, component, kind, preference)
         };
         let place = self.place_of(component, kind);
-        self.add_base(relayed, component, preference_of(rank), place);
+        self.add_base(relayed, component, preference, place);
         self.add_local(now, candidate);
+    }
+
+    /// The local preference of what a TURN server lends.
+    pub(super) fn relay_preference(&self, at: SourceId) -> u16 {
+        let base = self.gatherer.get(at).map(|source| source.base);
+        let base = base.and_then(|base| self.bases.get(&base));
+        let (over_stream, rank) = self.gatherer.rank(at);
+        preference::of_relay(over_stream, base.map_or(u16::MAX, |base| base.place), rank)
     }
 
     /// Announces and pairs a candidate of this side.
@@ -398,7 +435,7 @@ impl Agent {
     }
 }
 
-/// Sources are ordered: each has a preference of its own (RFC 8445 §5.1.2.1).
-fn preference_of(rank: usize) -> u16 {
-    u16::MAX - u16::try_from(rank).unwrap_or(u16::MAX)
+/// Whether a server could not allocate although it would: 486 or 508.
+fn lacks_resources(error: AllocateError) -> bool {
+    matches!(error, AllocateError::Rejected(code) if matches!(code.number(), 486 | 508))
 }

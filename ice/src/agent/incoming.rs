@@ -58,7 +58,7 @@ impl Agent {
             }
             // From a server's address, but none of its business: perhaps a peer on that host.
             Some(Input::Dropped(DropReason::NotStun | DropReason::Unsupported)) | None
-                if is_datagram => {}
+                if is_own => {}
             Some(other) => return other,
             None => return Input::Dropped(DropReason::UnknownRemote),
         }

@@ -184,7 +184,9 @@ impl Agent {
         let mut hosts = self.locals.values();
         self.config.lite
             && hosts.any(|host| {
-                host.component == address.component && host.address.ip() == address.address.ip()
+                host.component == address.component
+                    && host.tcp_type.is_none()
+                    && host.address.ip() == address.address.ip()
             })
     }
 

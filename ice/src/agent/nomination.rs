@@ -281,14 +281,16 @@ impl Agent {
             .as_ref()
             .is_some_and(|it| it.through_relay);
         if through_relay {
-            if let Some(relay) = self.gatherer.relay(path.local) {
+            self.gatherer.with_relay(path.local, |relay| {
                 let _ = relay.bind_channel(now, path.remote);
-            }
+            });
         }
         if self.components_of(stream).all(|it| it.selected.is_some()) {
             self.streams[stream].outcome = Outcome::Completed;
         }
         self.review(now);
+        // A better pair may have become valid while this one was nominated.
+        self.reconsider(now, at);
     }
 
     /// The candidates of a valid pair.

@@ -93,9 +93,9 @@ impl Agent {
         });
         if active.through_relay {
             // Perhaps the server has forgotten the allocation: then it says so.
-            if let Some(relay) = self.gatherer.relay(active.path.local) {
+            self.gatherer.with_relay(active.path.local, |relay| {
                 let _ = relay.refresh(now, None);
-            }
+            });
         }
         if self.streams[stream].outcome == Outcome::Completed {
             self.streams[stream].outcome = Outcome::Running;

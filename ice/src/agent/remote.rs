@@ -6,7 +6,7 @@ use floe_sansio::Instant;
 
 use super::component::{Outcome, RemoteStream};
 use super::{Agent, AgentTimer, CommandError, Duration, Remote, RemoteParameters, State};
-use crate::candidate::{Candidate, CandidateKind};
+use crate::candidate::{Candidate, CandidateKind, is_private};
 use crate::check::Session;
 use crate::check_list::PairState;
 use crate::component::ComponentId;
@@ -170,12 +170,48 @@ impl Agent {
         if !self.can_reach(&candidate) {
             return Ok(());
         }
-        let key = (component, candidate.tcp_type, candidate.address);
-        let known = self.remote_index.get(&key).copied();
-        if known.is_none() && self.remotes.len() >= self.config.limits.remote_candidates {
+        if !self.has_room_for(component, &candidate) {
             return Err(CommandError::Capacity);
         }
         let now = self.clock.advance(now);
+        let through_nat64 = self.through_nat64(&candidate);
+        self.take_remote(now, component, candidate);
+        // The same, as it is reached from IPv6 addresses.
+        if let Some(twin) = through_nat64 {
+            if self.has_room_for(component, &twin) {
+                self.take_remote(now, component, twin);
+            }
+        }
+        self.settle(now);
+        Ok(())
+    }
+
+    fn has_room_for(&self, component: usize, candidate: &Candidate) -> bool {
+        let key = (component, candidate.tcp_type, candidate.address);
+        self.remotes.len() < self.config.limits.remote_candidates
+            || self.remote_index.contains_key(&key)
+    }
+
+    /// Where this host has no IPv4 address: a public IPv4 candidate of the peer as a NAT64 shows it.
+    fn through_nat64(&self, candidate: &Candidate) -> Option<Candidate> {
+        let prefix = self.config.nat64_prefix?;
+        let has_v4 = (self.hosts.iter())
+            .any(|host| host.component == candidate.component && host.address.is_ipv4());
+        if has_v4 || candidate.address.is_ipv6() || is_private(candidate.address.ip()) {
+            return None;
+        }
+        let address = prefix.embed_address(candidate.address);
+        Some(Candidate {
+            address,
+            base: address,
+            ..candidate.clone()
+        })
+    }
+
+    fn take_remote(&mut self, now: Instant, component: usize, candidate: Candidate) {
+        let key = (component, candidate.tcp_type, candidate.address);
+        let known = self.remote_index.get(&key);
+        let known = known.copied();
         self.vouch_remote(component, &candidate);
         match known {
             // Found before it was signalled: it becomes what it is, and its pairs live on
@@ -192,8 +228,6 @@ impl Agent {
                 self.pair_remote(now, at);
             }
         }
-        self.settle(now);
-        Ok(())
     }
 
     /// The peer has no more candidates, for any stream.

@@ -170,7 +170,7 @@ impl Agent {
     }
 
     fn ask_server(&mut self, now: Instant) -> bool {
-        let asked = self.gatherer.ask_next(now);
+        let asked = self.gatherer.ask_next(&self.config, &mut self.entropy, now);
         if asked {
             // What the clients did at once is taken in by the next call.
             self.drain_gatherer(now);
@@ -316,7 +316,7 @@ impl Agent {
             }
         } else if self.is_host(path.local) {
             self.transmits.push_back(Transmit { path, payload });
-        } else if let Some(relay) = self.gatherer.relay(path.local) {
+        } else if let Some(relay) = self.gatherer.framer(path.local) {
             // Without a permission (it was refused) there is no way to this peer.
             if let Ok(wrapped) = relay.wrap(path.remote, &payload) {
                 self.transmits.push_back(wrapped);

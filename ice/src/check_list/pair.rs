@@ -13,6 +13,9 @@ use crate::stats::Quiet;
 pub(crate) struct PairId(pub(super) u32);
 
 impl PairId {
+    /// Before all others.
+    pub(super) const FIRST: Self = Self(0);
+
     /// As a number for statistics.
     pub(crate) const fn number(self) -> u32 {
         self.0
@@ -174,7 +177,7 @@ impl Turn {
         place: 0,
         priority: Reverse(u64::MAX),
         number: 0,
-        id: PairId(0),
+        id: PairId::FIRST,
     };
 }
 

@@ -57,7 +57,7 @@ fn insert(list: &mut CheckLists, column: u32, row: u16) -> PairId {
 }
 
 fn states(list: &CheckLists, column: u32) -> std::string::String {
-    let mut pairs: Vec<_> = list.pairs.values().collect();
+    let mut pairs: Vec<_> = list.iter().map(|(_, pair)| pair).collect();
     pairs.retain(|pair| pair.foundation.0 == column);
     pairs.sort_by_key(|pair| Reverse(pair.priority));
     let letter = |pair: &&Pair| match pair.state {

@@ -29,6 +29,9 @@ const HELLO_COUNT: u32 = 10;
 /// What a datagram of media begins with; its number follows, four bytes.
 const MEDIA: &[u8] = b"\xFFmedia";
 
+/// Behind this one lie the ports that it binds where a server calls the first one taken.
+const FRESH_PORTS: u16 = 60000;
+
 /// What happened when.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Timeline {
@@ -87,6 +90,8 @@ pub struct PeerHost {
     /// The connections that it wanted, the how many-th under its number, and those that it accepted.
     known_streams: Vec<KnownStream>,
     streams: Streams,
+    /// How many ports it has bound beside its first one.
+    ports: u16,
     commands: VecDeque<StreamCommand>,
     hello_at: Option<Instant>,
     hellos: u32,
@@ -132,6 +137,7 @@ impl PeerHost {
             transmits: VecDeque::new(),
             known_streams: Vec::new(),
             streams: Streams::default(),
+            ports: 0,
             commands: listening.map(StreamCommand::Listen).collect(),
             hello_at: None,
             hellos: 0,
@@ -380,6 +386,19 @@ impl PeerHost {
                         framing,
                         path: None,
                     });
+                }
+                Event::StreamWanted {
+                    id,
+                    transport: Transport::Udp,
+                    local,
+                    ..
+                } => {
+                    // Every port of a host leads to it.
+                    self.ports += 1;
+                    let port = SocketAddr::new(local, FRESH_PORTS.saturating_add(self.ports));
+                    if self.connection.stream_opened(now, id, port).is_err() {
+                        self.connection.stream_failed(now, id);
+                    }
                 }
                 // Nothing is encrypted here.
                 Event::StreamWanted { id, .. } => self.connection.stream_failed(now, id),

@@ -2,6 +2,7 @@
 //! either side offering, and many seeds. `docs/requirements` has the rules, the test has the row.
 
 mod common;
+mod gathering;
 mod generations;
 mod harness;
 mod limits;

@@ -9,15 +9,14 @@ use floe_ice::{
     Agent, Candidate, CommandError, Config, Event, FailureCause, GatheringError, IceCredentials,
     LocalAddress, RemoteParameters, Role, SelectedPair, State,
 };
-use floe_sansio::{Datagram, FiveTuple, HEADROOM, Input, Instant, TAILROOM, Transmit};
+use floe_sansio::{Datagram, FiveTuple, HEADROOM, Input, Instant, TAILROOM, Transmit, Transport};
 use floe_sim::{Endpoint, HostId, Message};
-use floe_turn::AllocateError;
 
 use super::millis;
 use super::packet::{Packet, Unwrapper};
 
-/// The server knows somebody else by this address.
-const MISMATCH: GatheringError = GatheringError::Allocation(AllocateError::Mismatch);
+/// Behind this one lie the ports that are bound for servers that call the first one taken.
+const FRESH_PORTS: u16 = 60000;
 
 /// One ICE agent, and what it said and heard.
 ///
@@ -39,8 +38,8 @@ pub(crate) struct AgentHost {
     /// The user name fragment of the other side, in the generation of the moment and in those before.
     remote_ufrag: Option<String>,
     stale_ufrags: Vec<String>,
-    /// Whether a port that a server calls taken is given up for the next one.
-    pub(crate) takes_fresh_ports: bool,
+    /// Ports bound for servers that call the first one taken.
+    fresh_ports: u16,
     outbox: VecDeque<Message>,
     transmits: VecDeque<Transmit>,
     media_every: Option<Duration>,
@@ -81,7 +80,7 @@ impl AgentHost {
             offered: None,
             remote_ufrag: None,
             stale_ufrags: Vec::new(),
-            takes_fresh_ports: false,
+            fresh_ports: 0,
             outbox: VecDeque::new(),
             transmits: VecDeque::new(),
             media_every,
@@ -273,14 +272,17 @@ impl AgentHost {
                     fresh.push(floe_sdp::ice::Candidate::from(candidate).to_string());
                 }
                 Event::GatheringComplete => fresh.push("end".into()),
-                Event::StreamWanted { id, .. } => self.agent.stream_failed(now, *id),
-                Event::GatheringFailed { base, cause, .. }
-                    if self.takes_fresh_ports && *cause == MISMATCH =>
-                {
-                    let fresh = SocketAddr::new(base.ip(), base.port() + 1);
-                    let fresh = LocalAddress::new(fresh);
-                    self.agent.add_address(now, fresh).unwrap();
+                &Event::StreamWanted {
+                    id,
+                    transport: Transport::Udp,
+                    local,
+                    ..
+                } => {
+                    self.fresh_ports += 1;
+                    let fresh = SocketAddr::new(local, FRESH_PORTS + self.fresh_ports);
+                    self.agent.stream_opened(now, id, fresh).unwrap();
                 }
+                Event::StreamWanted { id, .. } => self.agent.stream_failed(now, *id),
                 Event::Connected(_) if self.media_every.is_some() => {
                     self.media_next.get_or_insert(now);
                 }
