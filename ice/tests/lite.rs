@@ -130,8 +130,7 @@ fn preferences_are_65535_for_ipv4_alone_and_precedences_of_rfc_6724_beside_ipv6(
     for (locals, wanted) in [
         (vec![home()], vec![65535]),
         (vec![v6], vec![40]),
-        // Told in the order of preference.
-        (vec![home(), v6, addr("[fd00::1]:1000")], vec![40, 3, 35]),
+        (vec![home(), v6, addr("[fd00::1]:1000")], vec![35, 40, 3]),
     ] {
         let puppet = Puppet::with(lite(Role::Controlled), &locals);
         let priorities: Vec<_> = told(&puppet).iter().map(|it| it.priority).collect();
