@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use floe_ice::{
     Agent, Candidate, CandidateKind, ComponentId, Config, Event, LocalAddress, Network, Policy,
-    RemoteParameters, Role, State, TurnServer,
+    RemoteParameters, Role, State, StreamId, TcpType, TcpUse, TurnServer,
 };
 use floe_sansio::testing::Driver;
 use floe_sansio::{FiveTuple, HEADROOM, Instant, TAILROOM, Transport};
@@ -35,6 +35,14 @@ fn stream(at: u8) -> FiveTuple {
         transport: Transport::Tcp,
         local: SocketAddr::new(locals()[usize::from(at % 2)].ip(), 50000),
         remote: server(),
+    }
+}
+
+fn tcp(local: SocketAddr, remote: SocketAddr) -> FiveTuple {
+    FiveTuple {
+        transport: Transport::Tcp,
+        local,
+        remote,
     }
 }
 
@@ -69,6 +77,9 @@ const NO_ADDRESS: u8 = 17;
 const NO_STREAM: u8 = 18;
 const ATTACH: u8 = 19;
 const REVOKE: u8 = 20;
+const KNOCK: u8 = 21;
+const STREAM_CHECK: u8 = 22;
+const FRAME: u8 = 23;
 
 /// Gathering, checks and nomination, and real packets.
 pub fn seeds() -> Vec<Vec<u8>> {
@@ -88,7 +99,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
         (Type::NONCE, b"nonce"),
     ];
     let candidate = Writer::default()
-        .raw(&[CANDIDATE, 0, 0, 9])
+        .raw(&[CANDIDATE, 0, 0, 9, 9])
         .raw(&0x6e7f_01ff_u32.to_be_bytes());
     let start = Writer::default()
         .raw(&[GATHER, CREDENTIALS, 0])
@@ -137,6 +148,28 @@ pub fn seeds() -> Vec<Vec<u8>> {
         prefix(0)(life(controlling)),
         prefix(0)(streamed),
     ];
+    // Over TCP: one connection is opened, another accepted, selected, used, lost and handed over.
+    let wired = {
+        let checked: &[(Type, &[u8])] = &[priority, controlling];
+        let nominated: &[(Type, &[u8])] = &[priority, controlling, (Type::USE_CANDIDATE, b"")];
+        let listening = Writer::default()
+            .raw(&[CANDIDATE, 0, 1, 0, 9])
+            .raw(&0x5a7f_01ff_u32.to_be_bytes());
+        let mut life = start.clone().raw(&listening.end()).raw(&[TIMEOUT; 12]);
+        life = life.raw(&[OPENED, 0, TIMEOUT, TIMEOUT]);
+        life = life.raw(&[ANSWER, 1, 1]).message(0x101, &[seen]);
+        life = life
+            .raw(&[KNOCK, 0, 0, STREAM_CHECK, 1])
+            .message(0x001, checked);
+        life = life.raw(&[TIMEOUT, ANSWER, 0, 1]).message(0x101, &[seen]);
+        life = life.raw(&[STREAM_CHECK, 1]).message(0x001, nominated);
+        life = life.raw(&[SEND]).block(b"hello");
+        life = life.raw(&[FRAME, 1]).block(b"hello");
+        life = life.raw(&[RESTART, 2, GATHER, LOST, 1, KNOCK, 1, 1, FRAME, 2]);
+        life.block(b"GET /").raw(&[TIMEOUT, CLOSE]).end()
+    };
+    seeds.push(prefix(17)(wired.clone()));
+    seeds.push(prefix(27)(wired));
     // Every profile, with what happens in the middle of a call.
     for profile in 0..16 {
         let life = life(controlled);
@@ -187,6 +220,10 @@ fn play(data: &[u8]) -> [u32; 2] {
             ..config
         },
     };
+    if profile >> 4 & 1 == 1 {
+        config.tcp = TcpUse::BeforeUdp;
+        config.tcp_addresses = locals().into();
+    }
     config.addresses = locals().into();
     config.stun_servers = vec![server()];
     let turn = TurnServer::new(server(), Credentials::new("alice", "password"));
@@ -198,7 +235,7 @@ fn play(data: &[u8]) -> [u32; 2] {
     let remote = Key::short_term(PEER_PWD);
     let relay = Key::long_term("alice", "floe", "password");
 
-    let mut streams = Vec::new();
+    let mut streams: Vec<(StreamId, FiveTuple)> = Vec::new();
     while !script.is_empty() {
         match script.byte() {
             CHECK => {
@@ -219,7 +256,10 @@ fn play(data: &[u8]) -> [u32; 2] {
                 }
             }
             ANSWER => {
-                let sent = agent.last_to(script.choose(&remotes())).cloned();
+                let mut sent = agent.last_to(script.choose(&remotes())).cloned();
+                if let Some(sent) = sent.as_mut().filter(|sent| is_framed(sent.path)) {
+                    sent.payload = sent.payload.slice(2..);
+                }
                 let signed = script.byte() & 1 == 1;
                 let bytes = script.message(sent.as_ref(), |builder| {
                     if signed {
@@ -285,13 +325,13 @@ fn play(data: &[u8]) -> [u32; 2] {
             }
             OPENED => {
                 let at = script.byte();
-                if let Some(&id) = streams.get(usize::from(at)) {
-                    let local = stream(at).local;
+                if let Some(&(id, path)) = streams.get(usize::from(at)) {
+                    let local = path.local;
                     let _ = agent.command(|agent, now| agent.stream_opened(now, id, local));
                 }
             }
             LOST => {
-                if let Some(&id) = streams.get(usize::from(script.byte())) {
+                if let Some(&(id, _)) = streams.get(usize::from(script.byte())) {
                     let now = agent.now;
                     agent.machine.stream_failed(now, id);
                     agent.drain();
@@ -333,6 +373,28 @@ fn play(data: &[u8]) -> [u32; 2] {
                 let component = component(&mut script);
                 let _ = agent.command(|agent, now| agent.revoke_consent(now, component));
             }
+            KNOCK => {
+                let (at, from) = (script.choose(&locals()), script.choose(&remotes()));
+                let accepted = agent.command(|agent, now| agent.stream_accepted(now, at, from));
+                streams.extend(accepted.ok().map(|id| (id, tcp(at, from))));
+            }
+            STREAM_CHECK => {
+                let at = usize::from(script.byte());
+                let bytes = script.message(None, |builder| {
+                    let builder = builder.with(&floe_stun::Username(&username));
+                    builder.with_integrity(&local).with_fingerprint()
+                });
+                if let Some(&(_, path)) = streams.get(at) {
+                    let _ = agent.input(path, &bytes);
+                }
+            }
+            FRAME => {
+                let at = usize::from(script.byte());
+                let bytes = script.block();
+                if let Some(&(_, path)) = streams.get(at) {
+                    let _ = agent.input(path, bytes);
+                }
+            }
             GATHER => {
                 let now = agent.now;
                 agent.machine.gather(now);
@@ -343,12 +405,21 @@ fn play(data: &[u8]) -> [u32; 2] {
         for event in agent.events.drain(..) {
             seen[0] += u32::from(matches!(event, Event::LocalCandidate(_)));
             seen[1] += u32::from(matches!(event, Event::Selected(_)));
-            if let Event::StreamWanted { id, .. } = event {
-                streams.push(id);
+            if let Event::StreamWanted {
+                id, local, remote, ..
+            } = event
+            {
+                let port = if remote == server() {
+                    50_000
+                } else {
+                    51_000 + streams.len() as u16
+                };
+                streams.push((id, tcp(SocketAddr::new(local, port), remote)));
             }
         }
         if let Some(sent) = agent.last() {
-            assert!(is_own(sent.path), "it owns no {:?}", sent.path);
+            let own = is_own(sent.path) || streams.iter().any(|&(_, path)| path == sent.path);
+            assert!(own, "it owns no {:?}", sent.path);
         }
         // Pairs, checks on their way, candidates, early checks, transactions of the gatherer.
         let most = 2 * limits.pairs + 2 * limits.remote_candidates + limits.early_checks + 256;
@@ -368,6 +439,11 @@ fn play(data: &[u8]) -> [u32; 2] {
     assert_eq!(agent.machine.state(), State::Closed);
     assert_eq!(agent.machine.poll_timeout(), None);
     seen
+}
+
+/// Whether what is sent on this path stands behind its length.
+fn is_framed(path: FiveTuple) -> bool {
+    path.transport == Transport::Tcp && path.remote != server()
 }
 
 /// Whether the agent may send on this path: from one of its sockets, or on a stream.
@@ -402,11 +478,19 @@ fn candidate(script: &mut Script<'_>) -> Candidate {
         5 => "[2001:db8::9]:5000".parse().expect("an address"),
         other => ([203, 0, 113, other], script.u16()).into(),
     };
+    let (transport, tcp_type) = match script.byte() {
+        0 => (Transport::Tcp, Some(TcpType::Passive)),
+        1 => (Transport::Tcp, Some(TcpType::Active)),
+        2 => (Transport::Tcp, Some(TcpType::SimultaneousOpen)),
+        3 => (Transport::Tcp, None),
+        _ => (Transport::Udp, None),
+    };
     Candidate {
         component: component(script),
         network: Network::default(),
         kind,
-        transport: floe_sansio::Transport::Udp,
+        transport,
+        tcp_type,
         address,
         base: address,
         priority: u32::from_be_bytes([script.byte(), script.byte(), script.byte(), script.byte()]),
@@ -420,8 +504,13 @@ fn send(agent: &mut Driver<Agent>, payload: &[u8]) {
     let range = HEADROOM..HEADROOM + payload.len();
     buffer[range.clone()].copy_from_slice(payload);
     if let Ok(route) = agent.machine.send(&mut buffer, range) {
-        assert!(is_own(route.path));
+        assert!(is_own(route.path) || is_framed(route.path));
         let sent = &buffer[route.range()];
+        if is_framed(route.path) {
+            assert_eq!(&sent[2..], payload);
+            agent.drain();
+            return;
+        }
         let is_framed = || matches!(Protocol::of(sent), Protocol::Stun | Protocol::Channel);
         assert!(sent == payload || (route.path.remote == server() && is_framed()));
     }

@@ -2,6 +2,8 @@
 
 use core::net::SocketAddr;
 
+use floe_sansio::Transport;
+
 use crate::component::ComponentId;
 
 /// The network that an address lies in, as far as the owner knows.
@@ -29,6 +31,10 @@ pub struct LocalAddress {
     /// Whether it is a temporary IPv6 address (RFC 8981), which does not give its host away. Where an
     /// interface has one, its other addresses of the same prefix are not told (RFC 8445 §5.1.1.1).
     pub temporary: bool,
+    /// [`Transport::Udp`], or [`Transport::Tcp`] if it is a port that the driver listens on: that becomes
+    /// a passive candidate (RFC 6544 §5.1). See
+    /// [`Agent::stream_accepted`](crate::Agent::stream_accepted).
+    pub transport: Transport,
     /// Whether it is about to go (RFC 4862 §5.5.4): such an address makes no candidate.
     pub deprecated: bool,
 }
@@ -42,7 +48,16 @@ impl LocalAddress {
             network: Network::default(),
             unreliable: false,
             temporary: false,
+            transport: Transport::Udp,
             deprecated: false,
+        }
+    }
+
+    /// A TCP port that the driver listens on.
+    pub fn listening(address: SocketAddr) -> Self {
+        Self {
+            transport: Transport::Tcp,
+            ..Self::new(address)
         }
     }
 

@@ -3,6 +3,7 @@
 mod addresses;
 mod checking;
 mod component;
+mod connecting;
 mod consent;
 mod gathering;
 mod generation;
@@ -37,11 +38,14 @@ use crate::check::Attached;
 use crate::check_list::{CheckLists, PairId};
 use crate::component::ComponentId;
 use crate::config::{Config, MIN_PACING};
+use crate::connections::Connections;
 use crate::event::{Event, FailureCause, SelectedPair};
+use crate::framing;
 use crate::gatherer::Gatherer;
 use crate::pacer::Pacer;
 use crate::role::Role;
 use crate::stats::{Drops, Quiet, Timeline};
+use crate::tcp::TcpType;
 use crate::text::Unusable;
 use component::{Component, Outcome, Stream};
 use generation::{Generation, Upcoming};
@@ -186,6 +190,8 @@ enum AgentTimer {
     Dwell,
     /// Candidates that were not selected may be released (RFC 8445 §8.3.1).
     Release,
+    /// A connection that was accepted has had its time to prove itself.
+    Unproven,
 }
 
 impl Timer for AgentTimer {
@@ -200,6 +206,7 @@ impl Timer for AgentTimer {
         Self::Outage,
         Self::Dwell,
         Self::Release,
+        Self::Unproven,
     ];
 
     fn index(self) -> usize {
@@ -289,9 +296,13 @@ pub struct Agent {
     components: Vec<Component>,
     /// The addresses of this host.
     hosts: Vec<LocalAddress>,
+    /// The TCP ports that its driver listens on.
+    listeners: Vec<LocalAddress>,
     bases: BTreeMap<SocketAddr, Base>,
 
     gatherer: Gatherer,
+    /// Those with the peer.
+    connections: Connections,
     gathering: Gathering,
     gathering_since: Option<Instant>,
     foundations: Foundations,
@@ -304,10 +315,10 @@ pub struct Agent {
     introduced: Option<Instant>,
     names: names::Names,
     remotes: Vec<Remote>,
-    /// By component and address.
-    remote_index: BTreeMap<(usize, SocketAddr), usize>,
-    /// How many there are of each component and kind, and of IPv6 or not.
-    places: BTreeMap<(usize, CandidateKind, bool), u16>,
+    /// By component, direction of TCP, and address.
+    remote_index: BTreeMap<(usize, Option<TcpType>, SocketAddr), usize>,
+    /// How many there are of each component and kind, of IPv6 or not, and of each direction of TCP.
+    places: BTreeMap<(usize, CandidateKind, bool, Option<TcpType>), u16>,
     /// The foundations of the other side, numbered in the order of their appearance.
     remote_foundations: BTreeMap<String, u32>,
     peer_reflexive: u32,
@@ -319,7 +330,7 @@ pub struct Agent {
     /// Whether the peer has been heard, so that checks sent before it listened were repeated.
     heard: bool,
     /// Paths on which the peer has proven itself: data is accepted from there.
-    proven: BTreeSet<(SocketAddr, SocketAddr)>,
+    proven: BTreeSet<FiveTuple>,
     /// How often this side has nominated, between agents that renominate.
     nominations: u32,
     attached: Option<Attached>,
@@ -365,8 +376,10 @@ impl Agent {
             streams: Vec::new(),
             components: Vec::new(),
             hosts: Vec::new(),
+            listeners: Vec::new(),
             bases: BTreeMap::new(),
             gatherer: Gatherer::default(),
+            connections: Connections::default(),
             gathering: Gathering::Idle,
             gathering_since: None,
             foundations: Foundations::default(),
@@ -404,6 +417,9 @@ impl Agent {
         };
         for address in core::mem::take(&mut agent.config.addresses) {
             agent.hold(LocalAddress::new(address));
+        }
+        for address in core::mem::take(&mut agent.config.tcp_addresses) {
+            agent.hold(LocalAddress::listening(address));
         }
         agent
     }
@@ -482,6 +498,7 @@ impl Agent {
             + self.proven.len()
             + self.remote_foundations.len()
             + self.names.len()
+            + self.connections.len()
     }
 
     /// Where `buffer[range]`, application data of the first component, is to be sent. Through a relay it
@@ -530,6 +547,10 @@ impl Agent {
                 floe_turn::SendError::TooLong => SendError::TooLong,
                 _ => SendError::NotConnected,
             })?
+        } else if active.path.transport.is_reliable() {
+            let open = self.connections.open_on(active.path);
+            open.ok_or(SendError::NotConnected)?;
+            Route::new(active.path, framing::frame(buffer, range)?)
         } else {
             Route::new(active.path, range)
         };
@@ -555,8 +576,13 @@ impl Agent {
 
     /// The component that data which came over this local address, [`Route::path`]'s, belongs to.
     pub fn component_of(&self, local: SocketAddr) -> Option<ComponentId> {
-        let base = self.bases.get(&local)?;
-        Some(self.components[base.component].id)
+        let base = self.bases.get(&local).map(|base| base.component);
+        let stream = || {
+            let mut streams = self.connections.iter();
+            streams.find(|(_, it)| it.path.local == local)
+        };
+        let at = base.or_else(|| stream().map(|(_, it)| it.component))?;
+        Some(self.components[at].id)
     }
 
     /// Attaches an attribute to every check and every answer to one from now on, or none any more:
@@ -605,6 +631,7 @@ impl Agent {
                 AgentTimer::Outage => self.tell_outages(now),
                 AgentTimer::Dwell => self.reconsider_all(now),
                 AgentTimer::Release => self.release_unselected(now),
+                AgentTimer::Unproven => self.close_unproven(now),
             }
         }
         self.settle(now);
@@ -623,6 +650,7 @@ impl Agent {
         self.events
             .pop_front()
             .or_else(|| self.gatherer.poll_socket())
+            .or_else(|| self.connections.poll_event())
     }
 
     /// When to call [`Self::handle_timeout`].
@@ -691,6 +719,7 @@ impl Agent {
         self.pair_lite(now);
         self.run_slot(now);
         self.check_failure(now);
+        self.close_needless(now);
         let slot = self.next_slot(now);
         self.set_or_stop(AgentTimer::Slot, slot);
         self.set_or_stop(AgentTimer::PairExpiry, self.next_check_expiry());
@@ -703,6 +732,7 @@ impl Agent {
         self.set_or_stop(AgentTimer::Consent, self.next_consent());
         self.set_or_stop(AgentTimer::ConsentExpiry, self.next_consent_expiry());
         self.set_or_stop(AgentTimer::Outage, self.next_outage());
+        self.set_or_stop(AgentTimer::Unproven, self.next_unproven());
     }
 
     fn set_or_stop(&mut self, timer: AgentTimer, at: Option<Instant>) {
@@ -725,6 +755,7 @@ impl Agent {
         self.gathering = Gathering::Complete;
         self.gatherer.cut_off(now);
         self.gatherer.stop_bindings();
+        self.connections.close_all();
         self.gatherer.release_all(now);
     }
 

@@ -4,10 +4,11 @@ use alloc::string::String;
 use core::fmt::Write;
 use core::net::{IpAddr, SocketAddr};
 
-use floe_sansio::Transport;
+use floe_sansio::{FiveTuple, Transport};
 
 use crate::address::Network;
 use crate::component::ComponentId;
+use crate::tcp::TcpType;
 
 /// How a candidate was found (RFC 8445 §4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -84,6 +85,8 @@ pub struct Candidate {
     pub kind: CandidateKind,
     /// What carries packets to it.
     pub transport: Transport,
+    /// Over TCP, how it connects (RFC 6544 §4.5); `None` over UDP.
+    pub tcp_type: Option<TcpType>,
     /// Where packets are sent to reach it.
     pub address: SocketAddr,
     /// The address that packets of this candidate leave from: itself for host and relayed
@@ -101,6 +104,23 @@ pub struct Candidate {
 }
 
 impl Candidate {
+    /// Whether pairs are made with it, and not with another candidate that it is a face of. (A connection
+    /// has one address on either side, as it is seen from there.)
+    pub(crate) fn is_base(&self) -> bool {
+        self.address == self.base || self.tcp_type == Some(TcpType::SimultaneousOpen)
+    }
+
+    /// The address at which a packet of this candidate's side leaves on `path`: an active candidate has
+    /// a port of its own for each connection.
+    pub(crate) fn reached_at(&self, path: FiveTuple) -> SocketAddr {
+        let active = self.tcp_type == Some(TcpType::Active);
+        if active && self.kind == CandidateKind::Host {
+            path.local
+        } else {
+            self.address
+        }
+    }
+
     /// Whether an address is worth a host candidate (RFC 8445 §5.1.1.1): not unspecified, not
     /// multicast, not a deprecated form of IPv6; loopback only where the owner asked for it.
     pub fn is_host_address(address: SocketAddr, loopback: bool) -> bool {

@@ -14,9 +14,8 @@ use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::cmp::Reverse;
-use core::net::SocketAddr;
 
-use floe_sansio::Instant;
+use floe_sansio::{FiveTuple, Instant};
 
 use crate::config::CheckOrder;
 use groups::Groups;
@@ -82,7 +81,7 @@ pub(crate) struct CheckLists {
     order: CheckOrder,
     /// In boxes, for the nodes of a tree have room to spare.
     pairs: BTreeMap<PairId, Box<Pair>>,
-    by_path: BTreeMap<(SocketAddr, SocketAddr), PairId>,
+    by_path: BTreeMap<FiveTuple, PairId>,
     lists: Vec<List>,
     components: Vec<Tally>,
     groups: Groups,
@@ -114,9 +113,23 @@ impl CheckLists {
         self.pairs.get(&id).map(|pair| &**pair)
     }
 
-    /// The pair whose checks go from `base` to `address`.
-    pub(crate) fn find(&self, base: SocketAddr, address: SocketAddr) -> Option<PairId> {
-        self.by_path.get(&(base, address)).copied()
+    /// The pair whose checks take this path.
+    pub(crate) fn find(&self, path: FiveTuple) -> Option<PairId> {
+        self.by_path.get(&path).copied()
+    }
+
+    /// The checks of a pair take another path from now on; `false` if that is another pair's.
+    pub(crate) fn set_path(&mut self, id: PairId, path: FiveTuple) -> bool {
+        let Some(pair) = self.pairs.get_mut(&id) else {
+            return false;
+        };
+        if self.by_path.get(&path).is_some_and(|&other| other != id) {
+            return false;
+        }
+        self.by_path.remove(&pair.path);
+        self.by_path.insert(path, id);
+        pair.path = path;
+        true
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (PairId, &Pair)> {
@@ -305,7 +318,7 @@ impl CheckLists {
         let id = PairId(self.next_id);
         self.next_id += 1;
         pair.state = self.initial_state(id, &pair);
-        self.by_path.insert((pair.base, pair.address), id);
+        self.by_path.insert(pair.path, id);
         self.link(id, &pair);
         self.pairs.insert(id, Box::new(pair));
         Some((id, evicted))
@@ -404,7 +417,7 @@ impl CheckLists {
 
     pub(crate) fn remove(&mut self, id: PairId) -> Option<Box<Pair>> {
         let pair = self.pairs.remove(&id)?;
-        self.by_path.remove(&(pair.base, pair.address));
+        self.by_path.remove(&pair.path);
         self.unlink(id, &pair);
         Some(pair)
     }

@@ -9,6 +9,7 @@ use floe_stun::{Credentials as TurnCredentials, Retransmission};
 
 use crate::nat64::Nat64Prefix;
 use crate::role::Role;
+use crate::tcp::TcpUse;
 
 /// Which candidates an agent gathers and uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -107,6 +108,13 @@ pub struct Config {
     /// best first; each becomes a host candidate. Others, and more about them, are for
     /// [`Agent::add_address`](crate::Agent::add_address).
     pub addresses: Vec<SocketAddr>,
+    /// Whether candidates over TCP are used beside those over UDP (RFC 6544).
+    pub tcp: TcpUse,
+    /// The transport addresses at which the driver listens for TCP connections of the peer, for the first
+    /// component of the first stream, best first; each becomes a passive candidate if
+    /// [`tcp`](Self::tcp) is on. Others are for [`Agent::add_address`](crate::Agent::add_address), see
+    /// [`LocalAddress::listening`](crate::LocalAddress::listening).
+    pub tcp_addresses: Vec<SocketAddr>,
     /// Whether loopback addresses may be host candidates; RFC 8445 §5.1.1.1 says no.
     pub loopback: bool,
     /// Servers to ask for server-reflexive candidates, best first; more than 128 are not asked.
@@ -193,6 +201,8 @@ impl Config {
             role,
             lite: false,
             addresses: Vec::new(),
+            tcp: TcpUse::Off,
+            tcp_addresses: Vec::new(),
             loopback: false,
             stun_servers: Vec::new(),
             turn_servers: Vec::new(),
@@ -327,6 +337,8 @@ pub struct Limits {
     pub early_checks: usize,
     /// Components of all streams together.
     pub components: usize,
+    /// TCP connections that were accepted.
+    pub accepted_streams: usize,
     /// Checks, of all bases together and until the next restart, to one transport address that has not
     /// answered any (RFC 8445 §19.5.1).
     pub checks_to_silent_address: usize,
@@ -343,6 +355,7 @@ impl Default for Limits {
             peer_reflexive: 50,
             early_checks: 32,
             components: 64,
+            accepted_streams: 32,
             checks_to_silent_address: 28,
             checks_to_silent_host: 112,
         }

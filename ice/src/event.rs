@@ -6,6 +6,7 @@ use core::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 use floe_sansio::Transport;
+use floe_stun::Framing;
 
 use crate::candidate::{Candidate, CandidateKind};
 use crate::component::ComponentId;
@@ -31,8 +32,8 @@ pub enum Event {
         /// Why.
         cause: GatheringError,
     },
-    /// Open a connection to a TURN server; or over UDP, bind another port, because the server still has
-    /// an allocation for the one that was used first (RFC 8656 §7.4). Then call
+    /// Open a connection to a TURN server or to the peer; or over UDP, bind another port, because the
+    /// server still has an allocation for the one that was used first (RFC 8656 §7.4). Then call
     /// [`Agent::stream_opened`](crate::Agent) or [`Agent::stream_failed`](crate::Agent).
     StreamWanted {
         /// Names it.
@@ -40,9 +41,13 @@ pub enum Event {
         /// [`Transport::Tcp`] or [`Transport::Tls`]; [`Transport::Udp`] or [`Transport::Dtls`] for a
         /// port.
         transport: Transport,
+        /// How what comes over it is cut into inputs: [`Framing::Turn`] from a server,
+        /// [`Framing::Rfc4571`] from the peer, whose inputs are without their lengths. What is sent has
+        /// its frame already.
+        framing: Framing,
         /// The address of this host to open it from, on any port.
         local: IpAddr,
-        /// The server.
+        /// The server, or where the peer listens.
         remote: SocketAddr,
     },
     /// Close this connection or port, or do not open it: what was to be sent on it has been given out.

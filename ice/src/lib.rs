@@ -14,6 +14,7 @@
 //! | signal this side | [`Agent::credentials`], [`Agent::pacing`], [`Event::LocalCandidate`], [`Event::GatheringComplete`] |
 //! | take what the other side signalled | [`Agent::set_remote_parameters`], [`Agent::add_remote_candidate`], [`Agent::end_of_remote_candidates`] |
 //! | reach a TURN server where UDP is blocked | [`TurnServer::over_tcp`], [`Event::StreamWanted`], [`Agent::stream_opened`], [`Agent::stream_failed`] |
+//! | connect to the peer over TCP too | [`Config::tcp`], [`Config::tcp_addresses`], [`Agent::stream_accepted`], [`Event::StreamWanted`] |
 //! | begin anew with the same peer | [`Agent::prepare_restart`], [`Agent::restart`] |
 //! | have several streams or components | [`LocalAddress::on`], [`Agent::add_address`], [`Agent::send_on`], [`Agent::remove_stream`] |
 //! | have many agents in one process | [`Pacer`], [`Agent::paced`] |
@@ -100,7 +101,9 @@
 //! - RFC 5245 peers, which nominate aggressively, are followed; its agents are not imitated.
 //! - RFC 8421 (dual stack): local preferences, see [`Agent::add_address`].
 //! - RFC 8656: relays over UDP, and over TCP and TLS where UDP is blocked; with peers they speak UDP.
-//! - RFC 6544 (TCP candidates): ignored, as [`Unusable::Transport`].
+//! - RFC 6544 (TCP candidates): host candidates, if [`Config::tcp`] is on; framed as RFC 4571 wants it.
+//!   Not here: mapped and relayed candidates over TCP, and simultaneous open but for the connection that
+//!   a restart hands over.
 //! - mDNS names (draft-ietf-mmusic-mdns-ice-candidates): the owner is asked to resolve those of the
 //!   peer ([`Event::ResolveWanted`]); this side tells none. Other names are ignored, as
 //!   [`Unusable::Name`].
@@ -132,14 +135,17 @@ mod check;
 mod check_list;
 mod component;
 mod config;
+mod connections;
 mod credentials;
 mod event;
+mod framing;
 mod gatherer;
 mod nat64;
 mod pacer;
 mod preference;
 mod role;
 mod stats;
+mod tcp;
 mod text;
 pub mod trace;
 
@@ -156,9 +162,12 @@ pub use config::{
 pub use floe_sdp::ice::IceCredentials;
 
 pub use event::{Endpoint, Event, FailureCause, GatheringError, NameId, SelectedPair};
+pub use floe_stun::Framing;
+pub use framing::frame_len;
 pub use gatherer::StreamId;
 pub use nat64::Nat64Prefix;
 pub use pacer::Pacer;
 pub use role::Role;
 pub use stats::{Drops, PairStats, Stats, Switch, SwitchCause, Timeline};
+pub use tcp::{TcpType, TcpUse, tcp_local_preference};
 pub use text::Unusable;

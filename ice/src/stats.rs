@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 use core::time::Duration;
 
-use floe_sansio::{DropReason, FiveTuple, Instant};
+use floe_sansio::{DropReason, FiveTuple, Instant, Transport};
 
 use crate::candidate::Candidate;
 use crate::check_list::PairState;
@@ -44,7 +44,9 @@ pub struct PairStats {
     pub id: u32,
     /// What it is a pair for.
     pub component: ComponentId,
-    /// Where its packets leave from.
+    /// What carries its packets.
+    pub transport: Transport,
+    /// Where its packets leave from. Over TCP, without a connection that is the active candidate.
     pub local: SocketAddr,
     /// Where they go.
     pub remote: SocketAddr,

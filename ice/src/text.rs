@@ -14,7 +14,7 @@ use crate::component::ComponentId;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Unusable {
-    /// Not UDP.
+    /// Neither UDP, nor TCP with a `tcptype`.
     Transport,
     /// A component number above 256.
     Component,
@@ -27,7 +27,7 @@ pub enum Unusable {
 impl fmt::Display for Unusable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Transport => "the transport is not UDP",
+            Self::Transport => "the transport is neither UDP nor TCP as it should be",
             Self::Component => "the component is not 1 to 256",
             Self::Kind => "the candidate type is unknown",
             Self::Name => "the address is a name",
@@ -56,7 +56,11 @@ impl From<&Candidate> for sdp::Candidate {
         Self {
             foundation: candidate.foundation.clone(),
             component: candidate.component.component,
-            transport: sdp::CandidateTransport::Udp,
+            transport: if candidate.tcp_type.is_some() {
+                sdp::CandidateTransport::Tcp
+            } else {
+                sdp::CandidateTransport::Udp
+            },
             priority: candidate.priority,
             address: candidate.address.ip().into(),
             port: candidate.address.port(),
@@ -68,7 +72,7 @@ impl From<&Candidate> for sdp::Candidate {
             },
             related_address: related.map(|address| address.ip().into()),
             related_port: related.map(|address| address.port()),
-            tcp_type: None,
+            tcp_type: candidate.tcp_type,
             extensions: alloc::vec::Vec::new(),
         }
     }
@@ -91,9 +95,11 @@ impl TryFrom<&sdp::Candidate> for Candidate {
 
 /// A candidate of the first stream, with this address.
 pub(crate) fn read(text: &sdp::Candidate, ip: IpAddr) -> Result<Candidate, Unusable> {
-    if text.transport != sdp::CandidateTransport::Udp {
-        return Err(Unusable::Transport);
-    }
+    let (transport, tcp_type) = match (&text.transport, text.tcp_type) {
+        (sdp::CandidateTransport::Udp, _) => (Transport::Udp, None),
+        (sdp::CandidateTransport::Tcp, Some(tcp_type)) => (Transport::Tcp, Some(tcp_type)),
+        _ => return Err(Unusable::Transport),
+    };
     // The stream is that of the section that the candidate stands in.
     let component = ComponentId::new(0, text.component);
     if !component.is_valid() {
@@ -115,7 +121,8 @@ pub(crate) fn read(text: &sdp::Candidate, ip: IpAddr) -> Result<Candidate, Unusa
     Ok(Candidate {
         component,
         kind,
-        transport: Transport::Udp,
+        transport,
+        tcp_type,
         address,
         base: address,
         priority: text.priority,
@@ -130,6 +137,7 @@ pub(crate) fn read(text: &sdp::Candidate, ip: IpAddr) -> Result<Candidate, Unusa
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tcp::TcpType;
     use alloc::string::ToString;
 
     fn read(text: &str) -> Result<Candidate, Unusable> {
@@ -155,12 +163,45 @@ mod tests {
         );
     }
 
+    /// req: ICETCP-4.5-1, ICETCP-4.5-2
+    #[test]
+    fn candidates_over_tcp_say_so_and_how_they_connect() {
+        for (text, tcp_type) in [
+            (
+                "candidate:1 1 tcp 1518280447 192.0.2.3 9 typ host tcptype active",
+                TcpType::Active,
+            ),
+            (
+                "candidate:1 1 tcp 1518214911 192.0.2.3 5001 typ host tcptype passive",
+                TcpType::Passive,
+            ),
+            (
+                "candidate:1 1 tcp 1 192.0.2.3 5001 typ srflx raddr 10.0.1.1 rport 8998 tcptype so",
+                TcpType::SimultaneousOpen,
+            ),
+        ] {
+            let candidate = read(text).unwrap();
+            assert_eq!(
+                (candidate.transport, candidate.tcp_type),
+                (Transport::Tcp, Some(tcp_type))
+            );
+            assert_eq!(sdp::Candidate::from(&candidate).to_string(), text);
+        }
+        // Also as the RFC and older agents write it.
+        let upper = read("candidate:1 1 TCP 1 192.0.2.3 9 typ host tcptype active");
+        assert_eq!(upper.unwrap().tcp_type, Some(TcpType::Active));
+    }
+
     /// req: ICESDP-5.1-3
     #[test]
     fn what_cannot_be_used_is_told_apart() {
         for (text, why) in [
             (
-                "candidate:1 1 tcp 1 192.0.2.3 9 typ host tcptype active",
+                "candidate:1 1 sctp 1 192.0.2.3 9 typ host",
+                Unusable::Transport,
+            ),
+            (
+                "candidate:1 1 tcp 1 192.0.2.3 9 typ host",
                 Unusable::Transport,
             ),
             ("candidate:1 1 udp 1 192.0.2.3 9 typ warp", Unusable::Kind),

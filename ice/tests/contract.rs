@@ -2,14 +2,17 @@
 
 use core::any::Any;
 use std::net::SocketAddr;
+use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use floe_ice::{
     Agent, Candidate, CandidateKind, Config, Event, IceCredentials, Policy, RemoteParameters, Role,
-    StreamId, TurnServer,
+    StreamId, TcpUse, TurnServer,
 };
 use floe_sansio::testing::{self, AnyMachine, Command, Runs, World};
-use floe_sansio::{Entropy, FiveTuple, HEADROOM, Instant, TAILROOM, Transmit, Transport};
+use floe_sansio::{
+    Datagram, Entropy, FiveTuple, HEADROOM, Input, Instant, Machine, TAILROOM, Transmit, Transport,
+};
 use floe_stun::Credentials;
 
 fn addr(text: &str) -> SocketAddr {
@@ -24,17 +27,73 @@ const STUN: &str = "192.0.2.101:3478";
 /// Streams that were opened in all runs.
 static OPENED: AtomicUsize = AtomicUsize::new(0);
 
+/// Frames of peers that were taken.
+static FRAMES: AtomicUsize = AtomicUsize::new(0);
+
 /// A stream of one side.
 #[derive(Clone, Copy)]
 struct Stream {
     side: usize,
     id: StreamId,
     local: SocketAddr,
+    remote: SocketAddr,
+}
+
+/// An agent, and what takes the lengths off the frames of its peer, which is no part of it. The network
+/// carries whole frames.
+struct End(Agent);
+
+impl Deref for End {
+    type Target = Agent;
+
+    fn deref(&self) -> &Agent {
+        &self.0
+    }
+}
+
+impl DerefMut for End {
+    fn deref_mut(&mut self) -> &mut Agent {
+        &mut self.0
+    }
+}
+
+impl Machine for End {
+    type Event = Event;
+
+    fn handle_input(&mut self, now: Instant, mut datagram: Datagram<'_>) -> Input {
+        let (path, range) = (datagram.path, datagram.range());
+        let is_plain = path.transport == Transport::Udp || path.remote == addr(TURN);
+        if is_plain || range.len() < 2 {
+            return self.0.handle_input(now, datagram);
+        }
+        let frame = datagram.unwrapped(path, range.start + 2..range.end);
+        let input = self.0.handle_input(now, frame);
+        if matches!(input, Input::Handled | Input::Data(_)) {
+            FRAMES.fetch_add(1, Ordering::Relaxed);
+        }
+        input
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.0.handle_timeout(now);
+    }
+
+    fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.0.poll_transmit()
+    }
+
+    fn poll_event(&mut self) -> Option<Event> {
+        self.0.poll_event()
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.0.poll_timeout()
+    }
 }
 
 /// Both sides, and what each has announced and the other not yet heard.
 struct Two {
-    agents: [Agent; 2],
+    agents: [End; 2],
     /// Streams that are wanted, open, and to be closed.
     streams: [Vec<Stream>; 3],
     ports: u16,
@@ -51,7 +110,7 @@ impl Two {
             config.limits.pairs = 8;
             config.limits.remote_candidates = 8;
             config.limits.early_checks = 4;
-            Agent::new(config, entropy.seed(), now)
+            End(Agent::new(config, entropy.seed(), now))
         });
         let mut two = Self {
             agents,
@@ -83,10 +142,17 @@ impl Two {
     fn heard(&mut self, side: usize, event: &dyn Any) {
         match event.downcast_ref() {
             Some(Event::LocalCandidate(candidate)) => self.announced[side].push(candidate.clone()),
-            Some(&Event::StreamWanted { id, local, .. }) => {
+            Some(&Event::StreamWanted {
+                id, local, remote, ..
+            }) => {
                 self.ports += 1;
                 let local = SocketAddr::new(local, self.ports);
-                self.streams[0].push(Stream { side, id, local });
+                self.streams[0].push(Stream {
+                    side,
+                    id,
+                    local,
+                    remote,
+                });
             }
             Some(&Event::StreamUnwanted(id)) => {
                 let [wanted, open, closing] = &mut self.streams;
@@ -102,9 +168,21 @@ impl Two {
     /// What a driver does with streams, and a network.
     fn stream_command(&mut self, now: Instant, draw: &mut Entropy) -> Command {
         let stage = draw.below(2) as usize;
-        let Some(&Stream { side, id, local }) = self.streams[stage].last() else {
+        let Some(&Stream {
+            side,
+            id,
+            local,
+            remote,
+        }) = self.streams[stage].last()
+        else {
             return Command::None;
         };
+        let accepts = draw.below(2) == 0 && stage == 0 && remote != addr(TURN);
+        if accepts {
+            // Its other end: as often as not before its own.
+            let other = &mut self.agents[1 - side];
+            return other.stream_accepted(now, remote, local).into();
+        }
         let agent = &mut self.agents[side];
         match draw.below(8) {
             // From where it was not wanted, or when it is open.
@@ -143,6 +221,7 @@ impl Two {
             network: floe_ice::Network::default(),
             kind: CandidateKind::Host,
             transport: Transport::Udp,
+            tcp_type: None,
             address: SocketAddr::new([198, 19, 0, 1].into(), draw.below(500) as u16),
             base: addr(AGENTS[1]),
             priority: draw.u32(),
@@ -166,7 +245,12 @@ impl Two {
                 }
                 result.into()
             }
-            140..150 => agent.add_remote_candidate(now, stranger).into(),
+            140..143 => {
+                // A stranger, or somebody who knows where it listens.
+                let from = SocketAddr::new([198, 19, 0, 2].into(), draw.below(50) as u16);
+                agent.stream_accepted(now, addr(AGENTS[side]), from).into()
+            }
+            143..150 => agent.add_remote_candidate(now, stranger).into(),
             150..152 => agent.end_of_remote_candidates(now).into(),
             155..165 if agent.state() != floe_ice::State::New => {
                 parameters.credentials =
@@ -195,7 +279,7 @@ impl Two {
     }
 
     fn retained(&self) -> usize {
-        self.agents.iter().map(Agent::retained).sum()
+        self.agents.iter().map(|agent| agent.retained()).sum()
     }
 }
 
@@ -208,6 +292,41 @@ impl World for Hosts {
         // As often as not they disagree about their roles.
         let roles = [Role::Controlling, Role::Controlled];
         let configs = [0, 1].map(|_| Config::new(roles[entropy.below(2) as usize]));
+        Self(Two::build(configs, &mut entropy, now))
+    }
+
+    fn machines(&mut self) -> Vec<(SocketAddr, &mut dyn AnyMachine)> {
+        let [one, two] = &mut self.0.agents;
+        vec![(addr(AGENTS[0]), one), (addr(AGENTS[1]), two)]
+    }
+
+    fn command(&mut self, now: Instant, draw: &mut Entropy) -> Command {
+        self.0.command(now, draw)
+    }
+
+    fn retained(&self) -> usize {
+        self.0.retained()
+    }
+
+    fn heard(&mut self, machine: usize, event: &dyn Any) {
+        self.0.heard(machine, event);
+    }
+}
+
+/// Two hosts that connect over TCP too.
+struct Wired(Two);
+
+impl World for Wired {
+    fn build(seed: [u8; 32], now: Instant) -> Self {
+        let mut entropy = Entropy::new(seed);
+        let roles = [Role::Controlling, Role::Controlled];
+        let configs = AGENTS.map(|address| {
+            let mut config = Config::new(roles[entropy.below(2) as usize]);
+            config.tcp = TcpUse::BeforeUdp;
+            config.tcp_addresses = vec![addr(address)];
+            config.limits.accepted_streams = 4;
+            config
+        });
         Self(Two::build(configs, &mut entropy, now))
     }
 
@@ -313,6 +432,18 @@ fn two_hosts_keep_the_contract() {
     assert!(seen.data > 100, "they connect: {seen:?}");
     assert!(seen.rejected > 100 && seen.accepted > 100, "{seen:?}");
     assert!(seen.retained > 40, "the flood gets somewhere: {seen:?}");
+}
+
+#[test]
+fn hosts_with_tcp_keep_the_contract() {
+    let seen = testing::check::<Wired>(&Runs {
+        seeds: 0..60,
+        steps: 400,
+    });
+    assert!(seen.data > 100, "they connect: {seen:?}");
+    assert!(seen.rejected > 100 && seen.accepted > 100, "{seen:?}");
+    let frames = FRAMES.load(Ordering::Relaxed);
+    assert!(frames > 200, "{frames} frames");
 }
 
 #[test]

@@ -323,6 +323,7 @@ fn a_refused_permission_fails_its_own_pairs_only() {
         network: floe_ice::Network::default(),
         kind: CandidateKind::Host,
         transport: Transport::Udp,
+        tcp_type: None,
         address,
         base: address,
         priority: candidate_priority(CandidateKind::Host, 1, 1),

@@ -565,6 +565,7 @@ fn through_a_nat64_public_ipv4_candidates_of_the_peer_are_checked() {
             network: Network::default(),
             kind: CandidateKind::Host,
             transport: Transport::Udp,
+            tcp_type: None,
             address: addr(address),
             base: addr(address),
             priority: 1,

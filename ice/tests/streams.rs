@@ -140,6 +140,9 @@ fn where_udp_is_silent_a_stream_is_wanted_after_the_delay() {
         let event = Event::StreamWanted {
             id,
             transport: Transport::Tcp,
+            framing: floe_ice::Framing::Turn {
+                channels: floe_turn::CHANNELS,
+            },
             local: addr(HOME).ip(),
             remote: turn_server(),
         };
@@ -206,6 +209,7 @@ fn an_allocation_over_udp_that_comes_late_makes_the_stream_needless() {
 
 // ---- what becomes of it --------------------------------------------------------------------
 
+/// req: ICETCP-4.1-5, ICETCP-4.1-6, ICETCP-11.2-2
 #[test]
 fn a_host_whose_udp_is_blocked_connects_over_tcp() {
     let mut net = net(home(Role::Controlling));

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use crate::addresses::bind_host;
 use crate::driver::Driver;
 use crate::errand::Errands;
+use crate::streams::Streams;
 
 /// An ICE agent on real sockets. See [`Driver`] for what it does.
 ///
@@ -40,6 +41,9 @@ impl Agent {
     /// Connections to TURN servers over TCP it opens and closes as the agent wants them; over TLS it
     /// cannot, and says so to the agent.
     ///
+    /// If [`floe_ice::Config::tcp`] is on, it listens at each of
+    /// [`floe_ice::Config::tcp_addresses`], or where it names none at any port of each address.
+    ///
     /// Where it names none, the addresses of the host's interfaces are taken, without loopback
     /// (unless [`floe_ice::Config::loopback`] is set) and link-local addresses. A loopback address
     /// that is named is meant: it sets [`floe_ice::Config::loopback`].
@@ -55,11 +59,19 @@ impl Agent {
     pub fn bind(mut config: floe_ice::Config) -> io::Result<Self> {
         config.loopback |= names_loopback(&config.addresses);
         let (addresses, sockets) = bind_host(&config.addresses, config.loopback)?;
+        let mut streams = Self::no_streams();
+        listen(&mut config, &addresses, &mut streams)?;
         let errands = Some(Errands::of_agent());
-        Self::start(addresses, sockets, errands, |addresses, seed, now| {
-            config.addresses = addresses.to_vec();
-            Ok(floe_ice::Agent::new(config, seed, now))
-        })
+        Self::start(
+            addresses,
+            sockets,
+            streams,
+            errands,
+            |addresses, seed, now| {
+                config.addresses = addresses.to_vec();
+                Ok(floe_ice::Agent::new(config, seed, now))
+            },
+        )
     }
 }
 
@@ -77,13 +89,44 @@ impl Connection {
     pub fn bind(mut config: floe_peer::Config) -> io::Result<Self> {
         config.ice.loopback |= names_loopback(&config.addresses);
         let (addresses, sockets) = bind_host(&config.addresses, config.ice.loopback)?;
+        let mut streams = Self::no_streams();
+        listen(&mut config.ice, &addresses, &mut streams)?;
         let errands = Some(Errands::of_connection());
-        Self::start(addresses, sockets, errands, |addresses, seed, now| {
-            config.addresses = addresses.to_vec();
-            floe_peer::Connection::new(config, seed, now)
-                .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))
-        })
+        Self::start(
+            addresses,
+            sockets,
+            streams,
+            errands,
+            |addresses, seed, now| {
+                config.addresses = addresses.to_vec();
+                floe_peer::Connection::new(config, seed, now)
+                    .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))
+            },
+        )
     }
+}
+
+/// Listens where the peer may connect to, if it may: at the addresses named, or at any port of each
+/// address that there is a socket for.
+fn listen(
+    config: &mut floe_ice::Config,
+    addresses: &[SocketAddr],
+    streams: &mut Streams,
+) -> io::Result<()> {
+    if !config.tcp.is_on() {
+        return Ok(());
+    }
+    if config.tcp_addresses.is_empty() {
+        let any = addresses.iter().map(|it| SocketAddr::new(it.ip(), 0));
+        config.tcp_addresses = any.collect();
+    }
+    for address in &mut config.tcp_addresses {
+        *address = streams.listen(*address).map_err(|error| {
+            let what = format!("cannot listen on {address} for TCP: {error}");
+            io::Error::new(error.kind(), what)
+        })?;
+    }
+    Ok(())
 }
 
 fn names_loopback(addresses: &[SocketAddr]) -> bool {

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use bytes::Bytes;
-use floe_ice::{SendError, StreamId};
+use floe_ice::{Framing, SendError, StreamId};
 use floe_sansio::{FiveTuple, HEADROOM, Input, Instant, Machine, Route, TAILROOM, Transport};
 
 use crate::clock::Clock;
@@ -78,7 +78,7 @@ pub struct Driver<M: Machine> {
     events: VecDeque<M::Event>,
     /// How the machine asks for connections, if it does.
     errands: Option<Errands<M>>,
-    /// The connections and ports that it asked for.
+    /// The connections and ports that it asked for, and the connections that it has accepted.
     streams: Vec<(StreamId, Held)>,
 }
 
@@ -110,17 +110,22 @@ impl<M: Machine> Driver<M> {
         let addresses = (addresses.iter())
             .map(|&address| sockets.bind(address))
             .collect::<io::Result<Vec<_>>>()?;
-        Self::start(addresses, sockets, None, build)
+        Self::start(addresses, sockets, Self::no_streams(), None, build)
+    }
+
+    /// Those of the other peer, once there are some.
+    pub(crate) fn no_streams() -> Streams {
+        Streams::new(Framing::Rfc4571, StreamLimits::default())
     }
 
     pub(crate) fn start(
         addresses: Vec<SocketAddr>,
         sockets: Sockets,
+        streams: Streams,
         errands: Option<Errands<M>>,
         build: impl FnOnce(&[SocketAddr], [u8; 32], Instant) -> io::Result<M>,
     ) -> io::Result<Self> {
         let clock = Clock::start();
-        let streams = Streams::new(floe_turn::CHANNELS, StreamLimits::default());
         let machine = Box::new(build(&addresses, seed()?, clock.now())?);
         let mut driver = Self {
             machine,
@@ -195,6 +200,10 @@ impl<M: Machine> Driver<M> {
                 self.stream_opened(now, at, path);
                 None
             }
+            &Woken::Accepted(at, path) => {
+                self.stream_accepted(now, at, path);
+                None
+            }
             &Woken::Ended(at, _) => {
                 self.stream_ended(now, at);
                 None
@@ -230,12 +239,13 @@ impl<M: Machine> Driver<M> {
             Errand::Open {
                 id,
                 transport,
+                framing,
                 local,
                 remote,
             } => {
                 let held = match transport {
                     Transport::Tcp => {
-                        let place = self.io.streams.connect(now, local, remote);
+                        let place = self.io.streams.connect(now, local, remote, framing);
                         place.ok().map(Held::Connection)
                     }
                     Transport::Udp => {
@@ -281,6 +291,20 @@ impl<M: Machine> Driver<M> {
         if !(errands.opened)(&mut self.machine, now, id, local) {
             self.close_held(now, id);
             (errands.failed)(&mut self.machine, now, id);
+        }
+    }
+
+    fn stream_accepted(&mut self, now: Instant, at: usize, path: FiveTuple) {
+        let accepted = (self.errands).and_then(|errands| {
+            (errands.accepted)(&mut self.machine, now, path.local, path.remote)
+        });
+        match accepted {
+            Some(id) => {
+                // The machine has a time limit of its own.
+                self.io.streams.hold(path);
+                self.streams.push((id, Held::Connection(at)));
+            }
+            None => self.io.streams.close(now, at),
         }
     }
 

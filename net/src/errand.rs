@@ -2,15 +2,16 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use floe_ice::StreamId;
+use floe_ice::{Framing, StreamId};
 use floe_sansio::{Instant, Machine, Transport};
 
 /// Something to do with a connection, or a port.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Errand {
     Open {
         id: StreamId,
         transport: Transport,
+        framing: Framing,
         local: IpAddr,
         remote: SocketAddr,
     },
@@ -24,6 +25,8 @@ pub(crate) struct Errands<M: Machine> {
     pub(crate) read: fn(&M::Event) -> Option<Errand>,
     /// The connection is open, from this address; whether the machine takes it.
     pub(crate) opened: fn(&mut M, Instant, StreamId, SocketAddr) -> bool,
+    /// One was accepted at `local`, from `remote`; what the machine calls it, if it takes it.
+    pub(crate) accepted: fn(&mut M, Instant, SocketAddr, SocketAddr) -> Option<StreamId>,
     /// It could not be opened, or has ended.
     pub(crate) failed: fn(&mut M, Instant, StreamId),
 }
@@ -43,11 +46,13 @@ macro_rules! read {
             $krate::Event::StreamWanted {
                 id,
                 transport,
+                ref framing,
                 local,
                 remote,
             } => Some(Errand::Open {
                 id,
                 transport,
+                framing: framing.clone(),
                 local,
                 remote,
             }),
@@ -62,6 +67,7 @@ impl Errands<floe_ice::Agent> {
         Self {
             read: read!(floe_ice),
             opened: |agent, now, id, local| agent.stream_opened(now, id, local).is_ok(),
+            accepted: |agent, now, at, from| agent.stream_accepted(now, at, from).ok(),
             failed: floe_ice::Agent::stream_failed,
         }
     }
@@ -72,6 +78,7 @@ impl Errands<floe_peer::Connection> {
         Self {
             read: read!(floe_peer),
             opened: |peer, now, id, local| peer.stream_opened(now, id, local).is_ok(),
+            accepted: |peer, now, at, from| peer.stream_accepted(now, at, from).ok(),
             failed: floe_peer::Connection::stream_failed,
         }
     }

@@ -34,6 +34,8 @@ pub(crate) enum Woken {
     Datagram(Arrived),
     /// The connection in this place is open.
     Opened(usize, FiveTuple),
+    /// The connection in this place was accepted.
+    Accepted(usize, FiveTuple),
     /// The connection in this place could not be opened, or has ended.
     Ended(usize, Option<FiveTuple>),
     /// The deadline has passed.
@@ -167,6 +169,7 @@ fn woken(arrival: Arrival) -> Woken {
     match arrival {
         Arrival::Frame(path, len) => Woken::Datagram(Arrived::new(path, len)),
         Arrival::Opened(at, path) => Woken::Opened(at, path),
+        Arrival::Accepted(at, path) => Woken::Accepted(at, path),
         Arrival::Ended(at, path) => Woken::Ended(at, path),
     }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use floe_sansio::{FiveTuple, Input, Instant, Transport};
+use floe_stun::Framing;
 use floe_stun::{MessageType, Method, User, UserWanted};
 use floe_turn::{CloseCause, ServerConfig};
 
@@ -151,7 +152,10 @@ impl Server {
             return Err(io::Error::new(io::ErrorKind::Unsupported, what));
         }
         let mut sockets = Sockets::default();
-        let mut streams = Streams::new(config.channels.clone(), tcp.unwrap_or_default());
+        let framing = Framing::Turn {
+            channels: config.channels.clone(),
+        };
+        let mut streams = Streams::new(framing, tcp.unwrap_or_default());
         for listener in &mut config.listeners {
             *listener = match tcp {
                 Some(_) => listen(&mut sockets, &mut streams, *listener)?,
@@ -246,7 +250,7 @@ impl Server {
                     self.answer(refused);
                 }
                 // It opens none.
-                Woken::Opened(..) | Woken::Ended(_, None) => {}
+                Woken::Opened(..) | Woken::Accepted(..) | Woken::Ended(_, None) => {}
                 Woken::Timeout => {
                     self.turn.handle_timeout(now);
                     let refused = self.follow_events();
@@ -373,7 +377,7 @@ fn listen(
     loop {
         let local = bind_named(sockets, address)?;
         match streams.listen(local) {
-            Ok(()) => return Ok(local),
+            Ok(_) => return Ok(local),
             // The port that was chosen may be taken for TCP.
             Err(_) if address.port() == 0 && tries.next().is_some() => {
                 sockets.close(local);

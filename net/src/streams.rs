@@ -8,7 +8,7 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::ops::{Range, RangeInclusive};
+use std::ops::Range;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -70,7 +70,7 @@ enum What {
     Listener(TcpListener),
     /// A listener that takes a rest.
     Tired(TcpListener),
-    Opening(Opening),
+    Opening(Opening, Framing),
     Open(Connection),
     /// It is not wanted any more, but has not sent everything.
     Closing(Connection),
@@ -85,20 +85,22 @@ pub(crate) enum Arrival {
     Frame(FiveTuple, usize),
     /// The connection in this place is open.
     Opened(usize, FiveTuple),
+    /// The connection in this place was accepted.
+    Accepted(usize, FiveTuple),
     /// The connection in this place could not be opened, or has ended; its place is free.
     Ended(usize, Option<FiveTuple>),
 }
 
 impl Streams {
-    /// None yet. On each of them there may be messages on these channels.
-    pub(crate) fn new(channels: RangeInclusive<u16>, limits: StreamLimits) -> Self {
+    /// None yet. Those that will be accepted are cut into frames in this way.
+    pub(crate) fn new(framing: Framing, limits: StreamLimits) -> Self {
         Self {
             slots: Vec::new(),
             vacant: Vec::new(),
             by_path: HashMap::new(),
             rotation: Rotation::default(),
             due: BTreeSet::new(),
-            framing: Framing::Turn { channels },
+            framing,
             limits,
             guests: Guests::default(),
             bytes: Box::default(),
@@ -116,8 +118,8 @@ impl Streams {
         self.due.first().map(|&(at, _)| at)
     }
 
-    /// Listens at this address.
-    pub(crate) fn listen(&mut self, address: SocketAddr) -> io::Result<()> {
+    /// Listens at this address, and says which port it is if any would do.
+    pub(crate) fn listen(&mut self, address: SocketAddr) -> io::Result<SocketAddr> {
         let socket = Socket::new(
             Domain::for_address(address),
             Type::STREAM,
@@ -133,8 +135,9 @@ impl Streams {
         socket.listen(BACKLOG)?;
         socket.set_nonblocking(true)?;
         let listener = TcpListener::from_std(socket.into())?;
+        let bound = plain(listener.local_addr()?);
         self.insert(What::Listener(listener));
-        Ok(())
+        Ok(bound)
     }
 
     /// Begins to open a connection; its place. [`Arrival::Opened`] or [`Arrival::Ended`] follows.
@@ -143,13 +146,14 @@ impl Streams {
         now: Instant,
         local: IpAddr,
         remote: SocketAddr,
+        framing: Framing,
     ) -> io::Result<usize> {
         let socket = match local {
             IpAddr::V4(_) => TcpSocket::new_v4()?,
             IpAddr::V6(_) => TcpSocket::new_v6()?,
         };
         socket.bind(SocketAddr::new(local, 0))?;
-        let at = self.insert(What::Opening(Box::pin(socket.connect(remote))));
+        let at = self.insert(What::Opening(Box::pin(socket.connect(remote)), framing));
         self.set_due(at, Some(now + CONNECT_LIMIT));
         Ok(at)
     }
@@ -248,7 +252,7 @@ impl Streams {
                     self.vacant.push(at);
                     continue;
                 }
-                What::Opening(_) => None,
+                What::Opening(..) => None,
                 What::Open(connection) => Some(connection.path),
             };
             self.vacant.push(at);
@@ -289,7 +293,7 @@ impl Streams {
                 Poll::Pending => {}
                 Poll::Ready(Ok((stream, remote))) => {
                     waker.wake_by_ref();
-                    self.accept(now, stream, remote);
+                    return self.accept(now, stream, remote);
                 }
                 Poll::Ready(Err(error)) if is_of_one(&error) => waker.wake_by_ref(),
                 Poll::Ready(Err(_)) => {
@@ -298,9 +302,12 @@ impl Streams {
                 }
             },
             What::Tired(_) => {}
-            What::Opening(opening) => match opening.as_mut().poll(&mut cx) {
+            What::Opening(opening, framing) => match opening.as_mut().poll(&mut cx) {
                 Poll::Pending => {}
-                Poll::Ready(opened) => return Some(self.opened(at, opened)),
+                Poll::Ready(opened) => {
+                    let framing = framing.clone();
+                    return Some(self.opened(at, opened, framing));
+                }
             },
             What::Open(connection) => {
                 if self.bytes.is_empty() {
@@ -353,7 +360,7 @@ impl Streams {
         }
     }
 
-    fn accept(&mut self, now: Instant, stream: TcpStream, remote: SocketAddr) {
+    fn accept(&mut self, now: Instant, stream: TcpStream, remote: SocketAddr) -> Option<Arrival> {
         let remote = plain(remote);
         let path = (stream.local_addr()).map(|local| FiveTuple {
             transport: Transport::Tcp,
@@ -361,12 +368,10 @@ impl Streams {
             remote,
         });
         // One that is reset by now has no address any more.
-        let Ok(path) = path else {
-            return;
-        };
+        let path = path.ok()?;
         if !self.guests.admit(&self.limits, remote.ip()) {
             self.counters.turned_away += 1;
-            return;
+            return None;
         }
         let deframer = Deframer::new(self.framing.clone()).with_limit(self.limits.frame);
         let mut connection = Connection::new(stream, path, deframer);
@@ -374,9 +379,10 @@ impl Streams {
         let at = self.insert(What::Open(connection));
         self.by_path.insert(path, at);
         self.set_due(at, Some(now + self.limits.unproven));
+        Some(Arrival::Accepted(at, path))
     }
 
-    fn opened(&mut self, at: usize, opened: io::Result<TcpStream>) -> Arrival {
+    fn opened(&mut self, at: usize, opened: io::Result<TcpStream>, framing: Framing) -> Arrival {
         let addresses = opened.and_then(|stream| {
             let (local, remote) = (stream.local_addr()?, stream.peer_addr()?);
             Ok((stream, local, remote))
@@ -391,7 +397,7 @@ impl Streams {
             local: plain(local),
             remote: plain(remote),
         };
-        let deframer = Deframer::new(self.framing.clone()).with_limit(self.limits.frame);
+        let deframer = Deframer::new(framing).with_limit(self.limits.frame);
         self.put(at, What::Open(Connection::new(stream, path, deframer)));
         self.set_due(at, None);
         self.by_path.insert(path, at);

@@ -4,8 +4,11 @@ mod support;
 
 use std::time::Duration;
 
-use floe_ice::{CandidateKind, CommandError, Event as Ice, FailureCause, GatheringError, Role};
+use floe_ice::{
+    CandidateKind, CommandError, Event as Ice, FailureCause, GatheringError, Role, TcpUse,
+};
 use floe_net::{Agent, Event, ServerEvent};
+use floe_sansio::Transport;
 use floe_turn::{AllocateError, CloseCause};
 use support::*;
 
@@ -23,6 +26,25 @@ async fn two_agents_connect_over_their_host_addresses() {
         assert_eq!(of_a.remote.address, b.addresses()[0]);
         talk(&mut a, &mut b).await;
         assert_eq!(a.counters().refused, 0);
+    }
+}
+
+/// Both listen, and both may open.
+#[tokio::test]
+async fn two_agents_connect_over_tcp_where_that_is_preferred() {
+    for ip in ["127.0.0.1", "::1"] {
+        let config = |role| {
+            let mut config = agent_config(role, ip);
+            config.tcp = TcpUse::BeforeUdp;
+            config
+        };
+        let (mut a, mut b) = pair_of_agents(config(Role::Controlling), config(Role::Controlled));
+        within(10, connect(&mut a, &mut b)).await.unwrap();
+        talk(&mut a, &mut b).await;
+        let path = |agent: &Agent| agent.machine().active_paths().next().unwrap().1;
+        assert_eq!(path(&a).transport, Transport::Tcp);
+        assert_eq!(path(&a), path(&b).mirrored());
+        assert_eq!((a.counters().refused, b.counters().refused), (0, 0));
     }
 }
 

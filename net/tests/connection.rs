@@ -5,7 +5,7 @@ mod support;
 use floe_net::{Connection, Event};
 use floe_peer::{
     Config, Credentials, DescriptionKind, DtlsIdentity, Event as Peer, Fingerprint, Policy, Setup,
-    TurnServer,
+    TcpUse, TurnServer,
 };
 use support::*;
 
@@ -81,6 +81,21 @@ async fn offer_and_answer_connect_two_hosts() {
     within(10, connect(&mut a, &mut b)).await;
     let pair = a.machine().selected().unwrap();
     assert_eq!(pair.remote.address, b.addresses()[0]);
+    within(1, a.close()).await;
+}
+
+#[tokio::test]
+async fn candidates_over_tcp_are_signalled_and_used() {
+    let bind = || {
+        let mut config = config();
+        config.ice.tcp = TcpUse::BeforeUdp;
+        Connection::bind(config).unwrap()
+    };
+    let (mut a, mut b) = (bind(), bind());
+    within(10, connect(&mut a, &mut b)).await;
+    let udp = [&a, &b].map(|side| side.addresses()[0]);
+    let pair = a.machine().selected().unwrap();
+    assert!(!udp.contains(&pair.local.address) && !udp.contains(&pair.remote.address));
     within(1, a.close()).await;
 }
 

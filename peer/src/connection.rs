@@ -207,6 +207,23 @@ impl Connection {
         Ok(())
     }
 
+    /// The owner accepted a connection of `remote` at `local`, where it listens
+    /// ([`floe_ice::Config::tcp_addresses`]); what names it from now on.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Agent::stream_accepted`]: close it then.
+    pub fn stream_accepted(
+        &mut self,
+        now: Instant,
+        local: SocketAddr,
+        remote: SocketAddr,
+    ) -> Result<StreamId, CommandError> {
+        let id = self.agent.stream_accepted(now, local, remote)?;
+        self.drain();
+        Ok(id)
+    }
+
     /// Ends the connection; allocations on relays are released.
     pub fn close(&mut self, now: Instant) {
         self.agent.close(now);
@@ -320,11 +337,13 @@ impl Connection {
                 floe_ice::Event::StreamWanted {
                     id,
                     transport,
+                    framing,
                     local,
                     remote,
                 } => self.events.push_back(Event::StreamWanted {
                     id,
                     transport,
+                    framing,
                     local,
                     remote,
                 }),

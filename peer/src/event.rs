@@ -1,7 +1,9 @@
 use alloc::string::String;
 use core::net::{IpAddr, SocketAddr};
 
-use floe_ice::{FailureCause, GatheringError, NameId, Role, SelectedPair, StreamId, Unusable};
+use floe_ice::{
+    FailureCause, Framing, GatheringError, NameId, Role, SelectedPair, StreamId, Unusable,
+};
 use floe_sansio::Transport;
 
 /// A candidate on its way between two connections, with the fields of `RTCIceCandidateInit`.
@@ -48,8 +50,8 @@ pub enum Event {
         /// Why.
         cause: GatheringError,
     },
-    /// Open a connection to a TURN server; or over UDP, bind another port, because the server still has
-    /// an allocation for the one that was used first. Then call
+    /// Open a connection to a TURN server or to the other side; or over UDP, bind another port, because
+    /// the server still has an allocation for the one that was used first. Then call
     /// [`Connection::stream_opened`](crate::Connection::stream_opened) or
     /// [`Connection::stream_failed`](crate::Connection::stream_failed).
     StreamWanted {
@@ -58,9 +60,12 @@ pub enum Event {
         /// [`Transport::Tcp`] or [`Transport::Tls`]; [`Transport::Udp`] or [`Transport::Dtls`] for a
         /// port.
         transport: Transport,
+        /// How what comes over it is cut into inputs, see
+        /// [`floe_ice::Event::StreamWanted`].
+        framing: Framing,
         /// The address of this host to open it from, on any port.
         local: IpAddr,
-        /// The server.
+        /// The server, or where the other side listens.
         remote: SocketAddr,
     },
     /// Close this connection or port, or do not open it: what was to be sent on it has been given out.

@@ -95,8 +95,8 @@ pub use event::{Event, IceCandidate, OfferReason};
 
 #[doc(no_inline)]
 pub use floe_ice::{
-    CandidateKind, CommandError, Endpoint, FailureCause, GatheringError, NameId, Policy, Role,
-    SelectedPair, SendError, State, StreamId, TurnServer, Unusable,
+    CandidateKind, CommandError, Endpoint, FailureCause, Framing, GatheringError, NameId, Policy,
+    Role, SelectedPair, SendError, State, StreamId, TcpType, TcpUse, TurnServer, Unusable,
 };
 #[doc(no_inline)]
 pub use floe_sdp::{

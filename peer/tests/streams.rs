@@ -44,6 +44,7 @@ fn connection() -> (Connection, StreamId) {
         transport: Transport::Tcp,
         local,
         remote,
+        ..
     }) = connection.poll_event()
     else {
         panic!("a stream is wanted");

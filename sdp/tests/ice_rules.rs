@@ -120,6 +120,46 @@ fn an_offer_without_ice_is_answered_without() {
     assert_eq!(carol.ice(), [true, false]);
 }
 
+/// What is sent in real time has its default over UDP; over TCP it is the candidate that opens the
+/// connection, as long as there is one that does not need both sides to open at once.
+///
+/// req: ICETCP-4.3-1, ICETCP-4.3-2
+#[test]
+fn the_default_candidate_is_of_udp_where_that_is_negotiated_and_never_one_for_simultaneous_open() {
+    let tcp = |port: u16, tcp_type: &str| -> Candidate {
+        let text =
+            format!("candidate:2 1 tcp 1518280447 192.0.2.2 {port} typ host tcptype {tcp_type}");
+        text.parse().unwrap()
+    };
+    let [passive, active, so] = [tcp(5001, "passive"), tcp(9, "active"), tcp(5002, "so")];
+    let udp: Candidate = host(2, 5000);
+    let offer = common::Owner::new(1, vec![data()]).offer();
+    let here = "c=IN IP4 192.0.2.2";
+    for (protocol, candidates, (port, connection)) in [
+        (
+            "UDP/DTLS/SCTP",
+            vec![&so, &passive, &active, &udp],
+            ("5000", here),
+        ),
+        (
+            "TCP/DTLS/SCTP",
+            vec![&so, &passive, &active, &udp],
+            ("9", here),
+        ),
+        ("TCP/DTLS/SCTP", vec![&so, &passive], ("5001", here)),
+        ("TCP/DTLS/SCTP", vec![&so], ("9", "c=IN IP4 0.0.0.0")),
+    ] {
+        let offer = offer.replace("UDP/DTLS/SCTP", protocol);
+        let mut bob = common::Owner::new(2, vec![]);
+        bob.candidates = candidates.into_iter().cloned().collect();
+        bob.take(Offer, &offer).unwrap();
+        let answer = bob.answer();
+        let lines = section(&answer, 0);
+        let media = format!("m=application {port} {protocol} webrtc-datachannel");
+        assert_eq!((lines[0], lines[1]), (&*media, connection));
+    }
+}
+
 /// Where the `m=` line wants TCP and the candidates are of UDP, or the other way round, no candidate
 /// is the default.
 ///

@@ -81,7 +81,8 @@ pub struct SessionConfig {
     pub dead_before: usize,
     /// Whether the peers are told of the relay, and that it can be reached over UDP and TCP.
     pub relay: bool,
-    /// What is different about the ICE agents of the offering and the answering side.
+    /// What is different about the ICE agents of the offering and the answering side. With candidates
+    /// over TCP, the hosts listen at the addresses of their sockets.
     pub ice: [fn(&mut floe_ice::Config); 2],
     /// The roles that the two begin with, if not those that offer and answer give them.
     pub roles: [Option<Role>; 2],
@@ -194,6 +195,9 @@ impl SessionConfig {
         }
         config.role = self.roles[side];
         self.ice[side](&mut config.ice);
+        if config.ice.tcp.is_on() {
+            config.ice.tcp_addresses.clone_from(&config.addresses);
+        }
         config
     }
 

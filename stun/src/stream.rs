@@ -6,6 +6,7 @@ use core::fmt;
 use core::ops::{Range, RangeInclusive};
 
 use crate::attribute::padded;
+use crate::classify::Protocol;
 use crate::message::{HEADER_LEN, MAGIC_COOKIE, be16};
 
 /// Bytes of the largest frame there can be: a STUN message whose length field says 65532.
@@ -68,6 +69,8 @@ pub enum StreamErrorKind {
     ChannelFirst,
     /// A frame is longer than the limit.
     TooLong,
+    /// A frame behind a length begins with a byte that no protocol there has (RFC 7983).
+    FirstByte,
 }
 
 impl fmt::Display for StreamError {
@@ -79,6 +82,7 @@ impl fmt::Display for StreamError {
             StreamErrorKind::Channel => "no channel has this number",
             StreamErrorKind::ChannelFirst => "channel data before the first STUN message",
             StreamErrorKind::TooLong => "the frame is longer than the limit",
+            StreamErrorKind::FirstByte => "the first byte of the frame belongs to no protocol",
         };
         write!(f, "{what} (at byte {} of the stream)", self.offset)
     }
@@ -113,6 +117,7 @@ impl core::error::Error for StreamError {}
 pub struct Deframer {
     framing: Framing,
     limit: usize,
+    demultiplexed: bool,
     /// The beginning of a frame whose end is still to come; or a whole one, if `is_handed_out`.
     buffer: Vec<u8>,
     is_handed_out: bool,
@@ -178,12 +183,19 @@ fn measure_length(bytes: &[u8]) -> Extent {
     }
 }
 
+/// Whether a message has begun, and in a way that no protocol does.
+fn is_unknown(bytes: &[u8], message: &Range<usize>) -> bool {
+    let first = bytes.get(message.start).filter(|_| !message.is_empty());
+    first.is_some_and(|&first| Protocol::of(&[first]) == Protocol::Unknown)
+}
+
 impl Deframer {
     /// At the beginning of a stream, with the limit [`MAX_FRAME`].
     pub const fn new(framing: Framing) -> Self {
         Self {
             framing,
             limit: MAX_FRAME,
+            demultiplexed: false,
             buffer: Vec::new(),
             is_handed_out: false,
             offset: 0,
@@ -197,6 +209,15 @@ impl Deframer {
     #[must_use]
     pub const fn with_limit(mut self, limit: usize) -> Self {
         self.limit = limit;
+        self
+    }
+
+    /// The same for a stream with [`Framing::Rfc4571`] on which there is nothing but what RFC 7983 tells
+    /// apart, such as STUN, DTLS and RTP: what begins in another way is no frame, and the lengths have
+    /// been lost (RFC 4571 §2).
+    #[must_use]
+    pub const fn demultiplexed(mut self) -> Self {
+        self.demultiplexed = true;
         self
     }
 
@@ -274,6 +295,9 @@ impl Deframer {
         };
         match extent {
             Extent::Known(len, _) if len > self.limit => Err((StreamErrorKind::TooLong, 0)),
+            Extent::Known(_, message) if self.demultiplexed && is_unknown(bytes, &message) => {
+                Err((StreamErrorKind::FirstByte, message.start))
+            }
             extent => Ok(extent),
         }
     }

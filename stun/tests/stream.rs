@@ -114,6 +114,33 @@ fn stun_among_other_data_is_framed_by_lengths() {
     }
 }
 
+/// req: FRAME-2-3
+#[test]
+fn where_all_first_bytes_are_known_another_one_shows_that_the_lengths_are_lost() {
+    let good = [vec![0x80; 10], vec![0x80; 5], vec![], vec![22, 254, 253]];
+    let framed = |frames: &[Vec<u8>]| -> Vec<u8> {
+        let frames = frames.iter();
+        frames
+            .flat_map(|frame| [&(frame.len() as u16).to_be_bytes()[..], frame].concat())
+            .collect()
+    };
+    let strict = || Deframer::new(Framing::Rfc4571).demultiplexed();
+    let stream = framed(&good);
+    // One length is one too short: the next is read from the end of a frame.
+    let mut lost = stream.clone();
+    lost[1] -= 1;
+    for lengths in [vec![], vec![1], vec![2, 3]] {
+        assert_eq!(frames(strict(), &stream, &lengths), (good.to_vec(), None));
+        let (seen, error) = frames(strict(), &lost, &lengths);
+        let error = error.unwrap();
+        assert_eq!((error.kind, error.offset), (StreamErrorKind::FirstByte, 13));
+        assert_eq!(seen, [vec![0x80; 9]]);
+        // Who does not know what may come notices nothing.
+        let (_, error) = frames(Deframer::new(Framing::Rfc4571), &lost, &lengths);
+        assert_eq!(error, None);
+    }
+}
+
 /// req: STUN-6.2.2-2
 #[test]
 fn other_protocols_end_the_stream_at_once_and_say_where() {
@@ -265,6 +292,20 @@ proptest! {
         let (stream, expected): (Vec<_>, Vec<_>) = [first].into_iter().chain(sent).unzip();
         let seen = frames(Deframer::new(TURN), &stream.concat(), &lengths);
         prop_assert_eq!(seen, (expected, None));
+    }
+
+    /// req: FRAME-2-1, FRAME-2-2, FRAME-2-4
+    #[test]
+    fn any_segmentation_of_frames_behind_lengths_gives_the_same_frames(
+        sent in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..150), 0..12),
+        lengths in proptest::collection::vec(1..200usize, 0..8),
+    ) {
+        let framed = sent.iter().map(|frame| {
+            [&(frame.len() as u16).to_be_bytes()[..], frame].concat()
+        });
+        let stream: Vec<Vec<u8>> = framed.collect();
+        let seen = frames(Deframer::new(Framing::Rfc4571), &stream.concat(), &lengths);
+        prop_assert_eq!(seen, (sent, None));
     }
 
     #[test]

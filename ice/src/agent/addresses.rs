@@ -4,7 +4,7 @@ use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 
-use floe_sansio::{Instant, Transport};
+use floe_sansio::{FiveTuple, Instant, Transport};
 
 use super::{Agent, Base, CommandError, Gathering};
 use crate::address::LocalAddress;
@@ -12,6 +12,7 @@ use crate::candidate::{Candidate, CandidateKind, candidate_priority};
 use crate::component::ComponentId;
 use crate::event::FailureCause;
 use crate::preference::{self, MAX_PLACES};
+use crate::tcp::TcpType;
 
 impl Agent {
     /// Takes an address that the driver has bound, for any component.
@@ -39,11 +40,13 @@ impl Agent {
         if !address.component.is_valid() {
             return Err(CommandError::UnknownComponent);
         }
-        if self
-            .hosts
-            .iter()
-            .any(|known| known.address == address.address)
-        {
+        let listening = address.transport.is_reliable();
+        let held = if listening {
+            &self.listeners
+        } else {
+            &self.hosts
+        };
+        if held.iter().any(|known| known.address == address.address) {
             return Ok(());
         }
         let stream = self.stream_at(address.component.stream);
@@ -55,9 +58,13 @@ impl Agent {
         }
         let now = self.clock.advance(now);
         if self.gathering != Gathering::Idle && self.check_alive().is_ok() {
+            if self.takes_late(address.component) {
+                self.add_tcp_candidates(now);
+            }
             let place = self.component_at(address.component);
             let place = place.and_then(|component| self.next_place(component));
-            let wanted = self.offers_host(&address) && self.takes_late(address.component);
+            let wanted =
+                !listening && self.offers_host(&address) && self.takes_late(address.component);
             if let Some(place) = place.filter(|_| wanted) {
                 self.add_host(now, address, place);
                 self.gather_from(now, &[address]);
@@ -71,11 +78,13 @@ impl Agent {
     /// An address is gone, with its interface: so are its candidates, and pairs over them fail. Where
     /// one of them carried data, another that works takes its place.
     pub fn remove_address(&mut self, now: Instant, address: SocketAddr) {
-        let Some(at) = self.hosts.iter().position(|known| known.address == address) else {
-            return;
-        };
         let now = self.clock.advance(now);
-        self.hosts.remove(at);
+        let before = self.hosts.len();
+        self.hosts.retain(|known| known.address != address);
+        self.lose_tcp_address(now, address);
+        if self.hosts.len() == before {
+            return self.settle(now);
+        }
         self.gatherer.remove_base(address);
         self.lose_base(now, address, FailureCause::PathLost);
         // Relays that were reached from it are gone too.
@@ -94,20 +103,29 @@ impl Agent {
         let locals = self.locals.values();
         bases.extend(
             locals
-                .filter(|local| local.component.stream == stream)
+                .filter(|local| local.component.stream == stream && local.tcp_type.is_none())
                 .map(|local| local.base),
         );
         for base in bases {
             self.lose_base(now, base, FailureCause::PathLost);
         }
+        self.keep_locals(|_, local| local.component.stream != stream);
     }
 
     /// Keeps an address; `false` if there is no room for it or its component.
     pub(super) fn hold(&mut self, address: LocalAddress) -> bool {
+        let listening = address.transport.is_reliable();
+        let held = if listening {
+            &self.listeners
+        } else {
+            &self.hosts
+        };
         let of_component = |host: &&LocalAddress| host.component == address.component;
-        let room = self.hosts.iter().filter(of_component).count() < MAX_PLACES
+        let room = held.iter().filter(of_component).count() < MAX_PLACES
             && self.reach_component(address.component).is_some();
-        if room {
+        if room && listening {
+            self.listeners.push(address);
+        } else if room {
             self.hosts.push(address);
         }
         room
@@ -199,10 +217,12 @@ impl Agent {
                 base.preference = preference;
             }
         }
-        for local in self.locals.values_mut() {
+        let udp = self.locals.values_mut().filter(|it| it.tcp_type.is_none());
+        for local in udp {
             if let Some(base) = self.bases.get(&local.base) {
-                let component = local.component.component;
-                local.priority = candidate_priority(local.kind, base.preference, component);
+                let (transport, component) = (local.transport, local.component.component);
+                local.priority =
+                    (self.config.tcp).priority(local.kind, transport, base.preference, component);
             }
         }
     }
@@ -244,6 +264,7 @@ impl Agent {
                 component: address.component,
                 kind,
                 transport: Transport::Udp,
+                tcp_type: None,
                 address: base,
                 base,
                 priority: candidate_priority(kind, preference, address.component.component),
@@ -274,15 +295,18 @@ impl Agent {
     pub(super) fn place_of(&self, component: usize, kind: CandidateKind) -> u16 {
         let id = self.components[component].id;
         let before = self.locals.values();
-        let before = before.filter(|local| local.component == id && local.kind == kind);
+        let before = before.filter(|local| {
+            local.component == id && local.kind == kind && local.tcp_type.is_none()
+        });
         u16::try_from(before.count()).unwrap_or(u16::MAX)
     }
 
     /// What left from this base is no candidate any more.
     pub(super) fn lose_base(&mut self, now: Instant, base: SocketAddr, cause: FailureCause) {
         self.bases.remove(&base);
-        self.proven.retain(|&(local, _)| local != base);
-        let pairs = self.checks.ids(|pair| pair.base == base);
+        let leaves = |path: FiveTuple| !path.transport.is_reliable() && path.local == base;
+        self.proven.retain(|&path| !leaves(path));
+        let pairs = self.checks.ids(|pair| leaves(pair.path));
         for &id in &pairs {
             // Not a place to go back to.
             self.checks.update(id, |pair| {
@@ -292,7 +316,7 @@ impl Agent {
         }
         for at in 0..self.components.len() {
             let active = self.components[at].active.as_ref();
-            if active.is_some_and(|active| active.path.local == base) {
+            if active.is_some_and(|active| leaves(active.path)) {
                 self.path_lost(now, at, cause);
             }
         }
@@ -300,13 +324,13 @@ impl Agent {
             self.fail_pair(now, id);
             self.checks.remove(id);
         }
-        self.keep_locals(|local| local.base != base);
+        self.keep_locals(|_, local| local.tcp_type.is_some() || local.base != base);
         self.reconsider_all(now);
     }
 
     /// Forgets local candidates that no pair is made of any more.
-    fn keep_locals(&mut self, keep: impl Fn(&Candidate) -> bool) {
-        self.locals.retain(|_, local| keep(local));
+    pub(super) fn keep_locals(&mut self, keep: impl Fn(usize, &Candidate) -> bool) {
+        self.locals.retain(|&at, local| keep(at, local));
         let locals = &self.locals;
         self.local_index.retain(|_, at| locals.contains_key(at));
         for component in &mut self.components {
@@ -319,6 +343,10 @@ impl Agent {
         let bases = &self.bases;
         let mut kept = BTreeSet::new();
         kept.extend(bases.keys().copied());
-        self.keep_locals(|local| local.address == local.base && kept.contains(&local.base));
+        self.keep_locals(|_, local| match local.tcp_type {
+            None => local.address == local.base && kept.contains(&local.base),
+            Some(TcpType::Active | TcpType::Passive) => local.kind == CandidateKind::Host,
+            Some(TcpType::SimultaneousOpen) => false,
+        });
     }
 }

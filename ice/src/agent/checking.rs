@@ -11,6 +11,7 @@ use crate::check_list::{Pair, PairId, PairState, Schedule};
 use crate::event::FailureCause;
 use crate::role::Role;
 use crate::stats::Quiet;
+use crate::tcp::{self, TcpType};
 
 impl Agent {
     /// Pairs the local candidate of this number with all of the other side.
@@ -34,13 +35,24 @@ impl Agent {
         }
     }
 
-    /// Forms one pair, unless it exists, cannot work, or the list is full of better ones.
+    /// Forms one pair, unless it exists, cannot work, comes too late, or the list is full of better
+    /// ones.
     pub(super) fn add_pair(&mut self, now: Instant, local: usize, remote: usize) -> Option<PairId> {
-        self.add_wanted_pair(now, local, remote, false)
+        let (ours, theirs) = (self.locals.get(&local)?, &self.remotes[remote]);
+        let through_relay = ours.kind == CandidateKind::Relayed;
+        let relayed = through_relay || self.is_relayed(&theirs.candidate);
+        let component = theirs.component;
+        let path = path_between(ours, &theirs.candidate);
+        let known = self.checks.find(path).is_some();
+        let late = self.is_concluded(component) && !self.would_improve(component, relayed);
+        if late && !known {
+            return None;
+        }
+        self.form_pair(now, local, remote, false)
     }
 
-    /// The same; for a pair that the peer has nominated there is room.
-    pub(super) fn add_wanted_pair(
+    /// The same, also when it comes late; for a pair that the peer has nominated there is room.
+    pub(super) fn form_pair(
         &mut self,
         now: Instant,
         local: usize,
@@ -48,23 +60,27 @@ impl Agent {
         nominated: bool,
     ) -> Option<PairId> {
         let (ours, theirs) = (self.locals.get(&local)?, &self.remotes[remote]);
-        let (base, address) = (ours.base, theirs.candidate.address);
-        if let Some(existing) = self.checks.find(base, address) {
-            return Some(existing);
-        }
         let component = theirs.component;
+        let path = path_between(ours, &theirs.candidate);
+        if let Some(existing) = self.checks.find(path) {
+            let own = self.checks.get(existing);
+            return own.filter(|it| it.component == component).map(|_| existing);
+        }
         if self.components[component].id != ours.component || !can_pair(ours, &theirs.candidate) {
             return None;
         }
+        let opens = match ours.tcp_type {
+            None => false,
+            Some(TcpType::Active) => true,
+            // Only with a connection that is there (RFC 6544 §6.2, §9.2).
+            Some(_) => self.connections.on(path)?.opens,
+        };
         let through_relay = ours.kind == CandidateKind::Relayed;
         let relayed = through_relay || self.is_relayed(&theirs.candidate);
-        if self.is_concluded(component) && !self.would_improve(component, relayed) {
-            return None;
-        }
-        let place = self.place(base, remote);
+        let place = self.place(ours, remote);
         let pair = Pair {
-            base,
-            address,
+            path,
+            opens,
             list: self.components[component].stream,
             component,
             number: ours.component.component,
@@ -97,8 +113,8 @@ impl Agent {
         }
         if through_relay {
             // Asked for now, so that the peer's checks come through; nobody waits for it.
-            self.gatherer.with_relay(base, |relay| {
-                let _ = relay.create_permission(now, address.ip());
+            self.gatherer.with_relay(path.local, |relay| {
+                let _ = relay.create_permission(now, path.remote.ip());
             });
         }
         Some(id)
@@ -215,7 +231,7 @@ impl Agent {
     pub fn unreachable(&mut self, now: Instant, path: FiveTuple) -> Result<(), CommandError> {
         self.check_alive()?;
         let now = self.clock.advance(now);
-        if let Some(id) = self.checks.find(path.local, path.remote) {
+        if let Some(id) = self.checks.find(path) {
             let pair = self.checks.get(id);
             if pair.is_some_and(|pair| pair.state == PairState::InProgress) {
                 self.fail_pair(now, id);
@@ -291,12 +307,22 @@ impl Agent {
 fn can_pair(ours: &Candidate, theirs: &Candidate) -> bool {
     let (local, remote) = (ours.address, theirs.address);
     ours.transport == theirs.transport
+        && tcp::can_pair(ours.tcp_type, theirs.tcp_type)
         && local.is_ipv4() == remote.is_ipv4()
         && is_link_local_v6(local) == is_link_local_v6(remote)
         // A relay on the internet reaches no private network.
         && !(ours.kind == CandidateKind::Relayed
             && is_private(remote.ip())
             && !is_private(local.ip()))
+}
+
+/// How packets of a pair travel.
+fn path_between(ours: &Candidate, theirs: &Candidate) -> FiveTuple {
+    FiveTuple {
+        transport: ours.transport,
+        local: ours.base,
+        remote: theirs.address,
+    }
 }
 
 fn is_link_local_v6(address: SocketAddr) -> bool {

@@ -1,8 +1,8 @@
 //! What an agent knows of a data stream and of each of its components.
 
-use core::net::SocketAddr;
-
 use floe_sansio::{FiveTuple, Instant};
+
+use core::net::SocketAddr;
 
 use super::RemoteParameters;
 use crate::check::Session;
@@ -175,6 +175,8 @@ pub(super) struct Nomination {
 #[derive(Clone, Debug)]
 pub(super) struct Active {
     pub(super) path: FiveTuple,
+    /// Its address on this side, as the peer sees it.
+    pub(super) mapped: SocketAddr,
     /// Its pair, if it is of this generation.
     pub(super) pair: Option<PairId>,
     pub(super) generation: u32,
@@ -202,9 +204,5 @@ impl Active {
     /// When the consent that the last answer gave runs out (RFC 7675 §5.1).
     pub(super) fn consent_expires(&self) -> Instant {
         self.answered + CONSENT_LIFETIME
-    }
-
-    pub(super) fn is_on(&self, local: SocketAddr, remote: SocketAddr) -> bool {
-        self.path.local == local && self.path.remote == remote
     }
 }

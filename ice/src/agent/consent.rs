@@ -32,7 +32,8 @@ impl Agent {
     /// When one of the peers is asked again.
     pub(super) fn next_consent(&self) -> Option<Instant> {
         let actives = self.components.iter().filter_map(|it| it.active.as_ref());
-        let ask = actives.map(|active| self.upkeep_due(active)).min()?;
+        let open = actives.filter(|active| self.is_open(active.path));
+        let ask = open.map(|active| self.upkeep_due(active)).min()?;
         Some(self.spaced(ask))
     }
 
@@ -78,7 +79,9 @@ impl Agent {
             let active = component.active.as_ref();
             // Else it is too late to ask: that timer is next.
             active.is_some_and(|it| {
-                self.upkeep_due(it) <= now && (self.config.lite || it.consent_expires() > now)
+                self.is_open(it.path)
+                    && self.upkeep_due(it) <= now
+                    && (self.config.lite || it.consent_expires() > now)
             })
         });
         let Some(at) = due else {

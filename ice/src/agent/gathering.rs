@@ -35,6 +35,7 @@ impl Agent {
                 self.add_host(now, host, place);
             }
         }
+        self.add_tcp_candidates(now);
         if self.config.lite {
             self.gathering_ends();
         } else {
@@ -148,6 +149,9 @@ impl Agent {
         local: SocketAddr,
     ) -> Result<(), CommandError> {
         self.check_alive()?;
+        if id.is_of_peer() {
+            return self.connection_opened(now, id, local);
+        }
         if self.gatherer.wants_port(id) && self.is_host(local) {
             return Err(CommandError::StreamPath);
         }
@@ -160,6 +164,9 @@ impl Agent {
     /// What [`Event::StreamWanted`] asked for could not be had, or is gone; with it goes the
     /// allocation that was made over it. Of what is not wanted (any more) this says nothing.
     pub fn stream_failed(&mut self, now: Instant, id: StreamId) {
+        if id.is_of_peer() {
+            return self.connection_failed(now, id);
+        }
         let Some(at) = self.gatherer.source_of(id) else {
             return;
         };
@@ -212,7 +219,7 @@ impl Agent {
                 // One refused peer harms only its own pairs.
                 let relayed = self.gatherer.get(at).and_then(Source::relayed);
                 self.fail_pairs(now, |pair| {
-                    Some(pair.base) == relayed && pair.address.ip() == peer
+                    Some(pair.path.local) == relayed && pair.path.remote.ip() == peer
                 });
             }
             ClientEvent::Lost(error) => {
@@ -325,6 +332,7 @@ impl Agent {
             component: id,
             kind,
             transport: Transport::Udp,
+            tcp_type: None,
             address: base,
             base,
             priority: candidate_priority(kind, preference, id.component),
@@ -374,11 +382,12 @@ impl Agent {
     }
 
     /// Announces and pairs a candidate of this side.
-    pub(super) fn add_local(&mut self, now: Instant, candidate: Candidate) {
+    pub(super) fn add_local(&mut self, now: Instant, mut candidate: Candidate) -> usize {
+        candidate.priority = self.config.tcp.rank(&candidate);
         if self.announces() {
             self.announce(&candidate);
         }
-        let is_base = candidate.address == candidate.base;
+        let is_base = candidate.is_base();
         let relayed = candidate.kind == CandidateKind::Relayed;
         let component = self.component_at(candidate.component);
         let at = self.push_local(candidate);
@@ -389,13 +398,16 @@ impl Agent {
             }
             self.pair_local(now, at);
         }
+        at
     }
 
     pub(super) fn push_local(&mut self, candidate: Candidate) -> usize {
         let at = self.next_local;
         self.next_local += 1;
-        self.local_index
-            .insert((candidate.address, candidate.base), at);
+        if candidate.tcp_type.is_none() {
+            self.local_index
+                .insert((candidate.address, candidate.base), at);
+        }
         self.locals.insert(at, candidate);
         at
     }

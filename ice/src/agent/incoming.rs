@@ -4,7 +4,7 @@ use core::net::SocketAddr;
 
 use bytes::Bytes;
 use floe_sansio::{Datagram, DropReason, FiveTuple, Input, Instant, Route, Transport};
-use floe_stun::{AttributeType, Class, Message, Method, Protocol, StatusCode};
+use floe_stun::{AttributeType, Class, Message, Method, StatusCode};
 
 use super::component::{Outcome, Selection};
 use super::generation::Era;
@@ -15,7 +15,9 @@ use crate::check::{self, Answer, Check, PIGGYBACK_MAX};
 use crate::check_list::{PairId, PairState, Schedule};
 use crate::config::Policy;
 use crate::event::Event;
+use crate::framing::{self, Read};
 use crate::role::{Conflict, Role};
+use crate::tcp::counterpart;
 
 /// Packets that wait for `poll_transmit` before requests are dropped; a driver drains after every
 /// call, so only a broken one ever gets there.
@@ -36,6 +38,9 @@ impl Agent {
             return Input::Dropped(DropReason::Closed);
         }
         let path = datagram.path;
+        if self.connections.on(path).is_some() {
+            return self.take_frame(now, &datagram);
+        }
         let is_datagram = path.transport == Transport::Udp;
         let is_own = is_datagram && self.is_host(path.local);
         if !is_own && !self.gatherer.has(path) {
@@ -65,7 +70,7 @@ impl Agent {
     }
 
     /// A datagram from a peer, direct or out of a relay.
-    fn handle_peer(&mut self, now: Instant, datagram: &Datagram<'_>) -> Input {
+    pub(super) fn handle_peer(&mut self, now: Instant, datagram: &Datagram<'_>) -> Input {
         let path = datagram.path;
         if path.remote.port() == 0 {
             return Input::Dropped(DropReason::Forbidden);
@@ -74,14 +79,10 @@ impl Agent {
             return Input::Dropped(DropReason::Closed);
         }
         let payload = datagram.payload();
-        if Protocol::of(payload) == Protocol::Stun {
-            match Message::parse(payload) {
-                Ok(message) => return self.handle_stun(now, path, &message),
-                Err(error) if !error.kind.is_not_stun() => {
-                    return Input::Dropped(DropReason::Malformed);
-                }
-                Err(_) => {}
-            }
+        match framing::read(payload) {
+            Read::Stun(message) => return self.handle_stun(now, path, &message),
+            Read::Malformed => return Input::Dropped(DropReason::Malformed),
+            Read::Data => {}
         }
         if self.takes_data(now, path, payload.len()) {
             Input::Data(Route::new(path, datagram.range()))
@@ -92,13 +93,13 @@ impl Agent {
 
     /// Whether the peer has proven itself on this path; if so, the data is counted.
     fn takes_data(&mut self, now: Instant, path: FiveTuple, length: usize) -> bool {
-        let base = self.bases.get(&path.local);
+        let base = self.base_of(path);
         let active = base.and_then(|base| self.components[base.component].active.as_mut());
         let traffic = match active {
             // Nearly always.
-            Some(active) if active.is_on(path.local, path.remote) => &mut active.traffic.0,
-            _ if self.proven.contains(&(path.local, path.remote)) => {
-                if let Some(id) = self.checks.find(path.local, path.remote) {
+            Some(active) if active.path == path => &mut active.traffic.0,
+            _ if self.proven.contains(&path) => {
+                if let Some(id) = self.checks.find(path) {
                     self.checks
                         .note(id, |pair| pair.counters.0.traffic.receive(now, length));
                 }
@@ -158,7 +159,7 @@ impl Agent {
         message: &Message<'_>,
         request: Check,
     ) -> Accepted {
-        let known = self.is_introduced(path.local);
+        let known = self.is_introduced(path);
         let waits = era == Era::Upcoming || (era == Era::Current && !known);
         if waits && !self.has_room_for_early(era, path) {
             return Accepted::Dropped;
@@ -202,8 +203,8 @@ impl Agent {
         }
         self.heard_on(now, path);
         self.prove(path);
-        self.tell_piggyback(path.local, message);
-        if let Some(id) = self.checks.find(path.local, path.remote) {
+        self.tell_piggyback(path, message);
+        if let Some(id) = self.checks.find(path) {
             self.checks.note(id, |pair| {
                 pair.counters.0.requests_received += 1;
                 pair.counters.0.responses_sent += 1;
@@ -213,15 +214,15 @@ impl Agent {
     }
 
     /// Whether the peer's credentials are known for the stream of this base.
-    pub(super) fn is_introduced(&self, base: SocketAddr) -> bool {
-        let base = self.bases.get(&base);
+    pub(super) fn is_introduced(&self, path: FiveTuple) -> bool {
+        let base = self.base_of(path);
         let stream = base.map(|base| self.components[base.component].stream);
         stream.is_some_and(|stream| self.streams[stream].remote.is_some())
     }
 
     /// What the peer's owner attached, as far as this one wants to know.
-    fn tell_piggyback(&mut self, base: SocketAddr, message: &Message<'_>) {
-        let Some(base) = self.bases.get(&base) else {
+    fn tell_piggyback(&mut self, path: FiveTuple, message: &Message<'_>) {
+        let Some(base) = self.base_of(path) else {
             return;
         };
         let component = self.components[base.component].id;
@@ -243,16 +244,16 @@ impl Agent {
     /// The peer has shown that it is on this path: data from there is taken. Where there are too
     /// many such paths, those of pairs that work stay.
     fn prove(&mut self, path: FiveTuple) {
-        let path = (path.local, path.remote);
+        self.prove_stream(path);
         let limit = self.config.limits.pairs;
         if self.proven.len() >= limit && !self.proven.contains(&path) {
             let checks = &self.checks;
             let components = &self.components;
-            self.proven.retain(|&(local, remote)| {
-                let pair = checks.find(local, remote).and_then(|id| checks.get(id));
+            self.proven.retain(|&path| {
+                let pair = checks.find(path).and_then(|id| checks.get(id));
                 let mut actives = components.iter().filter_map(|it| it.active.as_ref());
                 pair.is_some_and(|pair| pair.valid.is_some())
-                    || actives.any(|active| active.is_on(local, remote))
+                    || actives.any(|active| active.path == path)
             });
         }
         if self.proven.len() < limit {
@@ -270,7 +271,7 @@ impl Agent {
         nominate: bool,
         counter: Option<u32>,
     ) -> bool {
-        let Some(component) = self.bases.get(&path.local).map(|base| base.component) else {
+        let Some(component) = self.base_of(path).map(|base| base.component) else {
             return !nominate;
         };
         let outcome = self.streams[self.components[component].stream].outcome;
@@ -284,7 +285,7 @@ impl Agent {
             self.checks.hurry(now);
         }
         let nominated = nominate && self.role == Role::Controlled;
-        let existing = self.checks.find(path.local, path.remote);
+        let existing = self.checks.find(path);
         let pair =
             existing.or_else(|| self.pair_unknown(now, component, path, priority, nominated));
         let Some(id) = pair else {
@@ -296,7 +297,9 @@ impl Agent {
         let concluded = self.components[component].selected.is_some();
         let wanted =
             nominated || !concluded || pair.moved || self.would_improve(component, pair.relayed);
-        let exhausted = self.is_exhausted(pair);
+        let under_way = pair.path.transport.is_reliable() && pair.schedule.count() > 0;
+        // Over TCP the check under way arrives.
+        let exhausted = under_way || self.is_exhausted(pair);
         let probes = self.config.probing.count;
         let (state, has_consent) = (pair.state, pair.has_consent(now));
         if nominated {
@@ -350,12 +353,15 @@ impl Agent {
         priority: u32,
         nominated: bool,
     ) -> Option<PairId> {
-        let local = *self.local_index.get(&(path.local, path.local))?;
-        let through_relay = self.locals.get(&local)?.kind == CandidateKind::Relayed;
+        let local = self.local_of(path)?;
+        let ours = self.locals.get(&local)?;
+        let through_relay = ours.kind == CandidateKind::Relayed;
+        let tcp_type = ours.tcp_type.map(counterpart);
         let candidate = Candidate {
             component: self.components[component].id,
             kind: CandidateKind::PeerReflexive,
             transport: path.transport,
+            tcp_type,
             address: path.remote,
             base: path.remote,
             priority: priority.clamp(1, (1 << 31) - 1),
@@ -367,16 +373,20 @@ impl Agent {
         let relayed = through_relay || self.is_relayed(&candidate);
         let moved = self.components[component].selected.is_some_and(|selected| {
             let active = self.components[component].active.as_ref();
-            let same_base = active.is_some_and(|active| active.path.local == path.local);
-            let settled = selected.at + RELEASE_DELAY <= now;
-            same_base && settled && selected.relayed == relayed && self.config.recovery
+            let same_base = active.is_some_and(|active| {
+                active.path.transport == path.transport && active.path.local == path.local
+            });
+            let settled = selected.at + RELEASE_DELAY <= now && self.config.recovery;
+            let expected = settled || self.awaits_stream(component);
+            same_base && expected && selected.relayed == relayed
         });
         let concluded = self.components[component].selected.is_some();
         let useful = moved || nominated || self.would_improve(component, relayed);
         if concluded && !useful {
             return None;
         }
-        let known = self.remote_index.get(&(component, path.remote)).copied();
+        let key = (component, tcp_type, path.remote);
+        let known = self.remote_index.get(&key).copied();
         let limits = &self.config.limits;
         let full = self.remotes.len() >= limits.remote_candidates
             || self.peer_reflexive as usize >= limits.peer_reflexive;
@@ -389,10 +399,7 @@ impl Agent {
             }
         };
         // What was selected before does not stand in the way of this pair.
-        let selected = self.components[component].selected.take();
-        let id = self.add_wanted_pair(now, local, remote, nominated);
-        self.components[component].selected = selected;
-        let id = id?;
+        let id = self.form_pair(now, local, remote, nominated)?;
         self.checks.note(id, |pair| pair.moved = moved);
         Some(id)
     }
@@ -442,7 +449,7 @@ impl Agent {
             Answer::Mapped(address) => {
                 self.prove(path);
                 self.budget.answered(path.remote);
-                self.tell_piggyback(path.local, message);
+                self.tell_piggyback(path, message);
                 match check.target {
                     Target::Active(at) => self.consented(now, at),
                     Target::Pair(id) => self.check_succeeded(now, check, id, address, round_trip),
@@ -580,6 +587,7 @@ impl Agent {
             .filter(|_| self.role == Role::Controlled);
         self.timeline.first_valid.get_or_insert(now);
         if self.components[at].active_pair() == Some(id) {
+            self.resume(now, at, id);
             self.consented(now, at);
         } else {
             self.prefer_valid(now, at);
@@ -629,7 +637,8 @@ impl Agent {
         let remote = &self.remotes[pair.remote].candidate;
         // The peer may have asked from several addresses at once: one of them is enough.
         let selected = self.components[at].selected;
-        let Some(selected) = selected.filter(|it| it.at + RELEASE_DELAY <= now) else {
+        let awaited = self.awaits_stream(at);
+        let Some(selected) = selected.filter(|it| awaited || it.at + RELEASE_DELAY <= now) else {
             return;
         };
         let mut ends = selected.ends;
@@ -660,20 +669,28 @@ impl Agent {
         priority: u32,
     ) -> Option<(PairId, usize)> {
         let pair = self.checks.get(checked)?;
-        let (local, base, remote, component) = (pair.local, pair.base, pair.remote, pair.component);
+        let (local, path, remote, component) = (pair.local, pair.path, pair.remote, pair.component);
+        let base = path.local;
         if mapped == base {
             return Some((checked, local));
         }
-        let other_base = self
-            .bases
-            .get(&mapped)
-            .filter(|it| it.component == component);
+        let tcp_type = self.locals.get(&local).and_then(|local| local.tcp_type);
+        let other_base = self.bases.get(&mapped);
+        let other_base = other_base.filter(|it| it.component == component && tcp_type.is_none());
         if other_base.is_some() {
             let other = *self.local_index.get(&(mapped, mapped))?;
             let pair = self.add_pair(now, other, remote);
             return Some(pair.map_or((checked, local), |pair| (pair, other)));
         }
-        if let Some(&known) = self.local_index.get(&(mapped, base)) {
+        let known = if tcp_type.is_none() {
+            self.local_index.get(&(mapped, base)).copied()
+        } else {
+            let mut locals = self.locals.iter();
+            let known = locals
+                .find(|(_, it)| it.tcp_type == tcp_type && it.address == mapped && it.base == base);
+            known.map(|(&at, _)| at)
+        };
+        if let Some(known) = known {
             return Some((checked, known));
         }
         let reflexive = self.locals.values();
@@ -689,6 +706,7 @@ impl Agent {
             component,
             kind,
             transport,
+            tcp_type,
             address: mapped,
             base,
             priority,

@@ -8,14 +8,20 @@ use crate::candidate::{Candidate, CandidateKind};
 use crate::check_list::UNLIKELY;
 use crate::config::CheckOrder;
 
-
 impl Agent {
     /// The place of a pair in the order of checks: the sum of those of its candidates.
-    pub(super) fn place(&self, address: SocketAddr, remote: usize) -> u16 {
+    pub(super) fn place(&self, ours: &Candidate, remote: usize) -> u16 {
         if self.config.order == CheckOrder::Priority {
             return 0;
         }
-        let ours = self.bases.get(&address).map_or(0, |base| {
+        let base = if ours.tcp_type.is_none() {
+            self.bases.get_key_value(&ours.base)
+        } else {
+            // As likely as what else leaves from its interface.
+            let mut bases = self.bases.iter();
+            bases.find(|(base, _)| base.ip() == ours.base.ip())
+        };
+        let ours = base.map_or(0, |(&address, base)| {
             let component = &self.components[base.component];
             let place = self.place_in_family(address, base);
             behind(place, base.vouched, component.vouched)
@@ -25,10 +31,17 @@ impl Agent {
         let is_host = remote.candidate.kind == CandidateKind::Host;
         let theirs = behind(
             remote.place,
-            remote.vouched || !is_host,
+            remote.vouched || !is_host || self.is_beside_vouched(&remote.candidate),
             component.peer_vouched,
         );
         ours.saturating_add(theirs)
+    }
+
+    /// Whether a TCP candidate of the peer has the IP address of one that a server has answered to.
+    fn is_beside_vouched(&self, theirs: &Candidate) -> bool {
+        let mut others = self.remotes.iter().filter(|it| it.vouched);
+        theirs.tcp_type.is_some()
+            && others.any(|it| it.candidate.address.ip() == theirs.address.ip())
     }
 
     /// The place of a base among those of its family: a pair is of one, and many addresses of the other
@@ -60,7 +73,7 @@ impl Agent {
     pub(super) fn vouch_remote(&mut self, component: usize, candidate: &Candidate) {
         let host = candidate
             .related
-            .and_then(|related| self.remote_index.get(&(component, related)));
+            .and_then(|related| self.remote_index.get(&(component, None, related)));
         let Some(host) = host.copied().filter(|&at| !self.remotes[at].vouched) else {
             return;
         };
@@ -79,11 +92,13 @@ impl Agent {
 
     fn place_again(&mut self, component: usize) {
         for id in self.checks.ids(|pair| pair.component == component) {
-            let Some((base, remote)) = self.checks.get(id).map(|pair| (pair.base, pair.remote))
-            else {
+            let Some(pair) = self.checks.get(id) else {
                 continue;
             };
-            let place = self.place(base, remote);
+            let Some(ours) = self.locals.get(&pair.local) else {
+                continue;
+            };
+            let place = self.place(ours, pair.remote);
             self.checks.update(id, |pair| pair.place = place);
         }
     }

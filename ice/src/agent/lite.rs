@@ -64,7 +64,7 @@ impl Agent {
         priority: u32,
         counter: Option<u32>,
     ) -> bool {
-        let existing = self.checks.find(path.local, path.remote);
+        let existing = self.checks.find(path);
         let pair = existing.or_else(|| self.pair_unknown(now, component, path, priority, true));
         let Some(id) = pair else {
             return false;
@@ -79,9 +79,9 @@ impl Agent {
         if !self.config.lite {
             return;
         }
-        let base = self.bases.get(&path.local);
+        let base = self.base_of(path);
         let active = base.and_then(|base| self.components[base.component].active.as_mut());
-        if let Some(active) = active.filter(|it| it.is_on(path.local, path.remote)) {
+        if let Some(active) = active.filter(|it| it.path == path) {
             active.answered = now;
             // The answer keeps the path open as well as a keepalive does.
             active.ask = now + self.config.keepalive();
@@ -107,7 +107,7 @@ impl Agent {
             let pairs = self.checks.ids(|pair| pair.component == at);
             let best = pairs.iter().copied().max_by_key(|&id| {
                 let pair = self.checks.get(id);
-                pair.map(|pair| (precedence(pair.address.ip()), pair.priority))
+                pair.map(|pair| (precedence(pair.path.remote.ip()), pair.priority))
             });
             let Some(best) = best else {
                 continue;
@@ -152,10 +152,13 @@ impl Agent {
             .component_at(component)
             .ok_or(CommandError::UnknownComponent)?;
         let stream = self.components[at].stream;
-        let pair = self.checks.find(local, remote).filter(|&id| {
-            let pair = self.checks.get(id);
-            pair.is_some_and(|pair| pair.component == at)
-        });
+        let pair = self
+            .checks
+            .find(FiveTuple::udp(local, remote))
+            .filter(|&id| {
+                let pair = self.checks.get(id);
+                pair.is_some_and(|pair| pair.component == at)
+            });
         let running = self.streams[stream].outcome == Outcome::Running;
         let (true, Some(id)) = (running && self.is_lite_on_both_sides(stream), pair) else {
             return Err(CommandError::Unusable);
@@ -181,7 +184,9 @@ impl Agent {
         let mut hosts = self.locals.values();
         self.config.lite
             && hosts.any(|host| {
-                host.component == address.component && host.address.ip() == address.address.ip()
+                host.component == address.component
+                    && host.tcp_type.is_none()
+                    && host.address.ip() == address.address.ip()
             })
     }
 

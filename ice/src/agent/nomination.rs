@@ -37,7 +37,7 @@ impl Agent {
         let Some((_, best)) = self.checks.valid(at).next() else {
             return self.components[at].release_hold();
         };
-        if !best.relayed {
+        if !best.relayed && !self.config.tcp.is_second(best.path.transport) {
             return self.nominate(now, at);
         }
         let for_checks = now + best.round_trip + self.config.relay_hold;
@@ -132,7 +132,7 @@ impl Agent {
         if self.config.policy == Policy::Relay {
             return None;
         }
-        let ours = self.gatherer.may_do_without(pair.base);
+        let ours = self.gatherer.may_do_without(pair.path.local);
         let ours = self.gathering_since.filter(|_| ours);
         let theirs = self.introduced.filter(|_| self.peer_lacks_reflexive(pair));
         let since = ours.max(theirs)?;
@@ -182,8 +182,11 @@ impl Agent {
 
     /// Sends a nominating check if one is due; `false` if none is.
     pub(super) fn nominates_now(&mut self, now: Instant) -> bool {
-        let probing = self.probing();
         for at in 0..self.components.len() {
+            let Some(nomination) = self.components[at].nomination else {
+                continue;
+            };
+            let probing = self.probing_of(nomination.pair);
             let Some(nomination) = &mut self.components[at].nomination else {
                 continue;
             };
@@ -247,7 +250,7 @@ impl Agent {
         let Some(pair) = self.checks.get(id) else {
             return;
         };
-        let (at, stream, base, address) = (pair.component, pair.list, pair.base, pair.address);
+        let (at, stream, path) = (pair.component, pair.list, pair.path);
         if let Some(current) = self.components[at].selected {
             if current.pair == id || !self.outranks(now, pair, counter, current) {
                 self.components[at].nomination = None;
@@ -278,8 +281,8 @@ impl Agent {
             .as_ref()
             .is_some_and(|it| it.through_relay);
         if through_relay {
-            self.gatherer.with_relay(base, |relay| {
-                let _ = relay.bind_channel(now, address);
+            self.gatherer.with_relay(path.local, |relay| {
+                let _ = relay.bind_channel(now, path.remote);
             });
         }
         if self.components_of(stream).all(|it| it.selected.is_some()) {
@@ -299,7 +302,7 @@ impl Agent {
             component: self.components[at].id,
             local: Endpoint {
                 kind: local.kind,
-                address: local.address,
+                address: local.reached_at(pair.path),
             },
             remote: Endpoint {
                 kind: remote.kind,
@@ -322,7 +325,8 @@ impl Agent {
             return counter > current.nomination;
         }
         let active = self.components[pair.component].active.as_ref();
-        let silent = active.is_none_or(|active| active.answered + SILENCE <= now);
+        let gone = self.awaits_stream(pair.component);
+        let silent = gone || active.is_none_or(|active| active.answered + SILENCE <= now);
         let before = self.checks.get(current.pair);
         silent || before.is_none_or(|before| before.priority < pair.priority)
     }

@@ -1,6 +1,6 @@
 //! Which path carries the data of a component, and what happens when it is lost.
 
-use floe_sansio::{FiveTuple, Instant};
+use floe_sansio::Instant;
 
 use super::component::{Active, Loss, Outcome};
 use super::{Agent, Target};
@@ -16,11 +16,11 @@ impl Agent {
         let (Some(pair), Some(session)) = (self.checks.get(id), self.session_of(at)) else {
             return;
         };
-        let through_relay = self
-            .locals
-            .get(&pair.local)
-            .is_some_and(|it| it.kind == CandidateKind::Relayed);
-        let path = FiveTuple::udp(pair.base, pair.address);
+        let local = self.locals.get(&pair.local);
+        let through_relay = local.is_some_and(|it| it.kind == CandidateKind::Relayed);
+        let path = pair.path;
+        let valid = pair.valid.and_then(|valid| self.locals.get(&valid));
+        let mapped = valid.map_or(path.local, |it| it.reached_at(path));
         let answered = pair.answered;
         let traffic = Quiet(pair.counters.0.traffic);
         let ask = self.after_consent(now, true);
@@ -48,6 +48,7 @@ impl Agent {
         let component = &mut self.components[at];
         component.active = Some(Active {
             path,
+            mapped,
             pair: Some(id),
             generation,
             through_relay,

@@ -1,6 +1,6 @@
 //! What the other side signals: parameters, candidates, their end.
 
-use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr};
 
 use floe_sansio::Instant;
 
@@ -108,7 +108,7 @@ impl Agent {
     pub(super) fn take_up_early(&mut self, now: Instant) {
         for early in core::mem::take(&mut self.early) {
             let path = early.path;
-            if self.is_introduced(path.local) {
+            if self.is_introduced(path) {
                 self.peer_checked(now, path, early.priority, early.nominate, early.nomination);
             } else {
                 self.early.push(early);
@@ -177,7 +177,8 @@ impl Agent {
         if !usable {
             return Err(CommandError::Unusable);
         }
-        Ok(self.component_at(candidate.component))
+        let component = self.component_at(candidate.component);
+        Ok(component.filter(|_| self.can_reach(&candidate)))
     }
 
     /// Makes pairs of a candidate that may come.
@@ -187,7 +188,7 @@ impl Agent {
         component: usize,
         candidate: Candidate,
     ) -> Result<(), CommandError> {
-        if !self.has_room_for(component, candidate.address) {
+        if !self.has_room_for(component, &candidate) {
             return Err(CommandError::Capacity);
         }
         let now = self.clock.advance(now);
@@ -195,7 +196,7 @@ impl Agent {
         self.take_remote(now, component, candidate);
         // The same, as it is reached from IPv6 addresses.
         if let Some(twin) = through_nat64 {
-            if self.has_room_for(component, twin.address) {
+            if self.has_room_for(component, &twin) {
                 self.take_remote(now, component, twin);
             }
         }
@@ -203,9 +204,10 @@ impl Agent {
         Ok(())
     }
 
-    fn has_room_for(&self, component: usize, address: SocketAddr) -> bool {
+    fn has_room_for(&self, component: usize, candidate: &Candidate) -> bool {
+        let key = (component, candidate.tcp_type, candidate.address);
         self.remotes.len() < self.config.limits.remote_candidates
-            || self.remote_index.contains_key(&(component, address))
+            || self.remote_index.contains_key(&key)
     }
 
     /// Where this host has no IPv4 address: a public IPv4 candidate of the peer as a NAT64 shows it.
@@ -225,7 +227,8 @@ impl Agent {
     }
 
     fn take_remote(&mut self, now: Instant, component: usize, candidate: Candidate) {
-        let known = self.remote_index.get(&(component, candidate.address));
+        let key = (component, candidate.tcp_type, candidate.address);
+        let known = self.remote_index.get(&key);
         let known = known.copied();
         self.vouch_remote(component, &candidate);
         match known {
@@ -362,8 +365,10 @@ impl Agent {
     pub(super) fn push_remote(&mut self, component: usize, candidate: Candidate) -> usize {
         let foundation = self.remote_foundation(&candidate);
         let at = self.remotes.len();
-        self.remote_index.insert((component, candidate.address), at);
-        let alike = (component, candidate.kind, candidate.address.is_ipv6());
+        let key = (component, candidate.tcp_type, candidate.address);
+        self.remote_index.insert(key, at);
+        let is_ipv6 = candidate.address.is_ipv6();
+        let alike = (component, candidate.kind, is_ipv6, candidate.tcp_type);
         let places = self.places.entry(alike).or_default();
         let place = *places;
         *places = places.saturating_add(1);
@@ -407,10 +412,11 @@ impl Agent {
         }
         let old = &self.remotes[at];
         self.remote_index
-            .remove(&(old.component, old.candidate.address));
+            .remove(&(old.component, old.candidate.tcp_type, old.candidate.address));
         let foundation = old.foundation;
         candidate.foundation.clone_from(&old.candidate.foundation);
-        self.remote_index.insert((component, candidate.address), at);
+        let key = (component, candidate.tcp_type, candidate.address);
+        self.remote_index.insert(key, at);
         self.remotes[at] = Remote {
             candidate,
             component,

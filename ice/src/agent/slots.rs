@@ -1,5 +1,6 @@
 //! One transaction a slot: slots are Ta apart (RFC 8445 §14.2), and what goes into each.
 
+use super::connecting::PATIENCE;
 use super::{
     Agent, Deref, DerefMut, Duration, FiveTuple, Instant, MIN_PACING, Purpose, SentCheck, Target,
     Transmit,
@@ -7,9 +8,10 @@ use super::{
 use bytes::Bytes;
 use floe_stun::{Retransmission, TransactionId};
 
-use crate::candidate::{CandidateKind, candidate_priority};
+use crate::candidate::CandidateKind;
 use crate::check::{self, Check};
 use crate::check_list::{PairId, PairState};
+use crate::framing::framed;
 use crate::pacer::Pacer;
 
 /// How long the answer to a check is waited for: longer than its pair can live without one.
@@ -188,17 +190,24 @@ impl Agent {
             };
             let nominated = pair.nominated_by_peer.is_some();
             let limits = &self.config.limits;
+            let remote = pair.path.remote;
             // Each base has its share: those that lead nowhere do not use up what others need.
             let bases = self.components[pair.component].bases.len().max(1);
             let share = (limits.checks_to_silent_address / bases).max(1);
             let has_share = nominated
                 || usize::from(pair.schedule.count()) < share
-                || !self.budget.is_silent(pair.address);
-            if !has_share || !self.budget.allows(pair.address, nominated, limits) {
+                || !self.budget.is_silent(remote);
+            if !has_share || !self.budget.allows(remote, nominated, limits) {
                 self.fail_pair(now, id);
                 continue;
             }
-            let probing = self.probing();
+            if !self.is_open(pair.path) {
+                if self.connect(now, id) {
+                    return true;
+                }
+                continue;
+            }
+            let probing = self.probing_of(id);
             self.checks.update(id, |pair| {
                 if pair.state != PairState::Succeeded {
                     pair.state = PairState::InProgress;
@@ -221,6 +230,17 @@ impl Agent {
         probing
     }
 
+    /// The same for one pair: over TCP nothing is repeated (RFC 6544 §7.1).
+    pub(super) fn probing_of(&self, id: PairId) -> crate::Probing {
+        let pair = self.checks.get(id);
+        let mut probing = self.probing();
+        if pair.is_some_and(|pair| pair.path.transport.is_reliable()) {
+            probing.count = 1;
+            probing.patience = PATIENCE;
+        }
+        probing
+    }
+
     /// Sends one Binding request over a pair.
     pub(super) fn send_check(
         &mut self,
@@ -232,7 +252,7 @@ impl Agent {
         let Some(pair) = self.checks.get(id) else {
             return;
         };
-        let path = FiveTuple::udp(pair.base, pair.address);
+        let path = pair.path;
         let list = pair.list;
         self.checks
             .note(id, |pair| pair.counters.0.requests_sent += 1);
@@ -255,7 +275,7 @@ impl Agent {
         nomination: Option<u32>,
     ) {
         let check = Check {
-            priority: self.peer_reflexive_priority(path.local),
+            priority: self.peer_reflexive_priority(path),
             role: self.role,
             tie_breaker: self.tie_breaker,
             nominate: purpose == Purpose::Nomination,
@@ -287,17 +307,23 @@ impl Agent {
 
     /// The priority that a candidate revealed by a check from this base would have
     /// (RFC 8445 §7.1.1).
-    fn peer_reflexive_priority(&self, base: core::net::SocketAddr) -> u32 {
-        let Some(base) = self.bases.get(&base) else {
+    fn peer_reflexive_priority(&self, path: FiveTuple) -> u32 {
+        let Some(base) = self.base_of(path) else {
             return 1;
         };
         let component = self.components[base.component].id.component;
-        candidate_priority(CandidateKind::PeerReflexive, base.preference, component)
+        let kind = CandidateKind::PeerReflexive;
+        (self.config.tcp).priority(kind, path.transport, base.preference, component)
     }
 
     /// Sends from a base: a local address, or through the relay it lies on.
     pub(super) fn transmit(&mut self, path: FiveTuple, payload: Bytes) {
-        if self.is_host(path.local) {
+        if path.transport.is_reliable() {
+            if self.is_open(path) {
+                let payload = framed(&payload);
+                self.transmits.push_back(Transmit { path, payload });
+            }
+        } else if self.is_host(path.local) {
             self.transmits.push_back(Transmit { path, payload });
         } else if let Some(relay) = self.gatherer.framer(path.local) {
             // Without a permission (it was refused) there is no way to this peer.

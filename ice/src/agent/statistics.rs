@@ -45,8 +45,9 @@ impl Agent {
         PairStats {
             id: id.number(),
             component: component.id,
-            local: pair.base,
-            remote: pair.address,
+            transport: pair.path.transport,
+            local: pair.path.local,
+            remote: pair.path.remote,
             state: pair.state,
             priority: pair.priority,
             nominated: component

@@ -1,10 +1,9 @@
 //! Candidate pairs.
 
 use core::cmp::Reverse;
-use core::net::SocketAddr;
 use core::time::Duration;
 
-use floe_sansio::Instant;
+use floe_sansio::{FiveTuple, Instant};
 
 use super::schedule::Schedule;
 use crate::stats::Quiet;
@@ -55,11 +54,16 @@ pub(crate) type Foundation = (u32, u32);
 
 /// Two candidates that may reach each other.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts, each with a name of its own"
+)]
 pub(crate) struct Pair {
-    /// Where its checks leave from.
-    pub(crate) base: SocketAddr,
-    /// Where they go.
-    pub(crate) address: SocketAddr,
+    /// Where its checks leave from, and where they go. Of a stream that this side opens, the local
+    /// port is not known before it is open; until then it is that of the candidate.
+    pub(crate) path: FiveTuple,
+    /// Whether this side opens its connection, where it needs one.
+    pub(crate) opens: bool,
     /// The stream, by its place among the check lists.
     pub(crate) list: usize,
     /// The component, by its place among those of the agent.

@@ -24,6 +24,14 @@ impl Schedule {
         }
     }
 
+    /// No check can be sent before something else has happened, until `expires`.
+    pub(crate) fn waiting(expires: Instant) -> Self {
+        Self {
+            expires: Some(expires),
+            ..Self::default()
+        }
+    }
+
     /// How many checks have been sent.
     pub(crate) const fn count(&self) -> u8 {
         self.sent

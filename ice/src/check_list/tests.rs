@@ -1,3 +1,4 @@
+use core::net::SocketAddr;
 use core::time::Duration;
 
 use super::*;
@@ -13,8 +14,8 @@ const LIMIT: usize = 100;
 fn pair(column: u32, row: u16) -> Pair {
     let address = |ip: u32| SocketAddr::new(core::net::Ipv4Addr::from(ip).into(), row + 1);
     Pair {
-        base: address(0x0A00_0000 + column),
-        address: address(0x0B00_0000 + column),
+        path: FiveTuple::udp(address(0x0A00_0000 + column), address(0x0B00_0000 + column)),
+        opens: false,
         list: 0,
         component: 0,
         number: 1,
@@ -179,7 +180,7 @@ fn success_unfreezes_the_pairs_of_its_foundation_and_no_others() {
         insert(&mut list, column, row);
     }
     list.begin(&[0]);
-    let top = list.find(pair(2, 0).base, pair(2, 0).address).unwrap();
+    let top = list.find(pair(2, 0).path).unwrap();
     succeed(&mut list, top);
     let shown = [1, 2, 3].map(|column| states(&list, column));
     assert_eq!(shown, ["WFF", "SW", "WF"]);

@@ -22,6 +22,15 @@ impl StreamId {
     pub(crate) const fn number(self) -> u32 {
         self.0
     }
+
+    /// The name of a connection with the peer: those of servers have the lower half of the numbers.
+    pub(crate) const fn of_peer(number: u32) -> Self {
+        Self(number | 1 << 31)
+    }
+
+    pub(crate) const fn is_of_peer(self) -> bool {
+        self.0 >> 31 == 1
+    }
 }
 
 /// What went with a socket.
@@ -47,6 +56,9 @@ impl Gatherer {
         self.events.push_back(Event::StreamWanted {
             id: socket,
             transport: source.transport,
+            framing: floe_stun::Framing::Turn {
+                channels: floe_turn::CHANNELS,
+            },
             local: source.base.ip(),
             remote: source.server,
         });

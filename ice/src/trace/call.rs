@@ -32,6 +32,8 @@ pub enum Output {
     Handled,
     /// To an input: it is of no use.
     Dropped(DropReason),
+    /// To a connection that was accepted: what names it.
+    Accepted(Result<StreamId, CommandError>),
     /// To data: where it goes.
     Sent(Result<FiveTuple, SendError>),
     /// To a poll.
@@ -49,6 +51,12 @@ impl From<()> for Output {
 impl From<Result<(), CommandError>> for Output {
     fn from(answer: Result<(), CommandError>) -> Self {
         Self::Done(answer)
+    }
+}
+
+impl From<Result<StreamId, CommandError>> for Output {
+    fn from(answer: Result<StreamId, CommandError>) -> Self {
+        Self::Accepted(answer)
     }
 }
 
@@ -296,6 +304,9 @@ calls! {
         ) -> Result<(), CommandError>;
         40 Resolved = resolved(now: Instant, id: NameId, addresses: Vec<IpAddr> as &[IpAddr])
             -> Result<(), CommandError>;
+        41 StreamAccepted = stream_accepted(
+            now: Instant, local: SocketAddr, remote: SocketAddr
+        ) -> Result<StreamId, CommandError>;
     }
 }
 

@@ -17,6 +17,7 @@ use crate::{
     LocalAddress, Nat64Prefix, Network, Policy, Probing, RemoteParameters, Role, ServerUse,
     TurnServer,
 };
+use crate::{TcpType, TcpUse};
 
 pub(super) struct Reader<'a> {
     bytes: &'a [u8],
@@ -319,6 +320,8 @@ choices! {
     Policy { 0 All, 1 Relay, 2 NoHost }
     ServerUse { 0 InTurn, 1 All }
     CheckOrder { 0 Priority, 1 LikelyFirst }
+    TcpUse { 0 Off, 1 AfterUdp, 2 BeforeUdp }
+    TcpType { 0 Active, 1 Passive, 2 SimultaneousOpen }
     CandidateKind { 0 Host, 1 PeerReflexive, 2 ServerReflexive, 3 Relayed }
 }
 
@@ -343,18 +346,20 @@ records! {
     FiveTuple { transport, local, remote }
     ComponentId { stream, component }
     Network { id, cost }
-    LocalAddress { address, component, network, unreliable, temporary, deprecated }
-    Candidate { component, kind, transport, address, base, priority, foundation, related, network }
+    LocalAddress { address, component, network, unreliable, temporary, transport, deprecated }
+    Candidate {
+        component, kind, transport, tcp_type, address, base, priority, foundation, related, network,
+    }
     RemoteParameters { credentials, pacing, lite, renomination }
     TurnServer { address, transport, credentials }
     Retransmission { rto, count, last, reliable }
     Probing { interval, count, patience, scaled }
     Limits {
         pairs, remote_candidates, peer_reflexive, names, early_checks, components,
-        checks_to_silent_address, checks_to_silent_host,
+        checks_to_silent_address, checks_to_silent_host, accepted_streams,
     }
     Config {
-        role, lite, addresses, loopback, stun_servers, turn_servers, policy, pacing, burst,
+        role, lite, addresses, tcp, tcp_addresses, loopback, stun_servers, turn_servers, policy, pacing, burst,
         settled_pacing, order, probing, gathering, servers, server_delay, nat64_prefix, gathering_limit, relay_hold,
         untested_hold, reflexive_hold, consent_interval, keepalive, recovery, outage_notice,
         renomination, dwell, backup_relay, continual, piggyback, limits,

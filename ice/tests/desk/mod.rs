@@ -162,6 +162,7 @@ impl Desk {
                     transport,
                     local,
                     remote,
+                    ..
                 } => {
                     self.next_port += 1;
                     let path = FiveTuple {

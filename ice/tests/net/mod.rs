@@ -265,6 +265,7 @@ impl Net {
                 transport,
                 local,
                 remote,
+                ..
             } => {
                 assert_eq!(remote, turn_server());
                 self.ports += 1;

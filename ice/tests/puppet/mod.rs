@@ -50,6 +50,7 @@ pub(crate) fn candidate(kind: CandidateKind, address: SocketAddr) -> Candidate {
         component: ComponentId::default(),
         kind,
         transport: Transport::Udp,
+        tcp_type: None,
         address,
         base: address,
         priority: candidate_priority(kind, preference, 1),

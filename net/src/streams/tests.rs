@@ -12,25 +12,34 @@ fn loopback() -> SocketAddr {
     "127.0.0.1:0".parse().unwrap()
 }
 
+fn turn() -> Framing {
+    Framing::Turn {
+        channels: floe_turn::CHANNELS,
+    }
+}
+
 fn with(limits: StreamLimits) -> Streams {
-    Streams::new(floe_turn::CHANNELS, limits)
+    Streams::new(turn(), limits)
 }
 
 /// Listens, and says where.
 fn listening(limits: StreamLimits) -> (Streams, SocketAddr) {
     let mut streams = with(limits);
-    // A port that is free for now.
-    let address = StdListener::bind(loopback()).unwrap().local_addr().unwrap();
-    streams.listen(address).unwrap();
+    let address = streams.listen(loopback()).unwrap();
     (streams, address)
 }
 
-/// What arrives next, and its bytes if it is a frame.
+/// What arrives next beside new connections, and its bytes if it is a frame.
 async fn next(streams: &mut Streams) -> Option<(Arrival, Vec<u8>)> {
     let mut buffer = vec![0; floe_stun::MAX_FRAME];
-    let arrived = poll_fn(|cx| streams.poll(cx, NOW, &mut buffer));
     let limit = Duration::from_millis(300);
-    let arrival = tokio::time::timeout(limit, arrived).await.ok()?;
+    let arrival = loop {
+        let arrived = poll_fn(|cx| streams.poll(cx, NOW, &mut buffer));
+        let arrival = tokio::time::timeout(limit, arrived).await.ok()?;
+        if !matches!(arrival, Arrival::Accepted(..)) {
+            break arrival;
+        }
+    };
     if let Arrival::Frame(_, len) = arrival {
         buffer.truncate(len);
     }
@@ -174,7 +183,9 @@ async fn what_was_sent_before_the_end_still_goes_out() {
     let listener = StdListener::bind(loopback()).unwrap();
     let remote = listener.local_addr().unwrap();
     let mut streams = with(StreamLimits::default());
-    let at = streams.connect(NOW, loopback().ip(), remote).unwrap();
+    let at = streams
+        .connect(NOW, loopback().ip(), remote, turn())
+        .unwrap();
     let (arrival, _) = next(&mut streams).await.unwrap();
     let Arrival::Opened(opened, path) = arrival else {
         panic!("{arrival:?}");
@@ -204,7 +215,9 @@ async fn a_connection_that_lingers_too_long_is_dropped() {
     let listener = StdListener::bind(loopback()).unwrap();
     let remote = listener.local_addr().unwrap();
     let mut streams = with(StreamLimits::default());
-    let at = streams.connect(NOW, loopback().ip(), remote).unwrap();
+    let at = streams
+        .connect(NOW, loopback().ip(), remote, turn())
+        .unwrap();
     let (arrival, _) = next(&mut streams).await.unwrap();
     let Arrival::Opened(_, path) = arrival else {
         panic!("{arrival:?}");
@@ -222,24 +235,30 @@ async fn a_connection_that_cannot_be_opened_is_told() {
     let remote = held.local_addr().unwrap();
     drop(held);
     let mut streams = with(StreamLimits::default());
-    let at = streams.connect(NOW, loopback().ip(), remote).unwrap();
+    let at = streams
+        .connect(NOW, loopback().ip(), remote, turn())
+        .unwrap();
     assert_eq!(
         next(&mut streams).await.unwrap().0,
         Arrival::Ended(at, None)
     );
 
     // Nor one that takes too long, or is not wanted any more.
-    let slow = streams.connect(NOW, loopback().ip(), remote).unwrap();
+    let slow = streams
+        .connect(NOW, loopback().ip(), remote, turn())
+        .unwrap();
     assert_eq!(streams.next_due(), Some(NOW + CONNECT_LIMIT));
     let ended = streams.expire(NOW + CONNECT_LIMIT);
     assert_eq!(ended, Some(Arrival::Ended(slow, None)));
-    let unwanted = streams.connect(NOW, loopback().ip(), remote).unwrap();
+    let unwanted = streams
+        .connect(NOW, loopback().ip(), remote, turn())
+        .unwrap();
     streams.close(NOW, unwanted);
     assert!(next(&mut streams).await.is_none());
     assert_eq!(streams.next_due(), None);
 
     let foreign = "192.0.2.77".parse().unwrap();
-    assert!(streams.connect(NOW, foreign, remote).is_err());
+    assert!(streams.connect(NOW, foreign, remote, turn()).is_err());
 }
 
 #[tokio::test]

@@ -86,7 +86,7 @@ pub enum CandidateType<S = String> {
 }
 
 /// How a TCP candidate connects (RFC 6544 §4.5).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TcpType {
     /// Opens the connection.
     Active,

@@ -6,7 +6,7 @@ use core::fmt::{self, Write};
 use core::net::{IpAddr, Ipv4Addr};
 
 use crate::attribute::StreamDirection;
-use crate::ice::{CandidateAddress, CandidateTransport, CandidateType};
+use crate::ice::{CandidateAddress, CandidateTransport, CandidateType, TcpType};
 use crate::negotiator::rtp::{HeaderExtension, Stream};
 use crate::negotiator::{DataChannel, LocalTransport};
 use crate::{Codec, Direction, Setup};
@@ -49,10 +49,16 @@ impl Destination {
 
     /// The default candidate: of the transport that `protocol`, on the `m=` line, names, the one most
     /// likely to work, that is relayed before reflexive before host (RFC 8839 §4.2.1.2, §4.3.2,
-    /// RFC 8445 §5.1.4).
+    /// RFC 8445 §5.1.4). Over TCP that is one that opens the connection, of a lite agent one that waits
+    /// for it, and never one for simultaneous open (RFC 6544 §4.3).
     pub(crate) fn default_of(local: &LocalTransport<'_>, protocol: &str) -> Self {
         let tcp = protocol.split('/').next() == Some("TCP");
-        let mut best: Option<(u8, Self)> = None;
+        let mut best: Option<((u8, bool), Self)> = None;
+        let favourite = if local.lite {
+            TcpType::Passive
+        } else {
+            TcpType::Active
+        };
         for candidate in local.candidates {
             let fits = match candidate.transport {
                 CandidateTransport::Udp => !tcp,
@@ -62,7 +68,7 @@ impl Destination {
             let CandidateAddress::Ip(ip) = &candidate.address else {
                 continue;
             };
-            if !fits {
+            if !fits || candidate.tcp_type == Some(TcpType::SimultaneousOpen) {
                 continue;
             }
             let rank = match candidate.kind {
@@ -71,6 +77,7 @@ impl Destination {
                 CandidateType::Host => 1,
                 CandidateType::PeerReflexive | CandidateType::Other(_) => 0,
             };
+            let rank = (rank, candidate.tcp_type == Some(favourite));
             if best.is_none_or(|(known, _)| rank > known) {
                 best = Some((
                     rank,

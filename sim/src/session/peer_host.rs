@@ -5,8 +5,8 @@ use core::time::Duration;
 use std::collections::{BTreeSet, VecDeque};
 
 use floe_peer::{
-    Config, Connection, DescriptionKind, Error, Event, FailureCause, IceCandidate, SelectedPair,
-    SignalingState, StreamId,
+    Config, Connection, DescriptionKind, Error, Event, FailureCause, Framing, IceCandidate,
+    SelectedPair, SignalingState, StreamId,
 };
 use floe_sansio::{Datagram, FiveTuple, HEADROOM, Input, Instant, TAILROOM, Transmit, Transport};
 use floe_stun::{Class, MessageType, Method};
@@ -56,6 +56,15 @@ pub struct Tally {
     pub gathering: u32,
 }
 
+/// A connection with a server or the other peer.
+#[derive(Debug)]
+struct KnownStream {
+    id: StreamId,
+    framing: Framing,
+    /// Once it is open.
+    path: Option<FiveTuple>,
+}
+
 /// Media that is being sent.
 #[derive(Clone, Copy, Debug)]
 struct Media {
@@ -78,8 +87,8 @@ pub struct PeerHost {
     wanted: Option<DescriptionKind>,
     outbox: VecDeque<Message>,
     transmits: VecDeque<Transmit>,
-    /// The connections that it wanted, the how many-th under its number.
-    wanted_streams: Vec<(StreamId, Option<FiveTuple>)>,
+    /// The connections that it wanted, the how many-th under its number, and those that it accepted.
+    known_streams: Vec<KnownStream>,
     streams: Streams,
     /// How many ports it has bound beside its first one.
     ports: u16,
@@ -117,6 +126,7 @@ impl PeerHost {
         server: SocketAddr,
         session: &SessionConfig,
     ) -> Result<Self, Error> {
+        let listening = config.ice.tcp_addresses.clone().into_iter();
         Ok(Self {
             connection: Connection::new(config, seed, now)?,
             other,
@@ -125,10 +135,10 @@ impl PeerHost {
             wanted: None,
             outbox: VecDeque::new(),
             transmits: VecDeque::new(),
-            wanted_streams: Vec::new(),
+            known_streams: Vec::new(),
             streams: Streams::default(),
             ports: 0,
-            commands: VecDeque::new(),
+            commands: listening.map(StreamCommand::Listen).collect(),
             hello_at: None,
             hellos: 0,
             early: Vec::new(),
@@ -362,15 +372,20 @@ impl PeerHost {
                 Event::StreamWanted {
                     id,
                     transport: Transport::Tcp,
+                    framing,
                     local,
                     remote,
                 } => {
                     self.commands.push_back(StreamCommand::Connect {
-                        id: self.wanted_streams.len() as u64,
+                        id: self.known_streams.len() as u64,
                         local,
                         remote,
                     });
-                    self.wanted_streams.push((id, None));
+                    self.known_streams.push(KnownStream {
+                        id,
+                        framing,
+                        path: None,
+                    });
                 }
                 Event::StreamWanted {
                     id,
@@ -402,8 +417,9 @@ impl PeerHost {
     }
 
     fn unwanted(&mut self, id: StreamId) {
-        let mut wanted = (0..).zip(&self.wanted_streams);
-        if let Some((number, &(_, path))) = wanted.find(|(_, (known, _))| *known == id) {
+        let mut wanted = (0..).zip(&self.known_streams);
+        if let Some((number, known)) = wanted.find(|(_, known)| known.id == id) {
+            let path = known.path;
             self.commands.push_back(match path {
                 Some(path) => StreamCommand::Close(path),
                 None => StreamCommand::Cancel(number),
@@ -415,23 +431,40 @@ impl PeerHost {
     }
 
     fn opened(&mut self, now: Instant, number: u64, path: FiveTuple) {
-        let Some((id, known)) = self.wanted_streams.get_mut(number as usize) else {
+        let Some(known) = self.known_streams.get_mut(number as usize) else {
             return;
         };
-        *known = Some(path);
-        let taken = self.connection.stream_opened(now, *id, path.local);
+        known.path = Some(path);
+        let taken = self.connection.stream_opened(now, known.id, path.local);
         if taken.is_ok() {
-            self.streams.open(path);
+            self.streams.open(path, known.framing.clone());
         } else {
             self.commands.push_back(StreamCommand::Close(path));
         }
     }
 
+    fn accepted(&mut self, now: Instant, path: FiveTuple) {
+        let (local, remote) = (path.local, path.remote);
+        match self.connection.stream_accepted(now, local, remote) {
+            Ok(id) => {
+                let framing = Framing::Rfc4571;
+                self.streams.open(path, framing.clone());
+                self.known_streams.push(KnownStream {
+                    id,
+                    framing,
+                    path: Some(path),
+                });
+            }
+            Err(_) => self.commands.push_back(StreamCommand::Reset(path)),
+        }
+    }
+
     /// An open connection is gone.
     fn lost(&mut self, now: Instant, path: FiveTuple) {
-        let mut wanted = self.wanted_streams.iter();
-        let id = wanted.find(|(_, known)| *known == Some(path));
-        if let Some(&(id, _)) = id.filter(|_| self.streams.close(path)) {
+        // Paths come again; the last is meant.
+        let mut known = self.known_streams.iter().rev();
+        let known = known.find(|known| known.path == Some(path)).map(|it| it.id);
+        if let Some(id) = known.filter(|_| self.streams.close(path)) {
             self.connection.stream_failed(now, id);
         }
     }
@@ -624,8 +657,8 @@ impl Endpoint for PeerHost {
         match event {
             StreamEvent::Opened { id, path } => self.opened(now, id, path),
             StreamEvent::Failed { id, .. } => {
-                if let Some(&(id, _)) = self.wanted_streams.get(id as usize) {
-                    self.connection.stream_failed(now, id);
+                if let Some(known) = self.known_streams.get(id as usize) {
+                    self.connection.stream_failed(now, known.id);
                 }
             }
             StreamEvent::Data { path, mut bytes } => self.read(now, path, &mut bytes),
@@ -634,7 +667,7 @@ impl Endpoint for PeerHost {
                 self.lost(now, path);
             }
             StreamEvent::Lost { path, .. } => self.lost(now, path),
-            StreamEvent::Accepted(_) => {}
+            StreamEvent::Accepted(path) => self.accepted(now, path),
         }
         self.drain(now);
     }

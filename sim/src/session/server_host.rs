@@ -139,7 +139,11 @@ impl Endpoint for ServerHost {
 
     fn stream(&mut self, now: Instant, event: StreamEvent) {
         match event {
-            StreamEvent::Accepted(path) => self.streams.open(path),
+            StreamEvent::Accepted(path) => {
+                let channels = floe_turn::CHANNELS;
+                self.streams
+                    .open(path, floe_stun::Framing::Turn { channels });
+            }
             StreamEvent::Data { path, mut bytes } => self.read(now, path, &mut bytes),
             StreamEvent::Ended(path) => {
                 self.commands.push_back(StreamCommand::Close(path));

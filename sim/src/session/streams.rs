@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use floe_sansio::{Datagram, FiveTuple, HEADROOM, TAILROOM};
 use floe_stun::{Deframer, Framing, StreamError};
-use floe_turn::CHANNELS;
 
-/// The longest frame on a connection with a server, in bytes: more than any datagram to be relayed.
+/// The longest frame, in bytes: more than any datagram to be relayed.
 const MAX_FRAME: usize = 4096;
 
 /// The open connections of a host.
@@ -37,8 +36,7 @@ impl Frame {
 
 impl Streams {
     /// A connection is open.
-    pub(super) fn open(&mut self, path: FiveTuple) {
-        let framing = Framing::Turn { channels: CHANNELS };
+    pub(super) fn open(&mut self, path: FiveTuple, framing: Framing) {
         let deframer = Deframer::new(framing).with_limit(MAX_FRAME);
         self.deframers.insert(path, deframer);
     }

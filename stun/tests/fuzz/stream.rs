@@ -41,7 +41,7 @@ pub(crate) fn run(data: &[u8]) {
     let [choice, count, rest @ ..] = data else {
         return;
     };
-    let framing = match choice % 4 {
+    let framing = match choice % 5 {
         0 => Framing::Stun,
         1 => Framing::Turn {
             channels: 0x4000..=0x4FFF,
@@ -52,7 +52,10 @@ pub(crate) fn run(data: &[u8]) {
         _ => Framing::Rfc4571,
     };
     let limit = if *choice < 128 { MAX_FRAME } else { 64 };
-    let deframer = Deframer::new(framing).with_limit(limit);
+    let mut deframer = Deframer::new(framing).with_limit(limit);
+    if choice % 5 == 4 {
+        deframer = deframer.demultiplexed();
+    }
     let (lengths, stream) = rest.split_at(usize::from(count % 16).min(rest.len()));
     let lengths: Vec<usize> = lengths.iter().map(|&length| length.into()).collect();
 
