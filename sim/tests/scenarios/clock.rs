@@ -6,7 +6,7 @@ use floe_ice::{Event, FailureCause, State};
 use floe_sansio::Instant;
 use floe_sim::HostId;
 
-use crate::common::{AgentHost, Variation, World, for_each_variation, millis, secs};
+use crate::common::{AgentHost, Packet, Variation, World, for_each_variation, millis, secs};
 
 /// How often a side sends media here.
 const TICK: Duration = millis(500);
@@ -80,7 +80,7 @@ fn events(world: &World) -> [usize; 2] {
 fn assert_restarts(world: &mut World, at: usize) {
     // The events of both go on after an end.
     world.is_safe = false;
-    world.act(at, |host, now| host.restart(now));
+    world.act(at, AgentHost::restart);
     let works = |side: &AgentHost| side.selected().is_some() && side.state() == State::Completed;
     let again = world.run_until(secs(30), |sides| sides.into_iter().all(works));
     let states = world.sides().map(AgentHost::state);
@@ -125,10 +125,7 @@ fn assert_one_end(world: &World, before: usize, since: usize) {
     assert_eq!(ends(side, since), 1, "{:?}", &side.events[since..]);
     assert_paced(side, before);
     let mut begun = side.packets[before..].iter().filter(|it| it.sent);
-    assert!(
-        begun.all(|it| it.is_success()),
-        "it goes on without consent"
-    );
+    assert!(begun.all(Packet::is_success), "it goes on without consent");
 }
 
 /// A jump of an hour: consent is over, once, and a restart connects (RFC 7675 §5.1).

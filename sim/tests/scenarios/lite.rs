@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use floe_ice::{Event, Role};
 
-use crate::common::{Plan, Variation, for_each_variation, millis, secs};
+use crate::common::{Packet, Plan, Variation, for_each_variation, millis, secs};
 
 /// Side 1 is lite, and both have two addresses.
 fn with_lite(variation: Variation) -> Plan {
@@ -25,7 +25,7 @@ fn check(plan: &Plan) {
     assert_eq!(lite.role(), Role::Controlled);
     assert_eq!(lite.checks().count(), 0, "a lite agent has checked");
     let nominations = full.checks().filter(|check| check.nominates());
-    let nominated: BTreeSet<_> = nominations.map(|check| check.pair()).collect();
+    let nominated: BTreeSet<_> = nominations.map(Packet::pair).collect();
     let pair = full.selected().unwrap();
     assert_eq!(nominated.len(), 1, "{nominated:?}");
     let expected = (pair.local.address, pair.remote.address, false);

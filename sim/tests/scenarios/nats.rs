@@ -82,8 +82,6 @@ fn two_homes(world: &mut Topology, access: Site, hairpin: Hairpin, mapping: Mapp
 /// private address.
 #[test]
 fn scenario_36_same_carrier() {
-    let same = Mapping::EndpointIndependent;
-    assert_eq!(same, NatConfig::RFC4787.mapping);
     type Place = fn(&mut Topology, Site) -> [Site; 2];
     let rows: [(Place, bool); 2] = [
         (

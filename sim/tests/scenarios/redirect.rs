@@ -4,7 +4,7 @@ use floe_ice::Role;
 use floe_stun::TransactionId;
 
 use crate::common::forgery::Check;
-use crate::common::{for_each_variation, millis, secs};
+use crate::common::{Packet, for_each_variation, millis, secs};
 
 /// How many the peer makes up.
 const CHECKS: usize = 60;
@@ -52,7 +52,7 @@ fn scenario_43_spoofed_source() {
             world.assert_connected();
             let side = world.side(0);
             let to_victim = || side.sent().filter(|it| it.remote.ip() == victim.ip());
-            assert!(!to_victim().any(|it| it.is_data()), "data was redirected");
+            assert!(!to_victim().any(Packet::is_data), "data was redirected");
             assert_eq!(side.selected().unwrap().remote.address, world.addresses[1]);
             assert!(side.never_lost_its_pair(), "{:?}", side.states);
             // And no flood of anything else: an answer to each check that seems to be its own, and in
