@@ -524,8 +524,13 @@ fn candidates_of_no_use_are_told_and_not_refused() {
     let before = peer.retained();
     for (text, told) in [
         (
-            "candidate:1 1 tcp 1 192.0.2.9 9 typ host tcptype active",
+            "candidate:1 1 sctp 1 192.0.2.9 9 typ host",
             Some(Unusable::Transport),
+        ),
+        // Known, and of no use here: this side has no TCP.
+        (
+            "candidate:1 1 tcp 1 192.0.2.9 9 typ host tcptype active",
+            None,
         ),
         (
             "candidate:1 1 udp 1 a.example 9 typ host",
