@@ -236,6 +236,7 @@ impl Full {
         let candidate = Candidate {
             component: ComponentId::default(),
             kind: CandidateKind::ServerReflexive,
+            tcp_type: None,
             transport: Transport::Udp,
             address,
             base: address,
@@ -352,6 +353,7 @@ pub fn flooded(datagrams: u32) -> Agent {
         let candidate = Candidate {
             component: ComponentId::default(),
             kind: CandidateKind::Host,
+            tcp_type: None,
             transport: Transport::Udp,
             address,
             base: address,

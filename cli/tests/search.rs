@@ -49,7 +49,7 @@ fn agents_without_a_relay_are_found() {
 /// A negative control: a NAT that maps for each destination, whatever its label says.
 #[test]
 fn mislabelled_nats_are_found() {
-    let (status, text) = search(&["--seeds", "0..100", "--control", "mislabelled"]);
+    let (status, text) = search(&["--seeds", "0..300", "--control", "mislabelled"]);
     assert_eq!(status, Some(1), "{text}");
     let wrong = findings(&text);
     assert!(

@@ -178,7 +178,7 @@ impl Agent {
             return Err(CommandError::Unusable);
         }
         let component = self.component_at(candidate.component);
-        Ok(component.filter(|_| self.can_reach(&candidate)))
+        Ok(component.filter(|_| self.can_reach(candidate)))
     }
 
     /// Makes pairs of a candidate that may come.
