@@ -329,7 +329,7 @@ pub fn flooded(datagrams: u32) -> Agent {
             .with(&Username(&username))
             .with(&Priority(number | 1))
             .with(&floe_stun::IceControlling(number.into()))
-            .with_some((number % 7 == 0).then_some(&floe_stun::UseCandidate))
+            .with_some(number.is_multiple_of(7).then_some(&floe_stun::UseCandidate))
             .with_integrity(&key)
             .with_fingerprint()
             .finish()
