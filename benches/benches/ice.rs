@@ -18,7 +18,7 @@ fn steady(criterion: &mut Criterion) {
     for pairs in [10, 100, 1000, 10_000] {
         let mut full = Full::new(pairs);
         group.bench_function(BenchmarkId::new("candidate", pairs), |b| {
-            b.iter(|| full.add())
+            b.iter(|| full.add());
         });
     }
     group.finish();
