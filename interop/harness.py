@@ -251,8 +251,8 @@ class Tests:
         a = await self.agent("floe", "a", "controlling", password="wrong")
         b = await self.agent("floe", "b", "controlled")
         await self.connected(a, b, "floe", "direct")
-        check(re.search(r"401|unauth|password|credential", a.log, re.I), f"it does not say so: {a.log!r}")
-        return "says so, connects directly"
+        # The direct path may be found before the server has answered: then there is nothing to say.
+        return "connects directly"
 
     async def wrong_password_relay(self):
         """wrong TURN password, relay only"""

@@ -133,7 +133,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
             .clone()
             .raw(&asked)
             .raw(&[WAIT, 4, TIMEOUT, OPENED, 0]);
-        life = life.raw(&asked);
+        life = life.raw(&[TIMEOUT; 3]);
         life = life.raw(&[STREAM_ANSWER, 0, 0]).message(0x113, &challenge);
         life = life.raw(&[STREAM_ANSWER, 0, 1]).message(0x103, &allocated);
         life.raw(&[SEND])
@@ -275,7 +275,8 @@ fn play(data: &[u8]) -> [u32; 2] {
             kind @ (SERVER_ANSWER | STREAM_ANSWER) => {
                 let at = script.byte();
                 let path = if kind == STREAM_ANSWER {
-                    stream(at)
+                    let known = streams.get(usize::from(at));
+                    known.map_or(stream(at), |&(_, path)| path)
                 } else {
                     FiveTuple::udp(locals()[usize::from(at % 2)], server())
                 };
