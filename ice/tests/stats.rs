@@ -158,6 +158,20 @@ fn counters_survive_a_change_of_path() {
     assert_eq!((sent(home()), sent(second)), (50, 7));
 }
 
+/// What was sent before the agents agreed on the pair counts on.
+#[test]
+fn counters_survive_the_selection_of_the_path_that_carries_data_already() {
+    let mut puppet = Puppet::with(Config::new(Role::Controlled), &[home()]);
+    puppet.add(host(peer()));
+    puppet.introduce();
+    puppet.answering(millis(200), |_| true);
+    send(&mut puppet, 50);
+    puppet.accepted_check(peer(), NOMINATING);
+    assert!(puppet.agent.selected().is_some());
+    send(&mut puppet, 7);
+    assert_eq!(puppet.pair(peer()).unwrap().bytes_sent, 57);
+}
+
 #[test]
 fn candidates_of_both_sides_are_shown() {
     let mut puppet = Puppet::introduced(Role::Controlled, &[host(peer())]);

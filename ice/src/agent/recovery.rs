@@ -22,7 +22,6 @@ impl Agent {
         let valid = pair.valid.and_then(|valid| self.locals.get(&valid));
         let mapped = valid.map_or(path.local, |it| it.reached_at(path));
         let answered = pair.answered;
-        let traffic = Quiet(pair.counters.0.traffic);
         let ask = self.after_consent(now, true);
         let generation = self.generation.number;
         let before = self.components[at].active.as_ref();
@@ -45,6 +44,9 @@ impl Agent {
             });
         }
         self.deactivate(at);
+        // After that: it may be the same pair.
+        let traffic = self.checks.get(id).map(|pair| pair.counters.0.traffic);
+        let traffic = Quiet(traffic.unwrap_or_default());
         let component = &mut self.components[at];
         component.active = Some(Active {
             path,
@@ -106,11 +108,7 @@ impl Agent {
         if self.streams[stream].outcome == Outcome::Completed {
             self.streams[stream].outcome = Outcome::Running;
         }
-        let next = self
-            .checks
-            .valid(at)
-            .find(|(_, pair)| pair.has_consent(now));
-        if let Some(next) = next.map(|(id, _)| id) {
+        if let Some(next) = self.checks.best_with_consent(at, now) {
             self.activate(now, at, next);
         } else if current {
             self.check_again(now, at, cause);
