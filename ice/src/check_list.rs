@@ -568,6 +568,13 @@ impl CheckLists {
         valid.filter_map(|&(_, _, Reverse(id))| Some((id, self.get(id)?)))
     }
 
+    /// The valid pair to prefer over which data may be sent at `now`.
+    pub(crate) fn best_with_consent(&self, component: usize, now: Instant) -> Option<PairId> {
+        let mut valid = self.valid(component);
+        let best = valid.find(|(_, pair)| pair.has_consent(now));
+        best.map(|(id, _)| id)
+    }
+
     /// Whether a pair of this component may still turn out to work.
     pub(crate) fn is_open(&self, component: usize) -> bool {
         self.components

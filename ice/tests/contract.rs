@@ -283,6 +283,28 @@ impl Two {
     }
 }
 
+/// A world of two agents that differs from others in how they are made.
+macro_rules! goes_on_as_two {
+    () => {
+        fn machines(&mut self) -> Vec<(SocketAddr, &mut dyn AnyMachine)> {
+            let [one, two] = &mut self.0.agents;
+            vec![(addr(AGENTS[0]), one), (addr(AGENTS[1]), two)]
+        }
+
+        fn command(&mut self, now: Instant, draw: &mut Entropy) -> Command {
+            self.0.command(now, draw)
+        }
+
+        fn retained(&self) -> usize {
+            self.0.retained()
+        }
+
+        fn heard(&mut self, machine: usize, event: &dyn Any) {
+            self.0.heard(machine, event);
+        }
+    };
+}
+
 /// Two hosts.
 struct Hosts(Two);
 
@@ -295,22 +317,7 @@ impl World for Hosts {
         Self(Two::build(configs, &mut entropy, now))
     }
 
-    fn machines(&mut self) -> Vec<(SocketAddr, &mut dyn AnyMachine)> {
-        let [one, two] = &mut self.0.agents;
-        vec![(addr(AGENTS[0]), one), (addr(AGENTS[1]), two)]
-    }
-
-    fn command(&mut self, now: Instant, draw: &mut Entropy) -> Command {
-        self.0.command(now, draw)
-    }
-
-    fn retained(&self) -> usize {
-        self.0.retained()
-    }
-
-    fn heard(&mut self, machine: usize, event: &dyn Any) {
-        self.0.heard(machine, event);
-    }
+    goes_on_as_two!();
 }
 
 /// Two hosts that connect over TCP too.
@@ -330,22 +337,7 @@ impl World for Wired {
         Self(Two::build(configs, &mut entropy, now))
     }
 
-    fn machines(&mut self) -> Vec<(SocketAddr, &mut dyn AnyMachine)> {
-        let [one, two] = &mut self.0.agents;
-        vec![(addr(AGENTS[0]), one), (addr(AGENTS[1]), two)]
-    }
-
-    fn command(&mut self, now: Instant, draw: &mut Entropy) -> Command {
-        self.0.command(now, draw)
-    }
-
-    fn retained(&self) -> usize {
-        self.0.retained()
-    }
-
-    fn heard(&mut self, machine: usize, event: &dyn Any) {
-        self.0.heard(machine, event);
-    }
+    goes_on_as_two!();
 }
 
 /// The same with a STUN and a TURN server, which speaks TCP too; the first agent uses its relays only.

@@ -1,5 +1,6 @@
 //! What an agent knows of a data stream and of each of its components.
 
+use alloc::sync::Arc;
 use floe_sansio::{FiveTuple, Instant};
 
 use core::net::SocketAddr;
@@ -36,7 +37,7 @@ pub(super) struct Stream {
 #[derive(Clone, Debug)]
 pub(super) struct RemoteStream {
     pub(super) parameters: RemoteParameters,
-    pub(super) session: Session,
+    pub(super) session: Arc<Session>,
 }
 
 impl Stream {
@@ -183,7 +184,7 @@ pub(super) struct Active {
     /// Whether it leaves through a relay of this side.
     pub(super) through_relay: bool,
     /// With what the peer is asked.
-    pub(super) session: Session,
+    pub(super) session: Arc<Session>,
     /// When the peer answered last.
     pub(super) answered: Instant,
     /// When it is asked again.

@@ -1,5 +1,7 @@
 //! Consent freshness: data goes only to a peer that keeps saying it wants it (RFC 7675).
 
+use alloc::sync::Arc;
+
 use floe_sansio::Instant;
 use floe_stun::TransactionId;
 
@@ -173,7 +175,7 @@ impl Agent {
     }
 
     /// The session of a stream, to ask its peer with.
-    pub(super) fn session_of(&self, component: usize) -> Option<Session> {
+    pub(super) fn session_of(&self, component: usize) -> Option<Arc<Session>> {
         let stream = self.components[component].stream;
         let remote = self.streams[stream].remote.as_ref();
         remote.map(|remote| remote.session.clone())

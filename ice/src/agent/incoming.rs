@@ -4,7 +4,7 @@ use core::net::SocketAddr;
 
 use bytes::Bytes;
 use floe_sansio::{Datagram, DropReason, FiveTuple, Input, Instant, Route, Transport};
-use floe_stun::{AttributeType, Class, Message, Method, StatusCode};
+use floe_stun::{AttributeType, Class, Key, Message, Method, StatusCode};
 
 use super::component::{Outcome, Selection};
 use super::generation::Era;
@@ -137,7 +137,7 @@ impl Agent {
         let (credentials, key) = (&generation.credentials, generation.key.clone());
         let answer = match check::read_request(message, credentials, &key, self.role) {
             Err(refusal) => check::refusal(message, refusal, &key),
-            Ok(request) => match self.accept(now, era, path, message, request) {
+            Ok(request) => match self.accept(now, era, &key, path, message, request) {
                 Accepted::Dropped => return Input::Dropped(DropReason::Capacity),
                 Accepted::Conflict => check::error(message, StatusCode::ROLE_CONFLICT, &key),
                 Accepted::Refused => check::error(message, StatusCode::BAD_REQUEST, &key),
@@ -155,6 +155,7 @@ impl Agent {
         &mut self,
         now: Instant,
         era: Era,
+        key: &Key,
         path: FiveTuple,
         message: &Message<'_>,
         request: Check,
@@ -195,9 +196,8 @@ impl Agent {
         } else if !elder && !self.peer_checked(now, path, priority, nominate, nomination) {
             return Accepted::Refused;
         }
-        let key = self.generation_of(era).key.clone();
         // What this has triggered leaves later: not before `settle`.
-        let answer = check::success(message, path.remote, &key, self.attached.as_ref());
+        let answer = check::success(message, path.remote, key, self.attached.as_ref());
         if let Ok(payload) = answer {
             self.transmit(path, payload);
         }
@@ -469,7 +469,7 @@ impl Agent {
     }
 
     /// With what the answer to a check is signed.
-    fn key_of(&self, target: Target) -> Option<&floe_stun::Key> {
+    fn key_of(&self, target: Target) -> Option<&Key> {
         match target {
             Target::Pair(id) => {
                 let remote = self.streams[self.checks.get(id)?.list].remote.as_ref()?;
@@ -619,11 +619,7 @@ impl Agent {
         if component.selected.is_some() || elder {
             return;
         }
-        let best = self
-            .checks
-            .valid(at)
-            .find(|(_, pair)| pair.has_consent(now));
-        let best = best.map(|(id, _)| id);
+        let best = self.checks.best_with_consent(at, now);
         if let Some(best) = best.filter(|&best| component.active_pair() != Some(best)) {
             self.activate(now, at, best);
         }

@@ -335,6 +335,7 @@ impl Agent {
     /// better and may take its place.
     fn retire(&mut self, now: Instant, at: usize, selected: Selection) {
         let others = self.checks.ids(|pair| pair.component == at);
+        let mut retired = alloc::collections::BTreeSet::new();
         for id in others.into_iter().filter(|&id| id != selected.pair) {
             let Some(pair) = self.checks.get(id) else {
                 continue;
@@ -361,9 +362,10 @@ impl Agent {
                     pair.schedule = Schedule::default();
                 });
             }
-            self.transactions
-                .retain(|check| check.target != Target::Pair(id));
+            retired.insert(id);
         }
+        self.transactions
+            .retain(|check| !matches!(check.target, Target::Pair(id) if retired.contains(&id)));
     }
 
     /// The last component got its pair.

@@ -1,5 +1,6 @@
 //! What the other side signals: parameters, candidates, their end.
 
+use alloc::sync::Arc;
 use core::net::{IpAddr, Ipv4Addr};
 
 use floe_sansio::Instant;
@@ -76,7 +77,10 @@ impl Agent {
         let lite = parameters.lite;
         let signalled = parameters.pacing.unwrap_or(DEFAULT_PACING);
         let remote = RemoteStream {
-            session: Session::new(&self.generation.credentials, &parameters.credentials),
+            session: Arc::new(Session::new(
+                &self.generation.credentials,
+                &parameters.credentials,
+            )),
             parameters,
         };
         for &at in streams {

@@ -56,16 +56,19 @@ fn assert_restarted(world: &mut World, since: Instant) {
     }
 }
 
+/// A direct path at once, one through two NATs, a relayed one.
+const SIDES: [[Preset; 2]; 3] = [
+    [Preset::Open, Preset::Open],
+    [Preset::FullCone, Preset::PortRestricted],
+    [Preset::Symmetric, Preset::Symmetric],
+];
+
 /// RFC 8445 §9: data goes on over the old pair until the new one is selected.
 ///
 /// req: ICE-9-5
 #[test]
 fn scenario_21_restart_by_one_side() {
-    for sides in [
-        [Preset::Open, Preset::Open],
-        [Preset::FullCone, Preset::PortRestricted],
-        [Preset::Symmetric, Preset::Symmetric],
-    ] {
+    for sides in SIDES {
         for_each_variation(|variation| {
             let mut world = call(variation, sides);
             let since = world.now();
@@ -82,11 +85,7 @@ fn scenario_21_restart_by_one_side() {
 /// name fragments.
 #[test]
 fn scenario_21_simultaneous_restart() {
-    for sides in [
-        [Preset::Open, Preset::Open],
-        [Preset::FullCone, Preset::PortRestricted],
-        [Preset::Symmetric, Preset::Symmetric],
-    ] {
+    for sides in SIDES {
         for_each_variation(|variation| {
             let mut world = call(variation, sides);
             let since = world.now();
