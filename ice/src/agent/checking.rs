@@ -99,7 +99,6 @@ impl Agent {
             nominated_by_peer: None,
             round_trip: Duration::ZERO,
             answered: now,
-            revivals: 0,
             spent: false,
             moved: false,
             counters: Quiet::default(),
@@ -185,12 +184,6 @@ impl Agent {
                 self.nomination_unanswered(now, at, nomination);
             }
         }
-    }
-
-    /// Whether the pair has been checked as often as its own and the peer's repetitions account for:
-    /// a peer that only keeps asking gets no more.
-    pub(super) fn is_exhausted(&self, pair: &Pair) -> bool {
-        pair.schedule.count() >= self.config.probing.count.saturating_mul(2)
     }
 
     /// A pair does not work (any more).

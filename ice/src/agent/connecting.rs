@@ -285,7 +285,7 @@ impl Agent {
         if self.connections.on(path).is_some() || self.connections.attempts(to) >= MAX_ATTEMPTS {
             return false;
         }
-        self.budget.spend(path.remote);
+        self.budget.spend(path.remote, local);
         self.connections.want(Connection {
             path,
             local,

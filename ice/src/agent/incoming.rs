@@ -12,7 +12,7 @@ use super::nomination::RELEASE_DELAY;
 use super::{Agent, Duration, EarlyCheck, Purpose, SentCheck, State, Target};
 use crate::candidate::{Candidate, CandidateKind};
 use crate::check::{self, Answer, Check, PIGGYBACK_MAX};
-use crate::check_list::{PairId, PairState, Schedule};
+use crate::check_list::{Pair, PairId, PairState, Schedule};
 use crate::config::Policy;
 use crate::event::Event;
 use crate::framing::{self, Read};
@@ -294,13 +294,13 @@ impl Agent {
         let Some(pair) = self.checks.get(id).filter(|pair| !pair.spent) else {
             return !nominated;
         };
+        self.budget.heard(path.remote, pair.local);
         let concluded = self.components[component].selected.is_some();
         let wanted =
             nominated || !concluded || pair.moved || self.would_improve(component, pair.relayed);
-        let under_way = pair.path.transport.is_reliable() && pair.schedule.count() > 0;
         // Over TCP the check under way arrives.
-        let exhausted = under_way || self.is_exhausted(pair);
-        let probes = self.config.probing.count;
+        let under_way = pair.path.transport.is_reliable() && pair.schedule.count() > 0;
+        let may_check = self.may_check(pair);
         let (state, has_consent) = (pair.state, pair.has_consent(now));
         if nominated {
             let counter = counter.unwrap_or(0);
@@ -313,7 +313,10 @@ impl Agent {
             PairState::Succeeded if !nominated => {}
             PairState::Succeeded if has_consent => self.select(now, id, counter),
             _ if !wanted => {}
-            PairState::InProgress if exhausted => {}
+            // A peer that only keeps asking gets no more; it may bring back what has failed, and not for
+            // ever: where answers come from elsewhere, each failure would make it ask again.
+            _ if !may_check => {}
+            PairState::InProgress if under_way => {}
             // The check under way is cancelled: its answer counts, its silence does not
             // (RFC 8445 §7.3.1.4).
             PairState::Frozen | PairState::Waiting | PairState::InProgress => {
@@ -321,20 +324,10 @@ impl Agent {
                     .update(id, |pair| pair.state = PairState::Waiting);
                 self.checks.trigger(id);
             }
-            // It gets another chance, and not for ever: where answers come from elsewhere, each failure
-            // would make the peer ask again. So does a pair that worked too long ago.
+            // So does a pair that worked too long ago.
             PairState::Failed | PairState::Succeeded => {
-                let again = self.checks.update(id, |pair| {
-                    let again = nominated || pair.revivals < probes;
-                    if again {
-                        pair.revivals = pair.revivals.saturating_add(1);
-                        pair.reset();
-                    }
-                    again
-                });
-                if again == Some(true) {
-                    self.checks.trigger(id);
-                }
+                self.checks.update(id, Pair::reset);
+                self.checks.trigger(id);
             }
         }
         true
@@ -532,7 +525,7 @@ impl Agent {
         let Some(pair) = self.checks.get(id) else {
             return;
         };
-        if self.is_exhausted(pair) {
+        if !self.may_check(pair) {
             // A peer that refuses every role.
             self.check_refused(now, check);
         } else {

@@ -5,7 +5,7 @@ use core::net::SocketAddr;
 
 use super::{Agent, Base};
 use crate::candidate::{Candidate, CandidateKind};
-use crate::check_list::UNLIKELY;
+use crate::check_list::{Pair, UNLIKELY};
 use crate::config::CheckOrder;
 
 impl Agent {
@@ -35,6 +35,36 @@ impl Agent {
             component.peer_vouched,
         );
         ours.saturating_add(theirs)
+    }
+
+    /// How many checks of a pair may go unanswered while nothing comes from its remote address: what
+    /// one check is repeated, and where there are many bases, those that are not known to lead anywhere
+    /// share what the others leave of the budget.
+    pub(super) fn share(&self, pair: &Pair) -> usize {
+        let count = usize::from(self.config.probing.count);
+        let is_vouched = |at: &usize| {
+            let local = self.locals.get(at);
+            local.is_some_and(|local| {
+                let base = self.bases.get(&local.base);
+                local.kind == CandidateKind::Relayed || base.is_some_and(|base| base.vouched)
+            })
+        };
+        if is_vouched(&pair.local) {
+            return count;
+        }
+        let alike = |at: &&usize| {
+            let local = self.locals.get(at);
+            local.is_some_and(|local| {
+                local.transport == pair.path.transport
+                    && local.base.is_ipv4() == pair.path.remote.is_ipv4()
+            })
+        };
+        let bases = || self.components[pair.component].bases.iter().filter(alike);
+        let vouched = bases().filter(|at| is_vouched(at)).count();
+        let others = bases().count() - vouched;
+        let limit = self.config.limits.checks_to_silent_address;
+        let left = limit.saturating_sub(vouched * count);
+        (left / others.max(1)).clamp(1, count.max(1))
     }
 
     /// Whether a TCP candidate of the peer has the IP address of one that a server has answered to.

@@ -415,6 +415,7 @@ impl Agent {
             self.fail_pair_quietly(id);
         }
         let old = &self.remotes[at];
+        self.budget.forget(old.candidate.address);
         self.remote_index
             .remove(&(old.component, old.candidate.tcp_type, old.candidate.address));
         let foundation = old.foundation;

@@ -10,7 +10,7 @@ use floe_stun::{Retransmission, TransactionId};
 
 use crate::candidate::CandidateKind;
 use crate::check::{self, Check};
-use crate::check_list::{PairId, PairState};
+use crate::check_list::{Pair, PairId, PairState};
 use crate::framing::framed;
 use crate::pacer::Pacer;
 
@@ -188,16 +188,7 @@ impl Agent {
             let Some(pair) = self.checks.get(id) else {
                 continue;
             };
-            let nominated = pair.nominated_by_peer.is_some();
-            let limits = &self.config.limits;
-            let remote = pair.path.remote;
-            // Each base has its share: those that lead nowhere do not use up what others need.
-            let bases = self.components[pair.component].bases.len().max(1);
-            let share = (limits.checks_to_silent_address / bases).max(1);
-            let has_share = nominated
-                || usize::from(pair.schedule.count()) < share
-                || !self.budget.is_silent(remote);
-            if !has_share || !self.budget.allows(remote, nominated, limits) {
+            if !self.may_check(pair) {
                 self.fail_pair(now, id);
                 continue;
             }
@@ -218,6 +209,12 @@ impl Agent {
             return true;
         }
         false
+    }
+
+    /// Whether one more check of a pair is within the budgets of its addresses.
+    pub(super) fn may_check(&self, pair: &Pair) -> bool {
+        let (share, limits) = (self.share(pair), &self.config.limits);
+        (self.budget).allows(pair.path.remote, pair.local, share, limits)
     }
 
     /// How checks are repeated at the moment (RFC 8445 §14.3).
@@ -252,11 +249,10 @@ impl Agent {
         let Some(pair) = self.checks.get(id) else {
             return;
         };
-        let path = pair.path;
-        let list = pair.list;
+        let (path, list) = (pair.path, pair.list);
+        self.budget.spend(path.remote, pair.local);
         self.checks
             .note(id, |pair| pair.counters.0.requests_sent += 1);
-        self.budget.spend(path.remote);
         let Some(remote) = &self.streams[list].remote else {
             return;
         };

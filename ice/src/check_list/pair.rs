@@ -93,8 +93,6 @@ pub(crate) struct Pair {
     pub(crate) round_trip: Duration,
     /// When a check was answered last: consent counts from here.
     pub(crate) answered: Instant,
-    /// How often a check of the peer has brought it back after it had failed.
-    pub(crate) revivals: u8,
     /// Consent was lost on it: it is not checked again with these credentials (RFC 7675 §5.1).
     pub(crate) spent: bool,
     /// The peer asked for consent from this new address after the agents had agreed on another: its NAT

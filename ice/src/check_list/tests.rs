@@ -32,7 +32,6 @@ fn pair(column: u32, row: u16) -> Pair {
         nominated_by_peer: None,
         round_trip: Duration::ZERO,
         answered: NOW,
-        revivals: 0,
         spent: false,
         moved: false,
         counters: crate::stats::Quiet::default(),

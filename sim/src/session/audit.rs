@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use floe_sansio::FiveTuple;
 use floe_stun::{
     CHANNEL_HEADER_LEN, ChannelNumber, Class, Data, Message, MessageType, Method, TransactionId,
-    UseCandidate, XorPeerAddress,
+    UseCandidate, XorPeerAddress, XorRelayedAddress,
 };
 
 /// Packets to one address from which nothing has come, from one base.
@@ -45,13 +45,15 @@ impl fmt::Display for Violation {
     }
 }
 
-/// From where to where: the socket, or the conversation with the relay, and the peer's address.
+/// From where to where: the base, a socket or an address on a relay, and the peer's address.
 type Way = (FiveTuple, SocketAddr);
 
 /// What was seen of one peer.
 #[derive(Debug)]
 pub(super) struct Audit {
     server: SocketAddr,
+    /// The relayed address of each conversation with the server: a new allocation is another base.
+    relays: BTreeMap<FiveTuple, SocketAddr>,
     channels: BTreeMap<(FiveTuple, u16), SocketAddr>,
     /// Checks under way, and whether they nominate.
     checks: BTreeMap<TransactionId, (Way, bool)>,
@@ -68,6 +70,7 @@ impl Audit {
     pub(super) fn new(server: SocketAddr) -> Self {
         Self {
             server,
+            relays: BTreeMap::new(),
             channels: BTreeMap::new(),
             checks: BTreeMap::new(),
             requests: 0,
@@ -127,6 +130,9 @@ impl Audit {
 
     /// The peer receives this.
     pub(super) fn received(&mut self, path: FiveTuple, payload: &[u8]) {
+        if path.remote == self.server {
+            self.learn_relay(path, payload);
+        }
         let Some((way, inner)) = self.unwrap(path, payload) else {
             return;
         };
@@ -161,7 +167,10 @@ impl Audit {
         if let Some((number, length)) = channel_header(payload) {
             let peer = *self.channels.get(&(path, number))?;
             let end = CHANNEL_HEADER_LEN + usize::from(length);
-            return Some(((path, peer), payload.get(CHANNEL_HEADER_LEN..end)?));
+            return Some((
+                (self.base(path), peer),
+                payload.get(CHANNEL_HEADER_LEN..end)?,
+            ));
         }
         let kind = MessageType::peek(payload)?;
         if kind.class != Class::Indication {
@@ -170,7 +179,24 @@ impl Audit {
         let message = Message::parse(payload).ok()?;
         let peer = message.get::<XorPeerAddress>().ok()??.0;
         let data = message.get::<Data<'a>>().ok()??.0;
-        Some(((path, peer), data))
+        Some(((self.base(path), peer), data))
+    }
+
+    /// Where packets of a conversation with the server leave from.
+    fn base(&self, path: FiveTuple) -> FiveTuple {
+        let relayed = self.relays.get(&path);
+        relayed.map_or(path, |&local| FiveTuple { local, ..path })
+    }
+
+    fn learn_relay(&mut self, path: FiveTuple, payload: &[u8]) {
+        let success = MessageType::new(Class::Success, Method::ALLOCATE);
+        if MessageType::peek(payload) != Some(success) {
+            return;
+        }
+        let message = Message::parse(payload).ok();
+        if let Some(Ok(Some(XorRelayedAddress(relayed)))) = message.map(|message| message.get()) {
+            self.relays.insert(path, relayed);
+        }
     }
 
     fn learn_channel(&mut self, path: FiveTuple, payload: &[u8]) {
