@@ -12,6 +12,10 @@ const MAX_HEARD: u16 = 21;
 /// The same of one IP address, where a NAT shows each packet another port.
 const MAX_HEARD_OF_HOST: u16 = 5 * MAX_HEARD;
 
+/// After so many answers from another port than was asked, a host is not believed to be reached at the
+/// ports that it is seen at: its NAT, or ours, shows each packet another one.
+const MAX_SCATTERED: u8 = 4;
+
 /// IP addresses that are remembered. Beyond that, no check goes to a new one that has not asked.
 const MAX_HOSTS: usize = 256;
 
@@ -23,6 +27,8 @@ pub(crate) struct Budget {
     paths: BTreeMap<(SocketAddr, usize), Account>,
     /// The sums of those with the same IP address, and of those that were forgotten.
     hosts: BTreeMap<IpAddr, Account>,
+    /// How often a host has answered this local candidate from elsewhere.
+    scattered: BTreeMap<(IpAddr, usize), u8>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -101,6 +107,20 @@ impl Budget {
                 self.hosts.remove(&address.ip());
             }
         }
+    }
+
+    /// An authentic answer came from another address than was asked.
+    pub(crate) fn scattered(&mut self, address: SocketAddr, local: usize) {
+        if self.scattered.len() < MAX_HOSTS {
+            let times = self.scattered.entry((address.ip(), local)).or_default();
+            *times = times.saturating_add(1);
+        }
+    }
+
+    /// Whether it is of no use to ask the ports of this host that its packets happen to come from.
+    pub(crate) fn is_scattered(&self, address: SocketAddr, local: usize) -> bool {
+        let times = self.scattered.get(&(address.ip(), local));
+        times.is_some_and(|&times| times >= MAX_SCATTERED)
     }
 
     /// There is no candidate with this address any more. What it was sent still counts for its host.

@@ -348,6 +348,9 @@ impl Agent {
     ) -> Option<PairId> {
         let local = self.local_of(path)?;
         let ours = self.locals.get(&local)?;
+        if !nominated && self.budget.is_scattered(path.remote, local) {
+            return None;
+        }
         let through_relay = ours.kind == CandidateKind::Relayed;
         let tcp_type = ours.tcp_type.map(counterpart);
         let candidate = Candidate {
@@ -433,6 +436,11 @@ impl Agent {
         let answer = check::read_answer(message);
         // RFC 8445 §7.2.5.2.1: the path must be the same both ways.
         if !symmetric {
+            if let Target::Pair(id) = check.target {
+                if let Some(pair) = self.checks.get(id) {
+                    self.budget.scattered(pair.path.remote, pair.local);
+                }
+            }
             self.check_refused(now, check);
             return Input::Handled;
         }
@@ -525,6 +533,8 @@ impl Agent {
         let Some(pair) = self.checks.get(id) else {
             return;
         };
+        // As good as a check of the peer.
+        self.budget.heard(pair.path.remote, pair.local);
         if !self.may_check(pair) {
             // A peer that refuses every role.
             self.check_refused(now, check);

@@ -189,7 +189,7 @@ impl Agent {
                 continue;
             };
             if !self.may_check(pair) {
-                self.fail_pair(now, id);
+                self.check_no_more(now, id);
                 continue;
             }
             if !self.is_open(pair.path) {
@@ -209,6 +209,21 @@ impl Agent {
             return true;
         }
         false
+    }
+
+    /// No more checks of a pair are sent; those under way may be answered.
+    fn check_no_more(&mut self, now: Instant, id: PairId) {
+        let patience = self.probing_of(id).patience;
+        let pair = self.checks.get(id);
+        if pair.is_none_or(|pair| pair.schedule.count() == 0) {
+            return self.fail_pair(now, id);
+        }
+        self.checks.update(id, |pair| {
+            if pair.state != PairState::Succeeded {
+                pair.state = PairState::InProgress;
+            }
+            pair.schedule.end(now + patience);
+        });
     }
 
     /// Whether one more check of a pair is within the budgets of its addresses.

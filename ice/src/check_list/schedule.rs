@@ -54,6 +54,12 @@ impl Schedule {
         }
     }
 
+    /// No more checks are sent; an answer may come until `expires`.
+    pub(crate) const fn end(&mut self, expires: Instant) {
+        self.next = None;
+        self.expires = Some(expires);
+    }
+
     /// When the next check is due.
     pub(crate) const fn next(&self) -> Option<Instant> {
         self.next
