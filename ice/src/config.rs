@@ -147,7 +147,9 @@ pub struct Config {
     /// (RFC 8445 §5.1.1.2). They are asked from addresses of networks that have no IPv4 address. Where
     /// there is no IPv4 address at all, the public IPv4 candidates of the peer are checked through it.
     pub nat64_prefix: Option<Nat64Prefix>,
-    /// When gathering ends, complete or not.
+    /// When gathering ends, complete or not. It may take twice as long where no server has answered and
+    /// one is asked over a connection: a system repeats the first packet of a connection after 1, 3 and
+    /// 7 s only.
     pub gathering_limit: Duration,
     /// How long a valid pair that goes through a relay waits for a direct one before it is
     /// nominated, beside one round trip.

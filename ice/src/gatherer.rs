@@ -298,6 +298,15 @@ impl Gatherer {
         self.unfinished.is_empty()
     }
 
+    /// Whether a stream is all that is left to hope for: no server has answered, and one is asked over
+    /// a connection.
+    pub(crate) fn hangs_on_stream(&self) -> bool {
+        let unfinished = self.unfinished.iter();
+        let mut unfinished = unfinished.filter_map(|id| self.sources.get(id));
+        unfinished.any(|it| it.transport.is_reliable())
+            && (self.sources.values()).all(|it| it.progress != Progress::Answered)
+    }
+
     /// A source gave a candidate.
     pub(crate) fn answered(&mut self, id: SourceId) {
         self.advance(id, Progress::Answered);

@@ -21,9 +21,9 @@ pub use finding::Finding;
 const FAULTS_MS: u64 = 2_500;
 /// No outage is longer.
 const OUTAGE_MS: u64 = 2_000;
-/// Whoever has found nothing until then says so: candidates are waited for 39.5 s (RFC 8863), and
-/// checks of the strict profile take as long.
-const LIMIT: Duration = Duration::from_secs(150);
+/// Whoever has found nothing until then says so: candidates are waited for 39.5 s (RFC 8863), and with
+/// many pairs the strict profile checks each for minutes (RFC 8445 §14.3).
+const LIMIT: Duration = Duration::from_secs(400);
 /// After the end things are watched for so long...
 const LINGER: Duration = Duration::from_secs(3);
 /// ...and sometimes for longer than consent lasts.

@@ -120,7 +120,12 @@ impl Agent {
     /// had for it.
     pub(super) fn cut_off_gathering(&mut self, now: Instant) {
         let since = self.gathering_since.unwrap_or(now);
-        let limit = since + self.config.gathering_limit;
+        let most = if self.gatherer.hangs_on_stream() {
+            self.config.gathering_limit.saturating_mul(2)
+        } else {
+            self.config.gathering_limit
+        };
+        let limit = since + most;
         if limit > now {
             if !self.gatherer.is_complete() {
                 self.timers.set(AgentTimer::Gathering, limit);
