@@ -8,9 +8,11 @@ use crate::config::Limits;
 
 /// So many authentic requests are worth a check each: on a path from which they come but where no
 /// answer does, two agents would otherwise make each other ask for ever.
-const MAX_HEARD: u16 = 21;
+const MAX_HEARD: u16 = 7;
+/// The same where they nominate: then all hangs on it.
+const MAX_NOMINATED: u16 = 21;
 /// The same of one IP address, where a NAT shows each packet another port.
-const MAX_HEARD_OF_HOST: u16 = 5 * MAX_HEARD;
+const MAX_HEARD_OF_HOST: u16 = 112;
 
 /// After so many answers from another port than was asked, a host is not believed to be reached at the
 /// ports that it is seen at: its NAT, or ours, shows each packet another one.
@@ -86,10 +88,11 @@ impl Budget {
     }
 
     /// An authentic request came from there.
-    pub(crate) fn heard(&mut self, address: SocketAddr, local: usize) {
+    pub(crate) fn heard(&mut self, address: SocketAddr, local: usize, nominated: bool) {
+        let most = if nominated { MAX_NOMINATED } else { MAX_HEARD };
         let heard = Account { sent: 0, heard: 1 };
         let path = self.paths.entry((address, local)).or_default();
-        if path.heard < MAX_HEARD {
+        if path.heard < most {
             path.add(heard);
         }
         let host = self.hosts.entry(address.ip()).or_default();
@@ -195,12 +198,14 @@ mod tests {
         let limits = Limits::default();
         let mut budget = Budget::default();
         spend(&mut budget, 1, 0, &limits);
-        for _ in 0..MAX_HEARD {
-            budget.heard(address(1), 0);
-            assert_eq!(spend(&mut budget, 1, 0, &limits), 1);
+        for (nominated, count) in [(false, MAX_HEARD), (true, MAX_NOMINATED - MAX_HEARD)] {
+            for _ in 0..count {
+                budget.heard(address(1), 0, nominated);
+                assert_eq!(spend(&mut budget, 1, 0, &limits), 1);
+            }
+            budget.heard(address(1), 0, nominated);
+            assert_eq!(spend(&mut budget, 1, 0, &limits), 0);
         }
-        budget.heard(address(1), 0);
-        assert_eq!(spend(&mut budget, 1, 0, &limits), 0);
     }
 
     /// A peer that names ever more addresses gains nothing by it.

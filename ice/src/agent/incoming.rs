@@ -12,7 +12,7 @@ use super::nomination::RELEASE_DELAY;
 use super::{Agent, Duration, EarlyCheck, Purpose, SentCheck, State, Target};
 use crate::candidate::{Candidate, CandidateKind};
 use crate::check::{self, Answer, Check, PIGGYBACK_MAX};
-use crate::check_list::{Pair, PairId, PairState, Schedule};
+use crate::check_list::{PairId, PairState, Schedule};
 use crate::config::Policy;
 use crate::event::Event;
 use crate::framing::{self, Read};
@@ -294,14 +294,13 @@ impl Agent {
         let Some(pair) = self.checks.get(id).filter(|pair| !pair.spent) else {
             return !nominated;
         };
-        self.budget.heard(path.remote, pair.local);
         let concluded = self.components[component].selected.is_some();
         let wanted =
             nominated || !concluded || pair.moved || self.would_improve(component, pair.relayed);
-        // Over TCP the check under way arrives.
-        let under_way = pair.path.transport.is_reliable() && pair.schedule.count() > 0;
-        let may_check = self.may_check(pair);
-        let (state, has_consent) = (pair.state, pair.has_consent(now));
+        let under_way = pair.state == PairState::InProgress
+            && pair.path.transport.is_reliable()
+            && pair.schedule.count() > 0;
+        let (state, local, has_consent) = (pair.state, pair.local, pair.has_consent(now));
         if nominated {
             let counter = counter.unwrap_or(0);
             self.checks.update(id, |pair| {
@@ -312,25 +311,33 @@ impl Agent {
         match state {
             PairState::Succeeded if !nominated => {}
             PairState::Succeeded if has_consent => self.select(now, id, counter),
-            _ if !wanted => {}
-            // A peer that only keeps asking gets no more; it may bring back what has failed, and not for
-            // ever: where answers come from elsewhere, each failure would make it ask again.
-            _ if !may_check => {}
-            PairState::InProgress if under_way => {}
-            // The check under way is cancelled: its answer counts, its silence does not
-            // (RFC 8445 §7.3.1.4).
-            PairState::Frozen | PairState::Waiting | PairState::InProgress => {
-                self.checks
-                    .update(id, |pair| pair.state = PairState::Waiting);
-                self.checks.trigger(id);
+            // Over TCP the check under way arrives.
+            _ if wanted && !under_way => {
+                self.budget.heard(path.remote, local, nominated);
+                self.check_in_return(id);
             }
-            // So does a pair that worked too long ago.
-            PairState::Failed | PairState::Succeeded => {
-                self.checks.update(id, Pair::reset);
-                self.checks.trigger(id);
-            }
+            _ => {}
         }
         true
+    }
+
+    /// A triggered check (RFC 8445 §7.3.1.4), if it is within the budget.
+    ///
+    /// One that is under way is cancelled: its answer counts, its silence does not. A pair that has
+    /// failed gets another chance, and one that worked too long ago.
+    fn check_in_return(&mut self, id: PairId) {
+        let allowed = (self.checks.get(id)).is_some_and(|pair| self.may_check(pair));
+        if !allowed {
+            return;
+        }
+        self.checks.update(id, |pair| {
+            if matches!(pair.state, PairState::Failed | PairState::Succeeded) {
+                pair.reset();
+            } else {
+                pair.state = PairState::Waiting;
+            }
+        });
+        self.checks.trigger(id);
     }
 
     /// A check from where no candidate is known: a peer-reflexive one (RFC 8445 §7.3.1.3).
@@ -534,7 +541,7 @@ impl Agent {
             return;
         };
         // As good as a check of the peer.
-        self.budget.heard(pair.path.remote, pair.local);
+        self.budget.heard(pair.path.remote, pair.local, false);
         if !self.may_check(pair) {
             // A peer that refuses every role.
             self.check_refused(now, check);
