@@ -29,13 +29,12 @@ use floe_sansio::{
     Clock, Entropy, FiveTuple, Instant, Route, Timer, Timers, Transmit, impl_machine,
 };
 use floe_sdp::ice::IceCredentials;
-use floe_stun::{Limits, Transactions};
 
 use crate::address::LocalAddress;
 use crate::budget::Budget;
 use crate::candidate::{Candidate, CandidateKind, Foundations};
 use crate::check::Attached;
-use crate::check_list::{CheckLists, PairId};
+use crate::check_list::CheckLists;
 use crate::component::ComponentId;
 use crate::config::{Config, MIN_PACING};
 use crate::connections::Connections;
@@ -44,6 +43,7 @@ use crate::framing;
 use crate::gatherer::Gatherer;
 use crate::pacer::Pacer;
 use crate::role::Role;
+use crate::sent::SentChecks;
 use crate::stats::{Drops, Quiet, Timeline};
 use crate::tcp::TcpType;
 use crate::text::Unusable;
@@ -167,7 +167,7 @@ impl fmt::Display for SendError {
 
 impl core::error::Error for SendError {}
 
-/// The named deadlines of an agent; transactions and the clients of servers have their own.
+/// The named deadlines of an agent; the clients of servers have their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum AgentTimer {
     /// The next transaction may be sent, and there is one.
@@ -237,31 +237,6 @@ struct EarlyCheck {
     nomination: Option<u32>,
 }
 
-/// What a check was sent for.
-#[derive(Clone, Copy, Debug)]
-struct SentCheck {
-    target: Target,
-    /// The role it claimed: a 487 is about that one, whatever the role is by now.
-    role: Role,
-    priority: u32,
-    purpose: Purpose,
-}
-
-/// What is checked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Target {
-    Pair(PairId),
-    /// The path of this component that carries data: also one of an earlier generation.
-    Active(usize),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Purpose {
-    Check,
-    Nomination,
-    Consent,
-}
-
 /// What a base is: an address that packets leave from.
 #[derive(Clone, Copy, Debug)]
 struct Base {
@@ -326,7 +301,7 @@ pub struct Agent {
     checks: CheckLists,
     budget: Budget,
     early: Vec<EarlyCheck>,
-    transactions: Transactions<SentCheck>,
+    sent: SentChecks,
     /// Whether the peer has been heard, so that checks sent before it listened were repeated.
     heard: bool,
     /// Paths on which the peer has proven itself: data is accepted from there.
@@ -397,7 +372,7 @@ impl Agent {
             budget: Budget::default(),
             early: Vec::new(),
             // Pacing limits them (RFC 8445 §14.2).
-            transactions: Transactions::new(Limits::UNLIMITED),
+            sent: SentChecks::default(),
             heard: false,
             proven: BTreeSet::new(),
             nominations: 0,
@@ -494,7 +469,7 @@ impl Agent {
         self.remotes.len()
             + self.checks.len()
             + self.early.len()
-            + self.transactions.len()
+            + self.sent.len()
             + self.proven.len()
             + self.remote_foundations.len()
             + self.names.len()
@@ -617,8 +592,6 @@ impl Agent {
         self.gatherer.handle_timeout(now);
         // First what ends paths: nothing is sent over a relay that is gone.
         self.drain_gatherer(now);
-        // Checks that nobody answered: their pairs have deadlines of their own.
-        while self.transactions.handle_timeout(now).is_some() {}
         while let Some(timer) = self.timers.expire(now) {
             match timer {
                 // Looked at by `settle`.
@@ -659,7 +632,6 @@ impl Agent {
             .next()
             .map(|(at, _)| at)
             .into_iter()
-            .chain(self.transactions.poll_timeout())
             .chain(self.gatherer.poll_timeout())
             .min()
     }
@@ -745,7 +717,7 @@ impl Agent {
     /// Stops checking for good; allocations are released.
     fn stop(&mut self, now: Instant) {
         self.checks = CheckLists::new(self.config.order);
-        self.transactions.clear();
+        self.sent.clear();
         self.early.clear();
         self.elders.clear();
         for component in &mut self.components {

@@ -302,18 +302,16 @@ impl CheckLists {
     /// Adds a pair in the state that RFC 8838 §12 gives it. Where `limit` pairs exist, one of the
     /// longest list makes room: a failed one, or one that nobody has checked and that has a lower
     /// priority; for a pair that the peer has `nominated`, any that is neither valid nor nominated.
-    /// `None` if there is no such pair. Returns the new pair and the one that was evicted.
+    /// `None` if there is no such pair.
     pub(crate) fn insert(
         &mut self,
         mut pair: Pair,
         limit: usize,
         nominated: bool,
-    ) -> Option<(PairId, Option<PairId>)> {
-        let mut evicted = None;
+    ) -> Option<PairId> {
         if self.pairs.len() >= limit {
             let victim = self.victim(&pair, nominated)?;
             self.remove(victim);
-            evicted = Some(victim);
         }
         let id = PairId(self.next_id);
         self.next_id += 1;
@@ -321,7 +319,7 @@ impl CheckLists {
         self.by_path.insert(pair.path, id);
         self.link(id, &pair);
         self.pairs.insert(id, Box::new(pair));
-        Some((id, evicted))
+        Some(id)
     }
 
     /// The rules of RFC 8838 §12: the topmost pair of its foundation and one whose foundation has

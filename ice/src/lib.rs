@@ -144,6 +144,7 @@ mod nat64;
 mod pacer;
 mod preference;
 mod role;
+mod sent;
 mod stats;
 mod tcp;
 mod text;

@@ -5,11 +5,12 @@ use core::net::{IpAddr, SocketAddr};
 use floe_sansio::{FiveTuple, Instant};
 
 use super::component::Outcome;
-use super::{Agent, AgentTimer, CommandError, Duration, Gathering, State, Target};
+use super::{Agent, AgentTimer, CommandError, Duration, Gathering, State};
 use crate::candidate::{Candidate, CandidateKind, is_private};
 use crate::check_list::{Pair, PairId, PairState, Schedule};
 use crate::event::FailureCause;
 use crate::role::Role;
+use crate::sent::Target;
 use crate::stats::Quiet;
 use crate::tcp::{self, TcpType};
 
@@ -104,13 +105,9 @@ impl Agent {
             moved: false,
             counters: Quiet::default(),
         };
-        let (id, evicted) = self
+        let id = self
             .checks
             .insert(pair, self.config.limits.pairs, nominated)?;
-        if let Some(evicted) = evicted {
-            self.transactions
-                .retain(|check| check.target != Target::Pair(evicted));
-        }
         if through_relay {
             // Asked for now, so that the peer's checks come through; nobody waits for it.
             self.gatherer.with_relay(path.local, |relay| {
@@ -205,8 +202,7 @@ impl Agent {
         let Some((component, by_peer)) = failed else {
             return;
         };
-        self.transactions
-            .retain(|check| check.target != Target::Pair(id));
+        self.sent.retain(|check| check.target != Target::Pair(id));
         let nomination = self.components[component].nomination;
         if nomination.is_some_and(|nomination| nomination.pair == id) {
             self.nomination_lost(now, component);

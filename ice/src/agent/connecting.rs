@@ -7,7 +7,7 @@ use core::net::SocketAddr;
 use floe_sansio::{Datagram, DropReason, FiveTuple, Input, Instant, Transport};
 
 use super::component::{Loss, Outcome};
-use super::{Agent, Base, CommandError, Duration, Target};
+use super::{Agent, Base, CommandError, Duration};
 use crate::candidate::{Candidate, CandidateKind};
 use crate::check_list::{PairId, PairState, Schedule};
 use crate::config::Policy;
@@ -15,6 +15,7 @@ use crate::connections::{Connection, Stage, unopened};
 use crate::event::{Event, FailureCause};
 use crate::framing::{self, Read};
 use crate::gatherer::StreamId;
+use crate::sent::Target;
 use crate::tcp::{
     ACTIVE_PORT, MAX_ATTEMPTS, TcpType, other_place, reused_local_preference, tcp_local_preference,
 };
@@ -404,8 +405,8 @@ impl Agent {
             cause: FailureCause::PathLost,
             generation: self.generation.number,
         });
-        self.transactions
-            .retain(|check| check.target != Target::Active(at) && check.target != Target::Pair(id));
+        self.drop_consent_checks(at);
+        self.sent.retain(|check| check.target != Target::Pair(id));
         if opens {
             self.checks.update(id, crate::check_list::Pair::reset);
             self.checks.trigger(id);

@@ -9,7 +9,7 @@ use floe_stun::{AttributeType, Class, Key, Message, Method, StatusCode};
 use super::component::{Outcome, Selection};
 use super::generation::Era;
 use super::nomination::RELEASE_DELAY;
-use super::{Agent, Duration, EarlyCheck, Purpose, SentCheck, State, Target};
+use super::{Agent, Duration, EarlyCheck, State};
 use crate::candidate::{Candidate, CandidateKind};
 use crate::check::{self, Answer, Check, PIGGYBACK_MAX};
 use crate::check_list::{PairId, PairState, Schedule};
@@ -17,6 +17,7 @@ use crate::config::Policy;
 use crate::event::Event;
 use crate::framing::{self, Read};
 use crate::role::{Conflict, Role};
+use crate::sent::{Purpose, SentCheck, Target};
 use crate::tcp::counterpart;
 
 /// Packets that wait for `poll_transmit` before requests are dropped; a driver drains after every
@@ -419,11 +420,11 @@ impl Agent {
 
     fn handle_answer(&mut self, now: Instant, path: FiveTuple, message: &Message<'_>) -> Input {
         let id = message.transaction_id();
-        let Some(transaction) = self.transactions.get(id) else {
+        let Some(check) = self.sent.get(now, id) else {
             return Input::Dropped(DropReason::NoTransaction);
         };
-        let check = transaction.context;
-        let Some(key) = self.key_of(check.target) else {
+        // A pair may have been forgotten since.
+        let Some((key, asked)) = self.asked_with(check.target) else {
             return Input::Dropped(DropReason::NoTransaction);
         };
         let authentic = message
@@ -433,17 +434,15 @@ impl Agent {
             // As if it had never come: the genuine answer may follow (RFC 8489 §9.1.4).
             return Input::Dropped(DropReason::Unauthenticated);
         }
-        let symmetric = transaction.path == path;
-        let Some(transaction) = self.transactions.remove(id) else {
-            return Input::Dropped(DropReason::NoTransaction);
-        };
+        let symmetric = asked == path;
+        self.sent.remove(id);
         let answer = check::read_answer(message);
         // RFC 8445 §7.2.5.2.1: the path must be the same both ways.
         if !symmetric {
             self.check_refused(now, check);
             return Input::Handled;
         }
-        let round_trip = now - transaction.started;
+        let round_trip = now - check.sent;
         self.count_answer(check.target, round_trip);
         match answer {
             Answer::Mapped(address) => {
@@ -451,13 +450,13 @@ impl Agent {
                 self.budget.answered(path.remote);
                 self.tell_piggyback(path, message);
                 match check.target {
-                    Target::Active(at) => self.consented(now, at),
+                    Target::Active(at) => self.consented(now, at.into()),
                     Target::Pair(id) => self.check_succeeded(now, check, id, address, round_trip),
                 }
             }
             Answer::Refused(StatusCode::ROLE_CONFLICT) => self.role_refused(now, check),
             Answer::Refused(StatusCode::FORBIDDEN) => match check.target {
-                Target::Active(at) => self.consent_revoked(now, at),
+                Target::Active(at) => self.consent_revoked(now, at.into()),
                 Target::Pair(id) => match self.carries(id) {
                     Some(at) => self.consent_revoked(now, at),
                     None => self.check_refused(now, check),
@@ -468,16 +467,18 @@ impl Agent {
         Input::Handled
     }
 
-    /// With what the answer to a check is signed.
-    fn key_of(&self, target: Target) -> Option<&Key> {
+    /// With what the answer to a check is signed, and on which path it has to come.
+    fn asked_with(&self, target: Target) -> Option<(&Key, FiveTuple)> {
         match target {
             Target::Pair(id) => {
-                let remote = self.streams[self.checks.get(id)?.list].remote.as_ref()?;
-                Some(&remote.session.remote_key)
+                let pair = self.checks.get(id)?;
+                let remote = self.streams[pair.list].remote.as_ref()?;
+                Some((&remote.session.remote_key, pair.path))
             }
             Target::Active(at) => {
-                let active = self.components.get(at)?.active.as_ref()?;
-                Some(&active.session.remote_key)
+                let component = self.components.get(usize::from(at))?;
+                let active = component.active.as_ref()?;
+                Some((&active.session.remote_key, active.path))
             }
         }
     }
@@ -491,7 +492,7 @@ impl Agent {
     fn count_answer(&mut self, target: Target, round_trip: Duration) {
         let pair = match target {
             Target::Pair(id) => Some(id),
-            Target::Active(at) => self.components[at].active_pair(),
+            Target::Active(at) => self.components[usize::from(at)].active_pair(),
         };
         if let Some(id) = pair {
             self.checks.note(id, |pair| {
@@ -555,7 +556,7 @@ impl Agent {
         mapped: SocketAddr,
         round_trip: Duration,
     ) {
-        let Some((id, valid)) = self.valid_pair(now, checked, mapped, check.priority) else {
+        let Some((id, valid)) = self.valid_pair(now, checked, mapped) else {
             return;
         };
         let mut first = false;
@@ -662,7 +663,6 @@ impl Agent {
         now: Instant,
         checked: PairId,
         mapped: SocketAddr,
-        priority: u32,
     ) -> Option<(PairId, usize)> {
         let pair = self.checks.get(checked)?;
         let (local, path, remote, component) = (pair.local, pair.path, pair.remote, pair.component);
@@ -705,7 +705,8 @@ impl Agent {
             tcp_type,
             address: mapped,
             base,
-            priority,
+            // What the check has claimed.
+            priority: self.peer_reflexive_priority(path),
             foundation,
             related: Some(base),
             network,

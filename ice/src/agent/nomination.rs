@@ -3,12 +3,13 @@
 use floe_sansio::Instant;
 
 use super::component::{Nomination, Outcome, Selection};
-use super::{Agent, AgentTimer, Duration, Gathering, Purpose, Target};
+use super::{Agent, AgentTimer, Duration, Gathering};
 use crate::candidate::{CandidateKind, is_private};
 use crate::check_list::{Pair, PairId, PairState, Schedule};
 use crate::config::Policy;
 use crate::event::{Endpoint, Event, FailureCause, SelectedPair};
 use crate::role::Role;
+use crate::sent::{Purpose, Target};
 
 /// A selected pair that was not answered for so long has missed two requests for consent.
 const SILENCE: Duration = Duration::from_secs(12);
@@ -364,7 +365,7 @@ impl Agent {
             }
             retired.insert(id);
         }
-        self.transactions
+        self.sent
             .retain(|check| !matches!(check.target, Target::Pair(id) if retired.contains(&id)));
     }
 

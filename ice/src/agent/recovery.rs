@@ -2,8 +2,8 @@
 
 use floe_sansio::Instant;
 
+use super::Agent;
 use super::component::{Active, Loss, Outcome};
-use super::{Agent, Target};
 use crate::candidate::CandidateKind;
 use crate::check_list::{PairId, PairState};
 use crate::config::{MIN_CONSENT_INTERVAL, MIN_PACING};
@@ -75,8 +75,7 @@ impl Agent {
             self.checks
                 .note(pair, |pair| pair.counters.0.traffic = traffic);
         }
-        self.transactions
-            .retain(|check| check.target != Target::Active(at));
+        self.drop_consent_checks(at);
         Some(active)
     }
 

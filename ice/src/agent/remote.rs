@@ -329,15 +329,10 @@ impl Agent {
         for id in self.checks.ids(|pair| pair.list == at) {
             self.checks.remove(id);
         }
-        let checks = &self.checks;
-        let components = &self.components;
-        self.transactions.retain(|check| match check.target {
-            super::Target::Pair(id) => checks.get(id).is_some(),
-            super::Target::Active(component) => components[component].stream != at,
-        });
-        for component in &mut self.components {
-            if component.stream == at {
-                component.end();
+        for component in 0..self.components.len() {
+            if self.components[component].stream == at {
+                self.components[component].end();
+                self.drop_consent_checks(component);
             }
         }
     }
@@ -412,7 +407,7 @@ impl Agent {
             remote.kind == CandidateKind::PeerReflexive && !wanted.contains(at)
         })?;
         for id in self.checks.ids(|pair| pair.remote == at) {
-            self.fail_pair_quietly(id);
+            self.checks.remove(id);
         }
         let old = &self.remotes[at];
         self.remote_index
@@ -429,13 +424,6 @@ impl Agent {
             vouched: false,
         };
         Some(at)
-    }
-
-    /// A pair is forgotten that nobody waits for.
-    fn fail_pair_quietly(&mut self, id: crate::check_list::PairId) {
-        self.checks.remove(id);
-        self.transactions
-            .retain(|check| check.target != super::Target::Pair(id));
     }
 
     fn remote_foundation(&mut self, candidate: &Candidate) -> u32 {

@@ -1,21 +1,19 @@
 //! One transaction a slot: slots are Ta apart (RFC 8445 §14.2), and what goes into each.
 
 use super::connecting::PATIENCE;
-use super::{
-    Agent, Deref, DerefMut, Duration, FiveTuple, Instant, MIN_PACING, Purpose, SentCheck, Target,
-    Transmit,
-};
+use super::{Agent, Deref, DerefMut, Duration, FiveTuple, Instant, MIN_PACING, Transmit};
 use bytes::Bytes;
-use floe_stun::{Retransmission, TransactionId};
+use floe_stun::TransactionId;
 
 use crate::candidate::CandidateKind;
 use crate::check::{self, Check};
 use crate::check_list::{PairId, PairState};
 use crate::framing::framed;
 use crate::pacer::Pacer;
+use crate::sent::{Purpose, SentCheck, Target};
 
-/// How long the answer to a check is waited for: longer than its pair can live without one.
-const ANSWER_LIFETIME: Duration = Duration::from_secs(40);
+/// Checks a pair that wait for their answers, on average over all that there may be.
+const UNANSWERED_PER_PAIR: usize = 4;
 
 /// An agent that keeps the pace of others, see [`Agent::paced`].
 #[derive(Debug)]
@@ -281,33 +279,27 @@ impl Agent {
             nominate: purpose == Purpose::Nomination,
             nomination,
         };
-        let transaction = TransactionId::random(&mut self.entropy);
-        let Ok(payload) = session.request(transaction, check, self.attached.as_ref()) else {
+        let id = TransactionId::random(&mut self.entropy);
+        let Ok(payload) = session.request(id, check, self.attached.as_ref()) else {
             return;
         };
-        let once = Retransmission {
-            rto: ANSWER_LIFETIME,
-            count: 1,
-            last: 1,
-            reliable: ANSWER_LIFETIME,
-        };
-        let context = SentCheck {
+        let sent = SentCheck {
+            id,
             target,
             role: self.role,
-            priority: check.priority,
             purpose,
+            sent: now,
         };
-        let started = self
-            .transactions
-            .start(now, path, transaction, payload, once, context);
-        if let Ok(Some(transmit)) = started {
-            self.transmit(transmit.path, transmit.payload);
-        }
+        let limits = &self.config.limits;
+        let limit = limits.pairs.saturating_add(self.components.len());
+        self.sent
+            .push(sent, limit.saturating_mul(UNANSWERED_PER_PAIR));
+        self.transmit(path, payload);
     }
 
     /// The priority that a candidate revealed by a check from this base would have
     /// (RFC 8445 §7.1.1).
-    fn peer_reflexive_priority(&self, path: FiveTuple) -> u32 {
+    pub(super) fn peer_reflexive_priority(&self, path: FiveTuple) -> u32 {
         let Some(base) = self.base_of(path) else {
             return 1;
         };
