@@ -165,7 +165,7 @@ impl Agent {
                 continue;
             };
             if let Some(pair) = pair {
-                self.checks.note(pair, |pair| pair.spent = true);
+                self.checks.update(pair, |pair| pair.spent = true);
                 self.fail_pair(now, pair);
             } else {
                 self.path_lost(now, at, FailureCause::ConsentExpired);

@@ -1,6 +1,7 @@
 //! Candidate pairs.
 
 use core::cmp::Reverse;
+use core::num::NonZeroU32;
 use core::time::Duration;
 
 use floe_sansio::{FiveTuple, Instant};
@@ -8,18 +9,50 @@ use floe_sansio::{FiveTuple, Instant};
 use super::schedule::Schedule;
 use crate::stats::Quiet;
 
-/// Names a pair for as long as its agent lives.
+/// Names a pair for as long as its agent lives. In the order in which they were made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct PairId(pub(super) u32);
+pub(crate) struct PairId {
+    /// Not zero, so that a name and nothing take no more room than a name.
+    serial: NonZeroU32,
+    slot: u16,
+}
 
 impl PairId {
     /// Before all others.
-    pub(super) const FIRST: Self = Self(0);
+    pub(super) const FIRST: Self = Self {
+        serial: NonZeroU32::MIN,
+        slot: 0,
+    };
 
     /// As a number for statistics.
     pub(crate) const fn number(self) -> u32 {
-        self.0
+        self.serial.get() - 1
     }
+
+    /// Where the pair is kept.
+    pub(super) const fn slot(self) -> u16 {
+        self.slot
+    }
+
+    /// The same, kept elsewhere.
+    pub(super) const fn in_slot(self, slot: u16) -> Self {
+        Self { slot, ..self }
+    }
+
+    /// The one after it.
+    pub(super) const fn next(self) -> Self {
+        Self {
+            serial: self.serial.saturating_add(1),
+            ..self
+        }
+    }
+}
+
+/// A pair with its name.
+#[derive(Clone, Debug)]
+pub(super) struct Named {
+    pub(super) id: PairId,
+    pub(super) pair: Pair,
 }
 
 /// The state of a pair (RFC 8445 §6.1.2.6).
@@ -138,8 +171,12 @@ pub(super) struct Turn {
     place: u16,
     priority: Reverse<u64>,
     number: u16,
-    pub(super) id: PairId,
+    id: PairId,
 }
+
+/// The order within a foundation: the lowest component, then the highest priority
+/// (RFC 8445 §6.1.2.6).
+pub(super) type Rank = (u16, Reverse<u64>, PairId);
 
 impl Pair {
     /// Whether the pair is valid, and was answered not too long ago (RFC 7675 §5.1).
@@ -169,21 +206,9 @@ impl Pair {
         }
     }
 
-    /// The order within a foundation: the lowest component, then the highest priority
-    /// (RFC 8445 §6.1.2.6).
-    pub(super) const fn rank(&self, id: PairId) -> (u16, Reverse<u64>, PairId) {
+    pub(super) const fn rank(&self, id: PairId) -> Rank {
         (self.number, Reverse(self.priority), id)
     }
-}
-
-impl Turn {
-    /// Before all others.
-    pub(super) const FIRST: Self = Self {
-        place: 0,
-        priority: Reverse(u64::MAX),
-        number: 0,
-        id: PairId::FIRST,
-    };
 }
 
 impl Traffic {
