@@ -18,7 +18,6 @@ mod slots;
 mod statistics;
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
-use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 use core::net::SocketAddr;
@@ -42,6 +41,7 @@ use crate::event::{Event, FailureCause, SelectedPair};
 use crate::framing;
 use crate::gatherer::Gatherer;
 use crate::pacer::Pacer;
+use crate::remotes::Remotes;
 use crate::role::Role;
 use crate::sent::SentChecks;
 use crate::stats::{Drops, Quiet, Timeline};
@@ -214,20 +214,6 @@ impl Timer for AgentTimer {
     }
 }
 
-/// A candidate of the other side.
-#[derive(Clone, Debug)]
-struct Remote {
-    candidate: Candidate,
-    /// The place of its component.
-    component: usize,
-    /// Its foundation as a number.
-    foundation: u32,
-    /// How many of its component, kind and family were told before.
-    place: u16,
-    /// Whether a server has answered to it.
-    vouched: bool,
-}
-
 /// A check that came before the peer's credentials (RFC 8445 §7.3: to be finished later).
 #[derive(Clone, Copy, Debug)]
 struct EarlyCheck {
@@ -289,13 +275,9 @@ pub struct Agent {
 
     introduced: Option<Instant>,
     names: names::Names,
-    remotes: Vec<Remote>,
-    /// By component, direction of TCP, and address.
-    remote_index: BTreeMap<(usize, Option<TcpType>, SocketAddr), usize>,
+    remotes: Remotes,
     /// How many there are of each component and kind, of IPv6 or not, and of each direction of TCP.
     places: BTreeMap<(usize, CandidateKind, bool, Option<TcpType>), u16>,
-    /// The foundations of the other side, numbered in the order of their appearance.
-    remote_foundations: BTreeMap<String, u32>,
     peer_reflexive: u32,
 
     checks: CheckLists,
@@ -363,10 +345,8 @@ impl Agent {
             local_index: BTreeMap::new(),
             introduced: None,
             names: names::Names::default(),
-            remotes: Vec::new(),
-            remote_index: BTreeMap::new(),
+            remotes: Remotes::default(),
             places: BTreeMap::new(),
-            remote_foundations: BTreeMap::new(),
             peer_reflexive: 0,
             checks: CheckLists::new(config.order),
             budget: Budget::default(),
@@ -471,7 +451,7 @@ impl Agent {
             + self.early.len()
             + self.sent.len()
             + self.proven.len()
-            + self.remote_foundations.len()
+            + self.remotes.foundations()
             + self.names.len()
             + self.connections.len()
     }

@@ -8,7 +8,6 @@
 //! orders.
 
 mod groups;
-mod order;
 mod pair;
 mod pairs;
 mod schedule;
@@ -20,8 +19,8 @@ use core::cmp::Reverse;
 use floe_sansio::{FiveTuple, Instant};
 
 use crate::config::CheckOrder;
+use crate::order::Order;
 use groups::Groups;
-use order::Order;
 pub use pair::PairState;
 pub(crate) use pair::{CONSENT_LIFETIME, Foundation, Pair, PairId, Traffic, UNLIKELY};
 use pair::{Named, Turn};
@@ -148,29 +147,29 @@ impl Orders {
         match pair.state {
             PairState::Waiting => {
                 let lane = usize::from(pair.relayed && self.checks == CheckOrder::LikelyFirst);
-                list.waiting[lane].place(pairs, id, by_turn, there);
+                list.waiting[lane].place(pairs, id.slot(), by_turn, there);
             }
             PairState::InProgress => {
                 if pair.schedule.next().is_some() {
-                    list.due.place(pairs, id, by_next, there);
+                    list.due.place(pairs, id.slot(), by_next, there);
                 }
                 if pair.schedule.expires().is_some() {
-                    self.expiring.place(pairs, id, by_expiry, there);
+                    self.expiring.place(pairs, id.slot(), by_expiry, there);
                 }
             }
             // One that was spent is remembered: it is not to be made anew.
             PairState::Failed if !pair.spent => {
-                list.failed.place(pairs, id, by_priority, there);
+                list.failed.place(pairs, id.slot(), by_priority, there);
             }
             PairState::Frozen | PairState::Succeeded | PairState::Failed => {}
         }
         if pair.triggered.is_some() {
-            list.triggered.place(pairs, id, by_trigger, there);
+            list.triggered.place(pairs, id.slot(), by_trigger, there);
         } else if matches!(pair.state, PairState::Frozen | PairState::Waiting)
             // What the peer has nominated is not thrown away.
             && pair.nominated_by_peer.is_none()
         {
-            list.unchecked.place(pairs, id, by_priority, there);
+            list.unchecked.place(pairs, id.slot(), by_priority, there);
         }
         let tally = &mut self.components[pair.component];
         let open = pair.state.is_open();
@@ -180,7 +179,7 @@ impl Orders {
         let untested = u16::from(pair.is_untested() && !pair.relayed);
         add(&mut tally.untested_direct, untested, there);
         if pair.valid.is_some() {
-            tally.valid.place(pairs, id, by_preference, there);
+            tally.valid.place(pairs, id.slot(), by_preference, there);
         }
     }
 
@@ -243,21 +242,23 @@ impl CheckLists {
 
     /// The pair whose checks take this path.
     pub(crate) fn find(&self, path: FiveTuple) -> Option<PairId> {
-        let found = self.orders.by_path.find(&self.pairs, &path, by_path)?;
-        Some(found.id)
+        let order = &self.orders.by_path;
+        let slot = order.find(&self.pairs, |it| it.pair.path.cmp(&path))?;
+        self.pairs.named(slot).map(|it| it.id)
     }
 
     /// The checks of a pair take another path from now on; `false` if that is another pair's.
     pub(crate) fn set_path(&mut self, id: PairId, path: FiveTuple) -> bool {
-        if self.find(path).is_some_and(|other| other != id) {
+        if self.get(id).is_none() || self.find(path).is_some_and(|other| other != id) {
             return false;
         }
         let by_paths = &mut self.orders.by_path;
-        by_paths.place(&self.pairs, id, by_path, false);
-        let pair = self.pairs.get_mut(id);
-        let known = pair.map(|pair| pair.path = path).is_some();
-        by_paths.place(&self.pairs, id, by_path, true);
-        known
+        by_paths.place(&self.pairs, id.slot(), by_path, false);
+        if let Some(pair) = self.pairs.get_mut(id) {
+            pair.path = path;
+        }
+        by_paths.place(&self.pairs, id.slot(), by_path, true);
+        true
     }
 
     /// All pairs, in no order that means anything.
@@ -344,7 +345,9 @@ impl CheckLists {
         if let Some(pair) = self.pairs.get_mut(id) {
             pair.state = state;
         }
-        self.orders.by_path.place(&self.pairs, id, by_path, true);
+        self.orders
+            .by_path
+            .place(&self.pairs, id.slot(), by_path, true);
         self.orders.place(&self.pairs, id, true);
         Some(id)
     }
@@ -427,8 +430,13 @@ impl CheckLists {
     }
 
     pub(crate) fn remove(&mut self, id: PairId) {
+        if self.get(id).is_none() {
+            return;
+        }
         self.orders.place(&self.pairs, id, false);
-        self.orders.by_path.place(&self.pairs, id, by_path, false);
+        self.orders
+            .by_path
+            .place(&self.pairs, id.slot(), by_path, false);
         self.pairs.remove(id);
     }
 

@@ -11,6 +11,7 @@ use super::{Agent, AgentTimer, CommandError, EarlyCheck, Gathering, State};
 use crate::budget::Budget;
 use crate::check_list::CheckLists;
 use crate::credentials;
+use crate::remotes::Remotes;
 use crate::sent::Purpose;
 
 /// Generations before the current one whose checks are answered: one restart may follow another
@@ -116,10 +117,8 @@ impl Agent {
         self.budget = Budget::default();
         self.sent.retain(|check| check.purpose == Purpose::Consent);
         self.names.clear();
-        self.remotes.clear();
-        self.remote_index.clear();
+        self.remotes = Remotes::default();
         self.places.clear();
-        self.remote_foundations.clear();
         self.peer_reflexive = 0;
         self.heard = false;
         self.slots = 0;

@@ -16,6 +16,7 @@ use crate::check_list::{PairId, PairState, Schedule};
 use crate::config::Policy;
 use crate::event::Event;
 use crate::framing::{self, Read};
+use crate::remotes::Remotes;
 use crate::role::{Conflict, Role};
 use crate::sent::{Purpose, SentCheck, Target};
 use crate::tcp::counterpart;
@@ -371,7 +372,7 @@ impl Agent {
             related: None,
             network: crate::Network::default(),
         };
-        let relayed = through_relay || self.is_relayed(&candidate);
+        let relayed = through_relay || self.is_relayed(candidate.kind, path.remote);
         let moved = self.components[component].selected.is_some_and(|selected| {
             let active = self.components[component].active.as_ref();
             let same_base = active.is_some_and(|active| {
@@ -386,17 +387,16 @@ impl Agent {
         if concluded && !useful {
             return None;
         }
-        let key = (component, tcp_type, path.remote);
-        let known = self.remote_index.get(&key).copied();
+        let known = self.remotes.find(component, tcp_type, path.remote);
         let limits = &self.config.limits;
-        let full = self.remotes.len() >= limits.remote_candidates
+        let full = self.remotes.len() >= limits.remote_candidates.min(Remotes::MOST)
             || self.peer_reflexive as usize >= limits.peer_reflexive;
         let remote = match known {
             Some(remote) => remote,
-            None if full => self.recycle_remote(component, candidate)?,
+            None if full => self.recycle_remote(component, &candidate)?,
             None => {
                 self.peer_reflexive += 1;
-                self.push_remote(component, candidate)
+                self.push_remote(component, &candidate)
             }
         };
         // What was selected before does not stand in the way of this pair.
@@ -631,7 +631,7 @@ impl Agent {
         let Some(pair) = self.checks.get(id) else {
             return;
         };
-        let remote = &self.remotes[pair.remote].candidate;
+        let remote = &self.remotes[pair.remote];
         // The peer may have asked from several addresses at once: one of them is enough.
         let selected = self.components[at].selected;
         let awaited = self.awaits_stream(at);

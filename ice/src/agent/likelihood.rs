@@ -7,6 +7,7 @@ use super::{Agent, Base};
 use crate::candidate::{Candidate, CandidateKind};
 use crate::check_list::UNLIKELY;
 use crate::config::CheckOrder;
+use crate::remotes::Remote;
 
 impl Agent {
     /// The place of a pair in the order of checks: the sum of those of its candidates.
@@ -27,21 +28,20 @@ impl Agent {
             behind(place, base.vouched, component.vouched)
         });
         let remote = &self.remotes[remote];
-        let component = &self.components[remote.component];
-        let is_host = remote.candidate.kind == CandidateKind::Host;
+        let component = &self.components[remote.component()];
+        let is_host = remote.kind == CandidateKind::Host;
         let theirs = behind(
             remote.place,
-            remote.vouched || !is_host || self.is_beside_vouched(&remote.candidate),
+            remote.vouched || !is_host || self.is_beside_vouched(remote),
             component.peer_vouched,
         );
         ours.saturating_add(theirs)
     }
 
     /// Whether a TCP candidate of the peer has the IP address of one that a server has answered to.
-    fn is_beside_vouched(&self, theirs: &Candidate) -> bool {
-        let mut others = self.remotes.iter().filter(|it| it.vouched);
-        theirs.tcp_type.is_some()
-            && others.any(|it| it.candidate.address.ip() == theirs.address.ip())
+    fn is_beside_vouched(&self, theirs: &Remote) -> bool {
+        let mut others = self.remotes.on(theirs.address.ip());
+        theirs.tcp_type.is_some() && others.any(|it| it.vouched)
     }
 
     /// The place of a base among those of its family: a pair is of one, and many addresses of the other
@@ -73,8 +73,8 @@ impl Agent {
     pub(super) fn vouch_remote(&mut self, component: usize, candidate: &Candidate) {
         let host = candidate
             .related
-            .and_then(|related| self.remote_index.get(&(component, None, related)));
-        let Some(host) = host.copied().filter(|&at| !self.remotes[at].vouched) else {
+            .and_then(|related| self.remotes.find(component, None, related));
+        let Some(host) = host.filter(|&at| !self.remotes[at].vouched) else {
             return;
         };
         self.remotes[host].vouched = true;

@@ -144,15 +144,14 @@ impl Agent {
     /// told private addresses alone, and not that there are no more. (Under the relay policy it would
     /// have told none.)
     fn peer_lacks_reflexive(&self, pair: &Pair) -> bool {
-        let relay = &self.remotes[pair.remote].candidate;
-        if self.streams[pair.list].remote_end || !self.is_relayed(relay) {
+        let relay = &self.remotes[pair.remote];
+        if self.streams[pair.list].remote_end || !self.is_relayed(relay.kind, relay.address) {
             return false;
         }
         let mut direct = (self.remotes.iter())
-            .filter(|remote| remote.component == pair.component)
-            .map(|remote| &remote.candidate)
+            .filter(|remote| remote.component() == pair.component)
             .filter(|other| other.address.is_ipv4() == relay.address.is_ipv4())
-            .filter(|other| !self.is_relayed(other))
+            .filter(|other| !self.is_relayed(other.kind, other.address))
             .peekable();
         direct.peek().is_some()
             && direct.all(|it| it.kind == CandidateKind::Host && is_private(it.address.ip()))
@@ -298,7 +297,7 @@ impl Agent {
     pub(super) fn ends_of(&self, at: usize, id: PairId) -> Option<SelectedPair> {
         let pair = self.checks.get(id)?;
         let local = self.locals.get(&pair.valid?)?;
-        let remote = &self.remotes[pair.remote].candidate;
+        let remote = &self.remotes[pair.remote];
         Some(SelectedPair {
             component: self.components[at].id,
             local: Endpoint {

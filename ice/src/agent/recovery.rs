@@ -137,7 +137,7 @@ impl Agent {
         if agreed {
             for remote in 0..self.remotes.len() {
                 let known = &self.remotes[remote];
-                if known.component == at && known.candidate.kind != CandidateKind::PeerReflexive {
+                if known.component() == at && known.kind != CandidateKind::PeerReflexive {
                     self.pair_remote(now, remote);
                 }
             }

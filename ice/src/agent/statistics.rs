@@ -17,7 +17,12 @@ impl Agent {
                 .map(|(id, pair)| self.stats_of(id, pair))
                 .collect(),
             local_candidates: self.locals.values().cloned().collect(),
-            remote_candidates: self.remotes.iter().map(|it| it.candidate.clone()).collect(),
+            remote_candidates: (0..self.remotes.len())
+                .map(|at| {
+                    let component = &self.components[self.remotes[at].component()];
+                    self.remotes.candidate(at, component.id)
+                })
+                .collect(),
             timeline: self.timeline.clone(),
             drops: self.drops.0.clone(),
         }

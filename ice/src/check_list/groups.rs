@@ -3,9 +3,9 @@
 use alloc::collections::BTreeMap;
 
 use super::add;
-use super::order::Order;
 use super::pair::{Foundation, Named, Pair, PairId, PairState, Rank, Turn};
 use super::pairs::Pairs;
+use crate::order::Order;
 
 /// The pairs by foundation.
 #[derive(Clone, Debug, Default)]
@@ -45,9 +45,9 @@ impl Groups {
 
     /// Puts a pair into its place, or takes it out.
     pub(super) fn place(&mut self, pairs: &Pairs, id: PairId, pair: &Pair, there: bool) {
-        self.members.place(pairs, id, by_rank, there);
+        self.members.place(pairs, id.slot(), by_rank, there);
         if pair.state == PairState::Frozen {
-            self.frozen.place(pairs, id, by_turn, there);
+            self.frozen.place(pairs, id.slot(), by_turn, there);
         }
         let counts = self.counts.entry(pair.foundation).or_default();
         add(&mut counts.members, 1, there);

@@ -83,7 +83,7 @@ impl PairState {
 }
 
 /// The foundations of the local and of the remote candidate, numbered.
-pub(crate) type Foundation = (u32, u32);
+pub(crate) type Foundation = (u16, u16);
 
 /// Two candidates that may reach each other.
 #[derive(Clone, Debug)]

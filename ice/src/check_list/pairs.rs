@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::pair::{Named, Pair, PairId};
+use crate::order::Slots;
 
 /// All pairs, each in the slot that its name tells.
 #[derive(Clone, Debug)]
@@ -12,6 +13,14 @@ pub(super) struct Pairs {
     slots: Vec<Option<Box<Named>>>,
     free: Vec<u16>,
     next: PairId,
+}
+
+impl Slots for Pairs {
+    type Item = Named;
+
+    fn slot(&self, slot: u16) -> Option<&Named> {
+        self.named(slot)
+    }
 }
 
 impl Pairs {

@@ -11,10 +11,13 @@ const LIMIT: usize = 100;
 
 /// A pair of foundation `column` in row `row` of the tables: the higher the row, the higher the
 /// priority.
-fn pair(column: u32, row: u16) -> Pair {
+fn pair(column: u16, row: u16) -> Pair {
     let address = |ip: u32| SocketAddr::new(core::net::Ipv4Addr::from(ip).into(), row + 1);
     Pair {
-        path: FiveTuple::udp(address(0x0A00_0000 + column), address(0x0B00_0000 + column)),
+        path: FiveTuple::udp(
+            address(0x0A00_0000 + u32::from(column)),
+            address(0x0B00_0000 + u32::from(column)),
+        ),
         opens: false,
         list: 0,
         component: 0,
@@ -52,11 +55,11 @@ fn set(list: &mut CheckLists, id: PairId, state: PairState) {
     list.update(id, |pair| pair.state = state).unwrap();
 }
 
-fn insert(list: &mut CheckLists, column: u32, row: u16) -> PairId {
+fn insert(list: &mut CheckLists, column: u16, row: u16) -> PairId {
     list.insert(pair(column, row), LIMIT, false).unwrap()
 }
 
-fn states(list: &CheckLists, column: u32) -> std::string::String {
+fn states(list: &CheckLists, column: u16) -> std::string::String {
     let mut pairs: Vec<_> = list.iter().map(|(_, pair)| pair).collect();
     pairs.retain(|pair| pair.foundation.0 == column);
     pairs.sort_by_key(|pair| Reverse(pair.priority));
@@ -71,7 +74,7 @@ fn states(list: &CheckLists, column: u32) -> std::string::String {
 }
 
 /// The cells of table 1 of RFC 8445: column (foundation) and row (check list).
-const TABLE_1: [(u32, u16); 9] = [
+const TABLE_1: [(u16, u16); 9] = [
     (1, 0),
     (2, 0),
     (3, 0),
@@ -191,7 +194,7 @@ fn success_unfreezes_the_pairs_of_its_foundation_and_no_others() {
 fn triggered_checks_come_first_in_the_order_of_their_arrival_and_once_each() {
     let mut list = lists(true);
     let ids: Vec<_> = (0..4)
-        .map(|row| insert(&mut list, row, row as u16))
+        .map(|row| insert(&mut list, row, row))
         .collect();
     for id in [ids[3], ids[2], ids[3]] {
         list.trigger(id);
@@ -244,7 +247,7 @@ fn every_third_slot_goes_to_a_repetition_that_is_due() {
     set(&mut list, old, PairState::InProgress);
     list.update(old, |pair| pair.schedule.sent(NOW, probing));
     let ids: Vec<_> = (1..4)
-        .map(|row| insert(&mut list, row, row as u16))
+        .map(|row| insert(&mut list, row, row))
         .collect();
     let later = NOW + probing.interval;
     let mut take = || {
@@ -266,7 +269,7 @@ fn every_third_slot_goes_to_a_repetition_that_is_due() {
 fn a_full_list_gives_up_a_failed_pair_then_the_weakest_unchecked_one() {
     let limit = 3;
     let mut list = lists(true);
-    let put = |list: &mut CheckLists, row| list.insert(pair(u32::from(row), row), limit, false);
+    let put = |list: &mut CheckLists, row| list.insert(pair(row, row), limit, false);
     let working = put(&mut list, 9).unwrap();
     let failed = put(&mut list, 1).unwrap();
     let weak = put(&mut list, 8).unwrap();
