@@ -17,7 +17,7 @@ mod remote;
 mod slots;
 mod statistics;
 
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use core::fmt;
 use core::net::SocketAddr;
@@ -286,8 +286,8 @@ pub struct Agent {
     sent: SentChecks,
     /// Whether the peer has been heard, so that checks sent before it listened were repeated.
     heard: bool,
-    /// Paths on which the peer has proven itself: data is accepted from there.
-    proven: BTreeSet<FiveTuple>,
+    /// Paths on which the peer has proven itself, in order: data is accepted from there.
+    proven: Vec<FiveTuple>,
     /// How often this side has nominated, between agents that renominate.
     nominations: u32,
     attached: Option<Attached>,
@@ -354,7 +354,7 @@ impl Agent {
             // Pacing limits them (RFC 8445 §14.2).
             sent: SentChecks::default(),
             heard: false,
-            proven: BTreeSet::new(),
+            proven: Vec::new(),
             nominations: 0,
             attached: None,
             pacing: config.pacing.max(MIN_PACING),

@@ -593,6 +593,12 @@ impl CheckLists {
         valid.map(|it| (it.id, &it.pair))
     }
 
+    /// How many valid pairs there are.
+    pub(crate) fn count_valid(&self) -> usize {
+        let tallies = self.orders.components.iter();
+        tallies.map(|tally| tally.valid.len()).sum()
+    }
+
     /// The valid pair to prefer over which data may be sent at `now`.
     pub(crate) fn best_with_consent(&self, component: usize, now: Instant) -> Option<PairId> {
         let mut valid = self.valid(component);

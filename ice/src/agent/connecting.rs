@@ -286,7 +286,7 @@ impl Agent {
         if self.connections.on(path).is_some() || self.connections.attempts(to) >= MAX_ATTEMPTS {
             return false;
         }
-        self.budget.spend(path.remote);
+        self.budget.spend(path.remote, &self.config.limits);
         self.connections.want(Connection {
             path,
             local,
@@ -385,7 +385,7 @@ impl Agent {
 
     /// What was known about a path that is gone.
     fn forget_path(&mut self, path: FiveTuple) {
-        self.proven.remove(&path);
+        self.proven.retain(|&proven| proven != path);
         self.keep_locals(|_, local| {
             let found = local.kind == CandidateKind::PeerReflexive && local.tcp_type.is_some();
             !(found && local.base == path.local)

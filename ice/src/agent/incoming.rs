@@ -24,6 +24,8 @@ use crate::tcp::counterpart;
 /// Packets that wait for `poll_transmit` before requests are dropped; a driver drains after every
 /// call, so only a broken one ever gets there.
 const MAX_PENDING: usize = 64;
+/// Paths on which the peer has proven itself, beside those that work.
+const MAX_PROVEN: usize = 32;
 
 impl Agent {
     /// One datagram arrived on one of the agent's addresses.
@@ -100,10 +102,12 @@ impl Agent {
         let traffic = match active {
             // Nearly always.
             Some(active) if active.path == path => &mut active.traffic.0,
-            _ if self.proven.contains(&path) => {
+            _ if self.proven.binary_search(&path).is_ok() => {
                 if let Some(id) = self.checks.find(path) {
-                    self.checks
-                        .note(id, |pair| pair.counters.0.traffic.receive(now, length));
+                    self.checks.note(id, |pair| {
+                        let traffic = &mut pair.counters.0.traffic;
+                        traffic.get_or_insert_default().receive(now, length);
+                    });
                 }
                 return true;
             }
@@ -247,8 +251,10 @@ impl Agent {
     /// many such paths, those of pairs that work stay.
     fn prove(&mut self, path: FiveTuple) {
         self.prove_stream(path);
-        let limit = self.config.limits.pairs;
-        if self.proven.len() >= limit && !self.proven.contains(&path) {
+        if self.proven.binary_search(&path).is_ok() {
+            return;
+        }
+        if self.proven.len() >= MAX_PROVEN + self.checks.count_valid() + self.components.len() {
             let checks = &self.checks;
             let components = &self.components;
             self.proven.retain(|&path| {
@@ -258,9 +264,8 @@ impl Agent {
                     || actives.any(|active| active.path == path)
             });
         }
-        if self.proven.len() < limit {
-            self.proven.insert(path);
-        }
+        let at = self.proven.partition_point(|&other| other < path);
+        self.proven.insert(at, path);
     }
 
     /// An authentic check of the peer came over `path` (RFC 8445 §7.3.1.3 to §7.3.1.5); `false` if it
@@ -447,7 +452,7 @@ impl Agent {
         match answer {
             Answer::Mapped(address) => {
                 self.prove(path);
-                self.budget.answered(path.remote);
+                self.budget.answered(path.remote, &self.config.limits);
                 self.tell_piggyback(path, message);
                 match check.target {
                     Target::Active(at) => self.consented(now, at.into()),

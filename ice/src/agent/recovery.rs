@@ -1,5 +1,7 @@
 //! Which path carries the data of a component, and what happens when it is lost.
 
+use alloc::boxed::Box;
+
 use floe_sansio::Instant;
 
 use super::Agent;
@@ -45,7 +47,8 @@ impl Agent {
         }
         self.deactivate(at);
         // After that: it may be the same pair.
-        let traffic = self.checks.get(id).map(|pair| pair.counters.0.traffic);
+        let pair = self.checks.get(id);
+        let traffic = pair.and_then(|pair| pair.counters.0.traffic.as_deref().copied());
         let traffic = Quiet(traffic.unwrap_or_default());
         let component = &mut self.components[at];
         component.active = Some(Active {
@@ -72,8 +75,9 @@ impl Agent {
         let active = self.components[at].active.take()?;
         let traffic = active.traffic.0;
         if let Some(pair) = active.pair {
-            self.checks
-                .note(pair, |pair| pair.counters.0.traffic = traffic);
+            self.checks.note(pair, |pair| {
+                pair.counters.0.traffic = Some(Box::new(traffic))
+            });
         }
         self.drop_consent_checks(at);
         Some(active)

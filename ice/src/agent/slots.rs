@@ -254,7 +254,7 @@ impl Agent {
         let list = pair.list;
         self.checks
             .note(id, |pair| pair.counters.0.requests_sent += 1);
-        self.budget.spend(path.remote);
+        self.budget.spend(path.remote, &self.config.limits);
         let Some(remote) = &self.streams[list].remote else {
             return;
         };

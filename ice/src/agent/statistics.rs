@@ -46,7 +46,8 @@ impl Agent {
         let component = &self.components[pair.component];
         let active: Option<&Active> = component.active.as_ref().filter(|it| it.pair == Some(id));
         let counters = &pair.counters.0;
-        let traffic = active.map_or(counters.traffic, |active| active.traffic.0);
+        let before = || counters.traffic.as_deref().copied().unwrap_or_default();
+        let traffic = active.map_or_else(before, |active| active.traffic.0);
         PairStats {
             id: id.number(),
             component: component.id,

@@ -1,5 +1,6 @@
 //! Candidate pairs.
 
+use alloc::boxed::Box;
 use core::cmp::Reverse;
 use core::num::NonZeroU32;
 use core::time::Duration;
@@ -137,14 +138,15 @@ pub(crate) struct Pair {
 }
 
 /// What is counted about a pair, see [`PairStats`](crate::PairStats).
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) requests_sent: u32,
     pub(crate) requests_received: u32,
     pub(crate) responses_sent: u32,
     pub(crate) responses_received: u32,
     pub(crate) total_round_trip: Duration,
-    pub(crate) traffic: Traffic,
+    /// In a box, for few pairs carry data.
+    pub(crate) traffic: Option<Box<Traffic>>,
 }
 
 /// The data that went over a path.

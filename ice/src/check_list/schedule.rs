@@ -11,15 +11,25 @@ use crate::config::Probing;
 pub(crate) struct Schedule {
     sent: u8,
     interval: Duration,
-    next: Option<Instant>,
-    expires: Option<Instant>,
+    due: Due,
+}
+
+/// What comes next.
+#[derive(Clone, Copy, Debug, Default)]
+enum Due {
+    #[default]
+    Nothing,
+    /// The next check.
+    Check(Instant),
+    /// The end of waiting for an answer.
+    Expiry(Instant),
 }
 
 impl Schedule {
     /// A check is due at `now`, and none has been sent.
     pub(crate) fn starting(now: Instant) -> Self {
         Self {
-            next: Some(now),
+            due: Due::Check(now),
             ..Self::default()
         }
     }
@@ -27,7 +37,7 @@ impl Schedule {
     /// No check can be sent before something else has happened, until `expires`.
     pub(crate) fn waiting(expires: Instant) -> Self {
         Self {
-            expires: Some(expires),
+            due: Due::Expiry(expires),
             ..Self::default()
         }
     }
@@ -45,28 +55,32 @@ impl Schedule {
             self.interval.saturating_mul(2)
         };
         self.sent = self.sent.saturating_add(1);
-        if self.sent < probing.count {
-            self.next = Some(now + self.interval);
-            self.expires = None;
+        self.due = if self.sent < probing.count {
+            Due::Check(now + self.interval)
         } else {
-            self.next = None;
-            self.expires = Some(now + probing.patience);
-        }
+            Due::Expiry(now + probing.patience)
+        };
     }
 
     /// When the next check is due.
     pub(crate) const fn next(&self) -> Option<Instant> {
-        self.next
+        match self.due {
+            Due::Check(at) => Some(at),
+            Due::Nothing | Due::Expiry(_) => None,
+        }
     }
 
     /// When it is too late for an answer.
     pub(crate) const fn expires(&self) -> Option<Instant> {
-        self.expires
+        match self.due {
+            Due::Expiry(at) => Some(at),
+            Due::Nothing | Due::Check(_) => None,
+        }
     }
 
     /// The peer is known to be there: the next check is sent now, and those after it in their own time.
     pub(crate) fn hurry(&mut self, now: Instant) {
-        if let Some(next) = &mut self.next {
+        if let Due::Check(next) = &mut self.due {
             *next = (*next).min(now);
         }
     }

@@ -193,9 +193,7 @@ fn success_unfreezes_the_pairs_of_its_foundation_and_no_others() {
 #[test]
 fn triggered_checks_come_first_in_the_order_of_their_arrival_and_once_each() {
     let mut list = lists(true);
-    let ids: Vec<_> = (0..4)
-        .map(|row| insert(&mut list, row, row))
-        .collect();
+    let ids: Vec<_> = (0..4).map(|row| insert(&mut list, row, row)).collect();
     for id in [ids[3], ids[2], ids[3]] {
         list.trigger(id);
     }
@@ -246,9 +244,7 @@ fn every_third_slot_goes_to_a_repetition_that_is_due() {
     let old = insert(&mut list, 0, 9);
     set(&mut list, old, PairState::InProgress);
     list.update(old, |pair| pair.schedule.sent(NOW, probing));
-    let ids: Vec<_> = (1..4)
-        .map(|row| insert(&mut list, row, row))
-        .collect();
+    let ids: Vec<_> = (1..4).map(|row| insert(&mut list, row, row)).collect();
     let later = NOW + probing.interval;
     let mut take = || {
         let id = list.next_check(later).unwrap();
