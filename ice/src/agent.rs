@@ -268,10 +268,10 @@ pub struct Agent {
     gathering_since: Option<Instant>,
     foundations: Foundations,
     /// By a number that none gets twice.
-    locals: BTreeMap<usize, Candidate>,
-    next_local: usize,
+    locals: BTreeMap<u32, Candidate>,
+    next_local: u32,
     /// By address and base.
-    local_index: BTreeMap<(SocketAddr, SocketAddr), usize>,
+    local_index: BTreeMap<(SocketAddr, SocketAddr), u32>,
 
     introduced: Option<Instant>,
     names: names::Names,
@@ -656,6 +656,8 @@ impl Agent {
             self.streams.push(Stream::new(id.stream));
             self.streams.len() - 1
         });
+        // Most agents have one.
+        self.components.reserve_exact(1);
         self.components.push(Component::new(id, stream));
         Some(self.components.len() - 1)
     }

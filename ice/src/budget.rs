@@ -5,11 +5,12 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 
 use crate::config::Limits;
+use crate::order::grow;
 
 /// Counts the checks to addresses that have not answered any, until the next restart.
 ///
-/// It holds twice as many addresses as there may be remote candidates: some of these come and go. Where
-/// all have been silent, no other is sent anything.
+/// It holds half as many addresses again as there may be remote candidates: some of these come and go.
+/// Where all have been silent, no other is sent anything.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Budget(Vec<(SocketAddr, Spent)>);
 
@@ -32,7 +33,7 @@ impl Budget {
     /// One that can be forgotten, if there is no room for another address: should it fall silent, it is
     /// counted from the beginning.
     fn room(&self, limits: &Limits) -> Room {
-        if self.0.len() < limits.remote_candidates.saturating_mul(2) {
+        if self.0.len() < most(limits) {
             return Room::Free;
         }
         let answered = |&(_, spent): &(_, Spent)| spent == Spent::Answered;
@@ -104,12 +105,16 @@ impl Budget {
             }
             Room::Full => return,
         }
-        if self.0.len() == self.0.capacity() {
-            self.0.reserve_exact(16);
-        }
+        grow(&mut self.0, most(limits));
         let (Ok(at) | Err(at)) = self.find(address);
         self.0.insert(at, (address, spent));
     }
+}
+
+/// How many addresses are remembered.
+const fn most(limits: &Limits) -> usize {
+    let candidates = limits.remote_candidates;
+    candidates.saturating_add(candidates / 2)
 }
 
 /// Whether there is room for an address.
@@ -171,12 +176,12 @@ mod tests {
             ..Limits::default()
         };
         let mut budget = Budget::default();
-        for port in 1..=4 {
+        for port in 1..=3 {
             assert!(budget.allows(address(port), false, &limits));
             budget.spend(address(port), &limits);
         }
         assert!(!budget.allows(address(5), true, &limits));
-        assert!(budget.allows(address(4), false, &limits));
+        assert!(budget.allows(address(3), false, &limits));
         // One that has answered is not to be remembered for the sake of the peer's host.
         budget.answered(address(2), &limits);
         assert!(budget.allows(address(5), false, &limits));

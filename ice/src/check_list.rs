@@ -15,6 +15,7 @@ mod schedule;
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
+use core::num::NonZeroU64;
 
 use floe_sansio::{FiveTuple, Instant};
 
@@ -22,7 +23,7 @@ use crate::config::CheckOrder;
 use crate::order::Order;
 use groups::Groups;
 pub use pair::PairState;
-pub(crate) use pair::{CONSENT_LIFETIME, Foundation, Pair, PairId, Traffic, UNLIKELY};
+pub(crate) use pair::{CONSENT_LIFETIME, Foundation, Nanos, Pair, PairId, Traffic, UNLIKELY};
 use pair::{Named, Turn};
 use pairs::Pairs;
 pub(crate) use schedule::Schedule;
@@ -83,7 +84,7 @@ fn by_path(it: &Named) -> FiveTuple {
     it.pair.path
 }
 
-fn by_trigger(it: &Named) -> Option<u64> {
+fn by_trigger(it: &Named) -> Option<NonZeroU64> {
     it.pair.triggered
 }
 
@@ -112,7 +113,7 @@ fn by_preference(it: &Named) -> (bool, u64, Reverse<PairId>) {
 pub(crate) struct CheckLists {
     pairs: Pairs,
     orders: Orders,
-    next_trigger: u64,
+    next_trigger: NonZeroU64,
     /// The list whose turn it is (RFC 8445 §6.1.4.2).
     next_list: usize,
 }
@@ -136,13 +137,13 @@ impl Orders {
         let Some(pair) = pairs.get(id) else {
             return;
         };
-        self.reach(pair.list);
+        self.reach(pair.list());
         self.groups.place(pairs, id, pair, there);
         self.note_thaw(pairs, pair);
-        while self.components.len() <= pair.component {
+        while self.components.len() <= pair.component() {
             self.components.push(Tally::default());
         }
-        let list = &mut self.lists[pair.list];
+        let list = &mut self.lists[pair.list()];
         add(&mut list.len, 1, there);
         match pair.state {
             PairState::Waiting => {
@@ -171,7 +172,7 @@ impl Orders {
         {
             list.unchecked.place(pairs, id.slot(), by_priority, there);
         }
-        let tally = &mut self.components[pair.component];
+        let tally = &mut self.components[pair.component()];
         let open = pair.state.is_open();
         add(&mut tally.open, u16::from(open), there);
         let direct = u16::from(open && !pair.relayed);
@@ -185,14 +186,14 @@ impl Orders {
 
     /// The pairs of a foundation changed: in which lists could one be thawed now?
     fn note_thaw(&mut self, pairs: &Pairs, changed: &Pair) {
-        if let Some(list) = self.lists.get_mut(changed.list) {
+        if let Some(list) = self.lists.get_mut(changed.list()) {
             list.thawable.remove(&changed.foundation);
         }
         let idle = !self.groups.is_active(changed.foundation);
         let mut from = 0;
         // One look at each list that has frozen pairs of it.
         while let Some(frozen) = self.groups.frozen(pairs, changed.foundation, from).next() {
-            let at = frozen.pair.list;
+            let at = frozen.pair.list();
             if idle {
                 self.lists[at].thawable.insert(changed.foundation);
             } else {
@@ -231,7 +232,7 @@ impl CheckLists {
                 groups: Groups::new(),
                 expiring: Order::new(),
             },
-            next_trigger: 0,
+            next_trigger: NonZeroU64::MIN,
             next_list: 0,
         }
     }
@@ -356,7 +357,7 @@ impl CheckLists {
     /// worked may be checked, others wait for them.
     fn initial_state(&self, id: PairId, new: &Pair) -> PairState {
         // Before its list begins, no pair is ahead of another.
-        let list = self.orders.lists.get(new.list);
+        let list = self.orders.lists.get(new.list());
         if !list.is_some_and(|list| list.running) {
             return PairState::Frozen;
         }
@@ -373,20 +374,20 @@ impl CheckLists {
     /// The pair that a new one may push out (RFC 8838 §10, RFC 8445 §6.1.2.5: evenly).
     fn victim(&self, new: &Pair, nominated: bool) -> Option<PairId> {
         let lists = &self.orders.lists;
-        let longest = (0..lists.len()).max_by_key(|&at| (lists[at].len, at == new.list))?;
+        let longest = (0..lists.len()).max_by_key(|&at| (lists[at].len, at == new.list()))?;
         let list = &lists[longest];
         if let Some(failed) = list.failed.first(&self.pairs) {
             return Some(failed.id);
         }
         // Another list gives way whatever its pairs are worth.
-        let any = nominated || longest != new.list;
+        let any = nominated || longest != new.list();
         let unchecked = list.unchecked.first(&self.pairs);
         if let Some(unchecked) = unchecked.filter(|it| any || it.pair.priority < new.priority) {
             return Some(unchecked.id);
         }
         let due = list.due.iter(&self.pairs).rev();
         let mut checked = due.chain(self.orders.expiring.iter(&self.pairs));
-        let weak = |it: &&Named| it.pair.list == longest && it.pair.nominated_by_peer.is_none();
+        let weak = |it: &&Named| it.pair.list() == longest && it.pair.nominated_by_peer.is_none();
         let checked = nominated.then(|| checked.find(weak)).flatten();
         checked.map(|it| it.id)
     }
@@ -400,7 +401,10 @@ impl CheckLists {
             self.orders.reach(at);
             self.orders.lists[at].running = true;
         }
-        let begun = self.pairs.iter().filter(|it| lists.contains(&it.pair.list));
+        let begun = self
+            .pairs
+            .iter()
+            .filter(|it| lists.contains(&it.pair.list()));
         foundations.extend(begun.map(|it| it.pair.foundation));
         for foundation in foundations {
             if self.orders.groups.has_succeeded(foundation) {
@@ -418,7 +422,7 @@ impl CheckLists {
         let Orders { groups, lists, .. } = &self.orders;
         let mut members = groups.members(&self.pairs, foundation);
         let frozen = |it: &&Named| it.pair.state == PairState::Frozen;
-        let top = members.find(|it| frozen(it) && lists[it.pair.list].running);
+        let top = members.find(|it| frozen(it) && lists[it.pair.list()].running);
         top.map(|it| it.id)
     }
 
@@ -443,7 +447,7 @@ impl CheckLists {
     /// Puts a pair at the end of the triggered-check queue, once.
     pub(crate) fn trigger(&mut self, id: PairId) {
         let number = self.next_trigger;
-        self.next_trigger += 1;
+        self.next_trigger = number.saturating_add(1);
         self.update(id, |pair| {
             pair.triggered.get_or_insert(number);
         });
@@ -460,7 +464,7 @@ impl CheckLists {
     fn frozen(&self, foundation: Foundation, from_list: usize) -> Option<(usize, PairId)> {
         let groups = &self.orders.groups;
         let first = groups.frozen(&self.pairs, foundation, from_list).next()?;
-        Some((first.pair.list, first.id))
+        Some((first.pair.list(), first.id))
     }
 
     /// The peer is known to be there, so that checks sent into the void before may work now.

@@ -3,6 +3,22 @@
 use alloc::vec::Vec;
 use core::cmp::Ordering;
 
+/// A place in a list as it is kept: no list is longer than this can say.
+pub(crate) fn small(at: usize) -> u16 {
+    u16::try_from(at).unwrap_or(u16::MAX)
+}
+
+/// Makes room for one more in a list that will never have more than `limit`. It has few steps, of which
+/// the last is a long one: while a list moves, it takes its old room and its new.
+pub(crate) fn grow<T>(list: &mut Vec<T>, limit: usize) {
+    let len = list.len();
+    if len == list.capacity() {
+        let next = len.saturating_mul(4).max(8);
+        let next = if next > limit / 2 { limit } else { next };
+        list.reserve_exact(next.saturating_sub(len).max(1));
+    }
+}
+
 /// Where things are kept that are in an [`Order`], each in a slot of its own.
 pub(crate) trait Slots {
     type Item;

@@ -12,7 +12,7 @@ use floe_sansio::Transport;
 use crate::address::Network;
 use crate::candidate::{Candidate, CandidateKind};
 use crate::component::ComponentId;
-use crate::order::Order;
+use crate::order::{Order, grow, small};
 use crate::tcp::TcpType;
 
 /// A candidate of the other side: what a [`Candidate`] says, in less room.
@@ -43,7 +43,7 @@ impl Remote {
             priority: candidate.priority,
             foundation,
             network: candidate.network,
-            component: u16::try_from(component).unwrap_or(u16::MAX),
+            component: small(component),
             place: 0,
             vouched: false,
             kind: candidate.kind,
@@ -109,13 +109,16 @@ impl Remotes {
         of_host.take_while(move |it| it.address.ip() == ip)
     }
 
-    /// One more, of which there may be [`Self::MOST`].
-    pub(crate) fn push(&mut self, component: usize, candidate: &Candidate, place: u16) -> usize {
+    /// One more of those that there may be: `limit`, and [`Self::MOST`].
+    pub(crate) fn push(
+        &mut self,
+        component: usize,
+        candidate: &Candidate,
+        place: u16,
+        limit: usize,
+    ) -> usize {
         let at = self.all.len();
-        if at == self.all.capacity() {
-            // Doubling would leave more room than is ever used.
-            self.all.reserve_exact((at / 4).max(4));
-        }
+        grow(&mut self.all, limit);
         let foundation = self.number(&candidate.foundation);
         let remote = Remote::new(component, candidate, foundation);
         self.all.push(Remote { place, ..remote });
@@ -142,9 +145,8 @@ impl Remotes {
     }
 
     fn order(&mut self, at: usize, there: bool) {
-        if let Ok(slot) = u16::try_from(at) {
-            self.by_address.place(&self.all, slot, Remote::key, there);
-        }
+        self.by_address
+            .place(&self.all, small(at), Remote::key, there);
     }
 
     /// The number of a foundation.
@@ -152,7 +154,7 @@ impl Remotes {
         let compare = |it: &Box<str>| -> Ordering { (**it).cmp(text) };
         let known = self.by_text.find(&self.foundations, compare);
         known.unwrap_or_else(|| {
-            let number = u16::try_from(self.foundations.len()).unwrap_or(u16::MAX);
+            let number = small(self.foundations.len());
             self.foundations.push(text.into());
             let all = &self.foundations;
             self.by_text.place(all, number, |it| it.as_bytes(), true);

@@ -10,6 +10,7 @@ use floe_sansio::Instant;
 use floe_stun::TransactionId;
 
 use crate::check_list::PairId;
+use crate::order::{grow, small};
 use crate::role::Role;
 
 /// How long the answer to a check is waited for: longer than its pair can live without one.
@@ -36,8 +37,7 @@ pub(crate) enum Target {
 
 impl Target {
     pub(crate) fn active(component: usize) -> Self {
-        // There are not so many.
-        Self::Active(u16::try_from(component).unwrap_or(u16::MAX))
+        Self::Active(small(component))
     }
 
     pub(crate) fn is_active(self, component: usize) -> bool {
@@ -68,10 +68,7 @@ impl SentChecks {
                 self.0.remove(eldest);
             }
         }
-        if self.0.len() == self.0.capacity() {
-            // Growing by half would hold more than what is waited for.
-            self.0.reserve_exact(16);
-        }
+        grow(&mut self.0, limit);
         let at = self.0.partition_point(|it| it.id < check.id);
         self.0.insert(at, check);
     }

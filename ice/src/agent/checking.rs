@@ -5,10 +5,11 @@ use core::net::{IpAddr, SocketAddr};
 use floe_sansio::{FiveTuple, Instant};
 
 use super::component::Outcome;
-use super::{Agent, AgentTimer, CommandError, Duration, Gathering, State};
+use super::{Agent, AgentTimer, CommandError, Gathering, State};
 use crate::candidate::{Candidate, CandidateKind, is_private};
-use crate::check_list::{Pair, PairId, PairState, Schedule};
+use crate::check_list::{Nanos, Pair, PairId, PairState, Schedule};
 use crate::event::FailureCause;
+use crate::order::small;
 use crate::remotes::Remote;
 use crate::role::Role;
 use crate::sent::Target;
@@ -17,7 +18,7 @@ use crate::tcp::{self, TcpType};
 
 impl Agent {
     /// Pairs the local candidate of this number with all of the other side.
-    pub(super) fn pair_local(&mut self, now: Instant, local: usize) {
+    pub(super) fn pair_local(&mut self, now: Instant, local: u32) {
         for remote in 0..self.remotes.len() {
             // A peer-reflexive candidate goes with the pair that revealed it only
             // (RFC 8445 §7.3.1.3).
@@ -39,7 +40,7 @@ impl Agent {
 
     /// Forms one pair, unless it exists, cannot work, comes too late, or the list is full of better
     /// ones.
-    pub(super) fn add_pair(&mut self, now: Instant, local: usize, remote: usize) -> Option<PairId> {
+    pub(super) fn add_pair(&mut self, now: Instant, local: u32, remote: usize) -> Option<PairId> {
         let (ours, theirs) = (self.locals.get(&local)?, &self.remotes[remote]);
         let through_relay = ours.kind == CandidateKind::Relayed;
         let relayed = through_relay || self.is_relayed(theirs.kind, theirs.address);
@@ -57,7 +58,7 @@ impl Agent {
     pub(super) fn form_pair(
         &mut self,
         now: Instant,
-        local: usize,
+        local: u32,
         remote: usize,
         nominated: bool,
     ) -> Option<PairId> {
@@ -66,7 +67,9 @@ impl Agent {
         let path = path_between(ours, theirs);
         if let Some(existing) = self.checks.find(path) {
             let own = self.checks.get(existing);
-            return own.filter(|it| it.component == component).map(|_| existing);
+            return own
+                .filter(|it| it.component() == component)
+                .map(|_| existing);
         }
         if self.components[component].id != ours.component || !can_pair(ours, theirs) {
             return None;
@@ -83,11 +86,11 @@ impl Agent {
         let pair = Pair {
             path,
             opens,
-            list: self.components[component].stream,
-            component,
+            list: small(self.components[component].stream),
+            component: small(component),
             number: ours.component.component,
             local,
-            remote,
+            remote: small(remote),
             priority: self.role.pair_priority(ours.priority, theirs.priority),
             place,
             foundation: (ours.foundation.parse().unwrap_or(0), theirs.foundation),
@@ -97,7 +100,7 @@ impl Agent {
             triggered: None,
             valid: None,
             nominated_by_peer: None,
-            round_trip: Duration::ZERO,
+            round_trip: Nanos::ZERO,
             answered: now,
             revivals: 0,
             spent: false,
@@ -149,7 +152,7 @@ impl Agent {
             let (locals, remotes) = (&self.locals, &self.remotes);
             self.checks.update(id, |pair| {
                 let ours = locals.get(&pair.local).map_or(0, |local| local.priority);
-                let theirs = remotes[pair.remote].priority;
+                let theirs = remotes[pair.remote()].priority;
                 pair.priority = role.pair_priority(ours, theirs);
             });
         }
@@ -196,7 +199,7 @@ impl Agent {
             pair.valid = None;
             pair.triggered = None;
             pair.schedule = Schedule::default();
-            (pair.component, pair.nominated_by_peer.is_some())
+            (pair.component(), pair.nominated_by_peer.is_some())
         });
         let Some((component, by_peer)) = failed else {
             return;

@@ -252,7 +252,7 @@ impl Agent {
     }
 
     /// The local candidate that packets on this path reach.
-    pub(super) fn local_of(&self, path: FiveTuple) -> Option<usize> {
+    pub(super) fn local_of(&self, path: FiveTuple) -> Option<u32> {
         if path.transport.is_reliable() {
             return Some(self.connections.on(path)?.local);
         }
@@ -272,7 +272,7 @@ impl Agent {
             return false;
         };
         let (path, opens) = (pair.path, pair.opens);
-        let (local, component) = (pair.local, pair.component);
+        let (local, component) = (pair.local, pair.component());
         if !opens {
             // It was the peer's, and is gone.
             self.fail_pair(now, id);
@@ -487,7 +487,7 @@ impl Agent {
         };
         let nominated = component.nomination.is_some_and(|it| it.pair == id);
         self.checks.get(id).is_some_and(|pair| {
-            let better = || self.would_improve(pair.component, pair.relayed);
+            let better = || self.would_improve(pair.component(), pair.relayed);
             let valid = pair.valid.is_some() && (!done || better());
             pair.state.is_open() || pair.triggered.is_some() || nominated || valid
         })

@@ -382,7 +382,7 @@ impl Agent {
     }
 
     /// Announces and pairs a candidate of this side.
-    pub(super) fn add_local(&mut self, now: Instant, mut candidate: Candidate) -> usize {
+    pub(super) fn add_local(&mut self, now: Instant, mut candidate: Candidate) -> u32 {
         candidate.priority = self.config.tcp.rank(&candidate);
         if self.announces() {
             self.announce(&candidate);
@@ -401,9 +401,9 @@ impl Agent {
         at
     }
 
-    pub(super) fn push_local(&mut self, candidate: Candidate) -> usize {
+    pub(super) fn push_local(&mut self, candidate: Candidate) -> u32 {
         let at = self.next_local;
-        self.next_local += 1;
+        self.next_local = at.saturating_add(1);
         if candidate.tcp_type.is_none() {
             self.local_index
                 .insert((candidate.address, candidate.base), at);

@@ -213,7 +213,6 @@ impl Agent {
         if let Some(id) = self.checks.find(path) {
             self.checks.note(id, |pair| {
                 pair.counters.0.requests_received += 1;
-                pair.counters.0.responses_sent += 1;
             });
         }
         Accepted::Answered
@@ -263,6 +262,9 @@ impl Agent {
                 pair.is_some_and(|pair| pair.valid.is_some())
                     || actives.any(|active| active.path == path)
             });
+        }
+        if self.proven.len() == self.proven.capacity() {
+            self.proven.reserve_exact(16);
         }
         let at = self.proven.partition_point(|&other| other < path);
         self.proven.insert(at, path);
@@ -477,7 +479,7 @@ impl Agent {
         match target {
             Target::Pair(id) => {
                 let pair = self.checks.get(id)?;
-                let remote = self.streams[pair.list].remote.as_ref()?;
+                let remote = self.streams[pair.list()].remote.as_ref()?;
                 Some((&remote.session.remote_key, pair.path))
             }
             Target::Active(at) => {
@@ -490,7 +492,7 @@ impl Agent {
 
     /// The component whose data goes over this pair.
     fn carries(&self, id: PairId) -> Option<usize> {
-        let component = self.checks.get(id)?.component;
+        let component = self.checks.get(id)?.component();
         (self.components[component].active_pair() == Some(id)).then_some(component)
     }
 
@@ -502,8 +504,9 @@ impl Agent {
         if let Some(id) = pair {
             self.checks.note(id, |pair| {
                 pair.counters.0.responses_received += 1;
-                pair.counters.0.total_round_trip += round_trip;
-                pair.round_trip = round_trip;
+                let total = &mut pair.counters.0.total_round_trip;
+                *total = total.get().saturating_add(round_trip).into();
+                pair.round_trip = round_trip.into();
             });
         }
     }
@@ -517,7 +520,7 @@ impl Agent {
         let Some(pair) = self.checks.get(id) else {
             return;
         };
-        let nomination = self.components[pair.component].nomination;
+        let nomination = self.components[pair.component()].nomination;
         let nominating = check.purpose == Purpose::Nomination
             && nomination.is_some_and(|nomination| nomination.pair == id);
         // Nor does a late one.
@@ -575,7 +578,7 @@ impl Agent {
                 pair.answered = now;
                 if validated && pair.valid.is_none() {
                     pair.valid = Some(valid);
-                    pair.round_trip = round_trip;
+                    pair.round_trip = round_trip.into();
                 }
                 (first, pair.foundation)
             });
@@ -587,7 +590,7 @@ impl Agent {
         let Some(pair) = self.checks.get(id) else {
             return;
         };
-        let (at, moved) = (pair.component, pair.moved);
+        let (at, moved) = (pair.component(), pair.moved);
         let by_peer = pair
             .nominated_by_peer
             .filter(|_| self.role == Role::Controlled);
@@ -636,7 +639,7 @@ impl Agent {
         let Some(pair) = self.checks.get(id) else {
             return;
         };
-        let remote = &self.remotes[pair.remote];
+        let remote = &self.remotes[pair.remote()];
         // The peer may have asked from several addresses at once: one of them is enough.
         let selected = self.components[at].selected;
         let awaited = self.awaits_stream(at);
@@ -668,9 +671,10 @@ impl Agent {
         now: Instant,
         checked: PairId,
         mapped: SocketAddr,
-    ) -> Option<(PairId, usize)> {
+    ) -> Option<(PairId, u32)> {
         let pair = self.checks.get(checked)?;
-        let (local, path, remote, component) = (pair.local, pair.path, pair.remote, pair.component);
+        let (local, path, remote, component) =
+            (pair.local, pair.path, pair.remote(), pair.component());
         let base = path.local;
         if mapped == base {
             return Some((checked, local));

@@ -91,14 +91,14 @@ impl Agent {
     }
 
     fn place_again(&mut self, component: usize) {
-        for id in self.checks.ids(|pair| pair.component == component) {
+        for id in self.checks.ids(|pair| pair.component() == component) {
             let Some(pair) = self.checks.get(id) else {
                 continue;
             };
             let Some(ours) = self.locals.get(&pair.local) else {
                 continue;
             };
-            let place = self.place(ours, pair.remote);
+            let place = self.place(ours, pair.remote());
             self.checks.update(id, |pair| pair.place = place);
         }
     }

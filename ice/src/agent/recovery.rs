@@ -74,10 +74,10 @@ impl Agent {
     fn deactivate(&mut self, at: usize) -> Option<Active> {
         let active = self.components[at].active.take()?;
         let traffic = active.traffic.0;
+        let traffic = (traffic.packets() > 0).then_some(traffic);
         if let Some(pair) = active.pair {
-            self.checks.note(pair, |pair| {
-                pair.counters.0.traffic = Some(Box::new(traffic))
-            });
+            self.checks
+                .note(pair, |pair| pair.counters.0.traffic = traffic.map(Box::new));
         }
         self.drop_consent_checks(at);
         Some(active)
@@ -126,7 +126,7 @@ impl Agent {
         let agreed = self.components[at].agreed;
         let again = |pair: &crate::check_list::Pair| {
             let wanted = agreed || pair.state == PairState::Succeeded;
-            pair.component == at && wanted && !pair.spent
+            pair.component() == at && wanted && !pair.spent
         };
         for id in self.checks.ids(again) {
             let worked = self.checks.update(id, |pair| {

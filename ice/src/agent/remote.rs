@@ -326,7 +326,7 @@ impl Agent {
     fn end_stream(&mut self, at: usize, outcome: Outcome) {
         self.streams[at].outcome = outcome;
         self.checks.stop(at);
-        for id in self.checks.ids(|pair| pair.list == at) {
+        for id in self.checks.ids(|pair| pair.list() == at) {
             self.checks.remove(id);
         }
         for component in 0..self.components.len() {
@@ -367,7 +367,8 @@ impl Agent {
         let places = self.places.entry(alike).or_default();
         let place = *places;
         *places = places.saturating_add(1);
-        self.remotes.push(component, candidate, place)
+        let limit = self.config.limits.remote_candidates.min(Remotes::MOST);
+        self.remotes.push(component, candidate, place, limit)
     }
 
     /// There is no room for another peer-reflexive candidate: the oldest of them that has led nowhere
@@ -384,15 +385,15 @@ impl Agent {
             let hopes = pair.nominated_by_peer.is_some() || pair.triggered.is_some();
             // What has lost its consent is remembered, not to be asked anew.
             if pair.valid.is_some() || hopes || pair.spent {
-                useless[pair.remote] = false;
+                useless[pair.remote()] = false;
             }
         }
         let carrying = self.components.iter().filter_map(|it| it.active_pair());
         for pair in carrying.filter_map(|id| self.checks.get(id)) {
-            useless[pair.remote] = false;
+            useless[pair.remote()] = false;
         }
         let at = useless.iter().position(|&useless| useless)?;
-        for id in self.checks.ids(|pair| pair.remote == at) {
+        for id in self.checks.ids(|pair| pair.remote() == at) {
             self.checks.remove(id);
         }
         self.remotes.recycle(at, component, candidate);
@@ -407,7 +408,7 @@ impl Agent {
             && self.remotes.foundations() < limit
             && self.checks.iter().all(|(_, pair)| {
                 let waits = matches!(pair.state, PairState::Frozen | PairState::Waiting);
-                pair.remote != at || waits
+                pair.remote() != at || waits
             })
     }
 
@@ -423,7 +424,7 @@ impl Agent {
             }
         }
         let role = self.role;
-        for id in self.checks.ids(|pair| pair.remote == at) {
+        for id in self.checks.ids(|pair| pair.remote() == at) {
             let locals = &self.locals;
             self.checks.update(id, |pair| {
                 if let Some(ours) = locals.get(&pair.local) {

@@ -12,8 +12,11 @@ use crate::framing::framed;
 use crate::pacer::Pacer;
 use crate::sent::{Purpose, SentCheck, Target};
 
-/// Checks a pair that wait for their answers, on average over all that there may be.
-const UNANSWERED_PER_PAIR: usize = 4;
+/// Checks a pair that wait for their answers, on average over all that there may be. The last two are
+/// waited for as long as it takes: each comes twice as late as the one before.
+const UNANSWERED_PER_PAIR: usize = 2;
+/// The same for the path of a component.
+const UNANSWERED_PER_COMPONENT: usize = 16;
 
 /// An agent that keeps the pace of others, see [`Agent::paced`].
 #[derive(Debug)]
@@ -190,7 +193,7 @@ impl Agent {
             let limits = &self.config.limits;
             let remote = pair.path.remote;
             // Each base has its share: those that lead nowhere do not use up what others need.
-            let bases = self.components[pair.component].bases.len().max(1);
+            let bases = self.components[pair.component()].bases.len().max(1);
             let share = (limits.checks_to_silent_address / bases).max(1);
             let has_share = nominated
                 || usize::from(pair.schedule.count()) < share
@@ -251,7 +254,7 @@ impl Agent {
             return;
         };
         let path = pair.path;
-        let list = pair.list;
+        let list = pair.list();
         self.checks
             .note(id, |pair| pair.counters.0.requests_sent += 1);
         self.budget.spend(path.remote, &self.config.limits);
@@ -290,10 +293,9 @@ impl Agent {
             purpose,
             sent: now,
         };
-        let limits = &self.config.limits;
-        let limit = limits.pairs.saturating_add(self.components.len());
-        self.sent
-            .push(sent, limit.saturating_mul(UNANSWERED_PER_PAIR));
+        let pairs = self.config.limits.pairs.saturating_mul(UNANSWERED_PER_PAIR);
+        let components = self.components.len() * UNANSWERED_PER_COMPONENT;
+        self.sent.push(sent, pairs.saturating_add(components));
         self.transmit(path, payload);
     }
 

@@ -43,7 +43,7 @@ impl Agent {
     }
 
     fn stats_of(&self, id: PairId, pair: &Pair) -> PairStats {
-        let component = &self.components[pair.component];
+        let component = &self.components[pair.component()];
         let active: Option<&Active> = component.active.as_ref().filter(|it| it.pair == Some(id));
         let counters = &pair.counters.0;
         let before = || counters.traffic.as_deref().copied().unwrap_or_default();
@@ -67,11 +67,11 @@ impl Agent {
             bytes_received: traffic.bytes_received,
             last_sent: traffic.last_sent,
             last_received: traffic.last_received,
-            current_round_trip: pair.round_trip,
-            total_round_trip: counters.total_round_trip,
+            current_round_trip: pair.round_trip.get(),
+            total_round_trip: counters.total_round_trip.get(),
             requests_sent: counters.requests_sent,
             requests_received: counters.requests_received,
-            responses_sent: counters.responses_sent,
+            responses_sent: counters.requests_received,
             responses_received: counters.responses_received,
         }
     }

@@ -30,7 +30,7 @@ fn by_rank(it: &Named) -> (Foundation, Rank) {
 }
 
 /// The order of the frozen: list by list as they are checked.
-fn by_turn(it: &Named) -> (Foundation, usize, Turn) {
+fn by_turn(it: &Named) -> (Foundation, u16, Turn) {
     (it.pair.foundation, it.pair.list, it.pair.turn(it.id))
 }
 
@@ -90,7 +90,7 @@ impl Groups {
         from_list: usize,
     ) -> impl Iterator<Item = &'a Named> {
         let frozen = self.frozen.skip_while(pairs, move |it| {
-            (it.pair.foundation, it.pair.list) < (foundation, from_list)
+            (it.pair.foundation, it.pair.list()) < (foundation, from_list)
         });
         frozen.take_while(move |it| it.pair.foundation == foundation)
     }

@@ -2,7 +2,7 @@
 
 use alloc::boxed::Box;
 use core::cmp::Reverse;
-use core::num::NonZeroU32;
+use core::num::{NonZeroU32, NonZeroU64};
 use core::time::Duration;
 
 use floe_sansio::{FiveTuple, Instant};
@@ -99,15 +99,15 @@ pub(crate) struct Pair {
     /// Whether this side opens its connection, where it needs one.
     pub(crate) opens: bool,
     /// The stream, by its place among the check lists.
-    pub(crate) list: usize,
+    pub(crate) list: u16,
     /// The component, by its place among those of the agent.
-    pub(crate) component: usize,
+    pub(crate) component: u16,
     /// The component's number in its stream.
     pub(crate) number: u16,
     /// The local candidate, by its place in the agent's list: a host or relayed one.
-    pub(crate) local: usize,
+    pub(crate) local: u32,
     /// The remote candidate, by its place in the agent's list.
-    pub(crate) remote: usize,
+    pub(crate) remote: u16,
     /// See [`pair_priority`](crate::pair_priority).
     pub(crate) priority: u64,
     /// How unlikely its candidates are among their kind: 0 for the best addresses of both sides.
@@ -118,13 +118,13 @@ pub(crate) struct Pair {
     pub(crate) state: PairState,
     pub(crate) schedule: Schedule,
     /// Its place in the queue of triggered checks.
-    pub(crate) triggered: Option<u64>,
+    pub(crate) triggered: Option<NonZeroU64>,
     /// The local candidate of the valid pair that a check produced (RFC 8445 §7.2.5.3.2).
-    pub(crate) valid: Option<usize>,
+    pub(crate) valid: Option<u32>,
     /// The peer nominated it; it counts as soon as the own check succeeds.
     pub(crate) nominated_by_peer: Option<u32>,
     /// Round trip of the check that was answered last.
-    pub(crate) round_trip: Duration,
+    pub(crate) round_trip: Nanos,
     /// When a check was answered last: consent counts from here.
     pub(crate) answered: Instant,
     /// How often a check of the peer has brought it back after it had failed.
@@ -141,12 +141,30 @@ pub(crate) struct Pair {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) requests_sent: u32,
+    /// Each was answered.
     pub(crate) requests_received: u32,
-    pub(crate) responses_sent: u32,
     pub(crate) responses_received: u32,
-    pub(crate) total_round_trip: Duration,
+    pub(crate) total_round_trip: Nanos,
     /// In a box, for few pairs carry data.
     pub(crate) traffic: Option<Box<Traffic>>,
+}
+
+/// A duration of less than 584 years, in less room.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Nanos(u64);
+
+impl Nanos {
+    pub(crate) const ZERO: Self = Self(0);
+
+    pub(crate) const fn get(self) -> Duration {
+        Duration::from_nanos(self.0)
+    }
+}
+
+impl From<Duration> for Nanos {
+    fn from(duration: Duration) -> Self {
+        Self(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX))
+    }
 }
 
 /// The data that went over a path.
@@ -181,6 +199,21 @@ pub(super) struct Turn {
 pub(super) type Rank = (u16, Reverse<u64>, PairId);
 
 impl Pair {
+    /// The place of its stream among the check lists.
+    pub(crate) fn list(&self) -> usize {
+        self.list.into()
+    }
+
+    /// The place of its component among those of the agent.
+    pub(crate) fn component(&self) -> usize {
+        self.component.into()
+    }
+
+    /// The place of its remote candidate among those of the agent.
+    pub(crate) fn remote(&self) -> usize {
+        self.remote.into()
+    }
+
     /// Whether the pair is valid, and was answered not too long ago (RFC 7675 §5.1).
     pub(crate) fn has_consent(&self, now: Instant) -> bool {
         self.valid.is_some() && now < self.answered + CONSENT_LIFETIME
@@ -214,6 +247,11 @@ impl Pair {
 }
 
 impl Traffic {
+    /// How many went either way.
+    pub(crate) const fn packets(&self) -> u64 {
+        self.packets_sent.saturating_add(self.packets_received)
+    }
+
     /// A packet of `length` bytes came.
     pub(crate) fn receive(&mut self, now: Instant, length: usize) {
         self.packets_received += 1;

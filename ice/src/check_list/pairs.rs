@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::pair::{Named, Pair, PairId};
-use crate::order::Slots;
+use crate::order::{Slots, small};
 
 /// All pairs, each in the slot that its name tells.
 #[derive(Clone, Debug)]
@@ -62,7 +62,7 @@ impl Pairs {
     pub(super) fn insert(&mut self, pair: Pair) -> PairId {
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
-            u16::try_from(self.slots.len() - 1).unwrap_or(u16::MAX)
+            small(self.slots.len() - 1)
         });
         let id = self.next.in_slot(slot);
         self.next = id.next();

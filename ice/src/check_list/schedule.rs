@@ -10,7 +10,8 @@ use crate::config::Probing;
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Schedule {
     sent: u8,
-    interval: Duration,
+    /// To the next check, in µs: rather short, and there is one for each pair.
+    interval: u32,
     due: Due,
 }
 
@@ -49,14 +50,14 @@ impl Schedule {
 
     /// A check has been sent at `now`.
     pub(crate) fn sent(&mut self, now: Instant, probing: Probing) {
-        self.interval = if self.interval.is_zero() {
-            probing.interval
+        self.interval = if self.interval == 0 {
+            u32::try_from(probing.interval.as_micros()).unwrap_or(u32::MAX)
         } else {
             self.interval.saturating_mul(2)
         };
         self.sent = self.sent.saturating_add(1);
         self.due = if self.sent < probing.count {
-            Due::Check(now + self.interval)
+            Due::Check(now + Duration::from_micros(self.interval.into()))
         } else {
             Due::Expiry(now + probing.patience)
         };

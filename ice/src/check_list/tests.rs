@@ -33,7 +33,7 @@ fn pair(column: u16, row: u16) -> Pair {
         triggered: None,
         valid: None,
         nominated_by_peer: None,
-        round_trip: Duration::ZERO,
+        round_trip: Nanos::ZERO,
         answered: NOW,
         revivals: 0,
         spent: false,
