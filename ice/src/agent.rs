@@ -270,8 +270,6 @@ pub struct Agent {
     /// By a number that none gets twice.
     locals: BTreeMap<u32, Candidate>,
     next_local: u32,
-    /// By address and base.
-    local_index: BTreeMap<(SocketAddr, SocketAddr), u32>,
 
     introduced: Option<Instant>,
     names: names::Names,
@@ -342,7 +340,6 @@ impl Agent {
             foundations: Foundations::default(),
             locals: BTreeMap::new(),
             next_local: 0,
-            local_index: BTreeMap::new(),
             introduced: None,
             names: names::Names::default(),
             remotes: Remotes::default(),

@@ -119,7 +119,7 @@ impl Remotes {
     ) -> usize {
         let at = self.all.len();
         grow(&mut self.all, limit);
-        let foundation = self.number(&candidate.foundation);
+        let foundation = self.number(&candidate.foundation, limit);
         let remote = Remote::new(component, candidate, foundation);
         self.all.push(Remote { place, ..remote });
         self.order(at, true);
@@ -127,9 +127,9 @@ impl Remotes {
     }
 
     /// One is told anew, with the same address.
-    pub(crate) fn upgrade(&mut self, at: usize, candidate: &Candidate) {
+    pub(crate) fn upgrade(&mut self, at: usize, candidate: &Candidate, limit: usize) {
         let old = self.all[at];
-        let foundation = self.number(&candidate.foundation);
+        let foundation = self.number(&candidate.foundation, limit);
         self.all[at] = Remote {
             place: old.place,
             vouched: old.vouched,
@@ -149,12 +149,13 @@ impl Remotes {
             .place(&self.all, small(at), Remote::key, there);
     }
 
-    /// The number of a foundation.
-    fn number(&mut self, text: &str) -> u16 {
+    /// The number of a foundation. There are no more than two for each candidate that there may be.
+    fn number(&mut self, text: &str, limit: usize) -> u16 {
         let compare = |it: &Box<str>| -> Ordering { (**it).cmp(text) };
         let known = self.by_text.find(&self.foundations, compare);
         known.unwrap_or_else(|| {
             let number = small(self.foundations.len());
+            grow(&mut self.foundations, limit.saturating_mul(2));
             self.foundations.push(text.into());
             let all = &self.foundations;
             self.by_text.place(all, number, |it| it.as_bytes(), true);

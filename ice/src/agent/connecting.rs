@@ -256,7 +256,16 @@ impl Agent {
         if path.transport.is_reliable() {
             return Some(self.connections.on(path)?.local);
         }
-        self.local_index.get(&(path.local, path.local)).copied()
+        self.local_at(path.local, path.local)
+    }
+
+    /// The candidate of this side with this address and base, over UDP.
+    pub(super) fn local_at(&self, address: SocketAddr, base: SocketAddr) -> Option<u32> {
+        // A host has few.
+        let mut locals = self.locals.iter();
+        let known = locals
+            .find(|(_, it)| it.address == address && it.base == base && it.tcp_type.is_none());
+        known.map(|(&at, _)| at)
     }
 
     /// Whether packets can be sent on this path: one that needs a connection has it.

@@ -264,7 +264,7 @@ impl Agent {
             });
         }
         if self.proven.len() == self.proven.capacity() {
-            self.proven.reserve_exact(16);
+            self.proven.reserve_exact(8);
         }
         let at = self.proven.partition_point(|&other| other < path);
         self.proven.insert(at, path);
@@ -683,12 +683,12 @@ impl Agent {
         let other_base = self.bases.get(&mapped);
         let other_base = other_base.filter(|it| it.component == component && tcp_type.is_none());
         if other_base.is_some() {
-            let other = *self.local_index.get(&(mapped, mapped))?;
+            let other = self.local_at(mapped, mapped)?;
             let pair = self.add_pair(now, other, remote);
             return Some(pair.map_or((checked, local), |pair| (pair, other)));
         }
         let known = if tcp_type.is_none() {
-            self.local_index.get(&(mapped, base)).copied()
+            self.local_at(mapped, base)
         } else {
             let mut locals = self.locals.iter();
             let known = locals

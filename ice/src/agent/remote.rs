@@ -415,7 +415,8 @@ impl Agent {
     /// A peer-reflexive candidate has been signalled: it takes kind, priority and foundation of what
     /// it really is; its pairs keep their state.
     fn upgrade_remote(&mut self, at: usize, candidate: &Candidate) {
-        self.remotes.upgrade(at, candidate);
+        let limit = self.config.limits.remote_candidates;
+        self.remotes.upgrade(at, candidate, limit);
         let remote = self.remotes[at];
         let relayed = self.is_relayed(remote.kind, remote.address);
         if let Some(selection) = &mut self.components[remote.component()].selected {
