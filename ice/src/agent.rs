@@ -17,8 +17,7 @@ mod remote;
 mod slots;
 mod statistics;
 
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
-use alloc::string::String;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use core::fmt;
 use core::net::SocketAddr;
@@ -29,13 +28,12 @@ use floe_sansio::{
     Clock, Entropy, FiveTuple, Instant, Route, Timer, Timers, Transmit, impl_machine,
 };
 use floe_sdp::ice::IceCredentials;
-use floe_stun::{Limits, Transactions};
 
 use crate::address::LocalAddress;
 use crate::budget::Budget;
 use crate::candidate::{Candidate, CandidateKind, Foundations};
 use crate::check::Attached;
-use crate::check_list::{CheckLists, PairId};
+use crate::check_list::CheckLists;
 use crate::component::ComponentId;
 use crate::config::{Config, MIN_PACING};
 use crate::connections::Connections;
@@ -43,7 +41,9 @@ use crate::event::{Event, FailureCause, SelectedPair};
 use crate::framing;
 use crate::gatherer::Gatherer;
 use crate::pacer::Pacer;
+use crate::remotes::Remotes;
 use crate::role::Role;
+use crate::sent::SentChecks;
 use crate::stats::{Drops, Quiet, Timeline};
 use crate::tcp::TcpType;
 use crate::text::Unusable;
@@ -167,7 +167,7 @@ impl fmt::Display for SendError {
 
 impl core::error::Error for SendError {}
 
-/// The named deadlines of an agent; transactions and the clients of servers have their own.
+/// The named deadlines of an agent; the clients of servers have their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum AgentTimer {
     /// The next transaction may be sent, and there is one.
@@ -214,20 +214,6 @@ impl Timer for AgentTimer {
     }
 }
 
-/// A candidate of the other side.
-#[derive(Clone, Debug)]
-struct Remote {
-    candidate: Candidate,
-    /// The place of its component.
-    component: usize,
-    /// Its foundation as a number.
-    foundation: u32,
-    /// How many of its component, kind and family were told before.
-    place: u16,
-    /// Whether a server has answered to it.
-    vouched: bool,
-}
-
 /// A check that came before the peer's credentials (RFC 8445 §7.3: to be finished later).
 #[derive(Clone, Copy, Debug)]
 struct EarlyCheck {
@@ -235,31 +221,6 @@ struct EarlyCheck {
     priority: u32,
     nominate: bool,
     nomination: Option<u32>,
-}
-
-/// What a check was sent for.
-#[derive(Clone, Copy, Debug)]
-struct SentCheck {
-    target: Target,
-    /// The role it claimed: a 487 is about that one, whatever the role is by now.
-    role: Role,
-    priority: u32,
-    purpose: Purpose,
-}
-
-/// What is checked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Target {
-    Pair(PairId),
-    /// The path of this component that carries data: also one of an earlier generation.
-    Active(usize),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Purpose {
-    Check,
-    Nomination,
-    Consent,
 }
 
 /// What a base is: an address that packets leave from.
@@ -307,30 +268,24 @@ pub struct Agent {
     gathering_since: Option<Instant>,
     foundations: Foundations,
     /// By a number that none gets twice.
-    locals: BTreeMap<usize, Candidate>,
-    next_local: usize,
-    /// By address and base.
-    local_index: BTreeMap<(SocketAddr, SocketAddr), usize>,
+    locals: BTreeMap<u32, Candidate>,
+    next_local: u32,
 
     introduced: Option<Instant>,
     names: names::Names,
-    remotes: Vec<Remote>,
-    /// By component, direction of TCP, and address.
-    remote_index: BTreeMap<(usize, Option<TcpType>, SocketAddr), usize>,
+    remotes: Remotes,
     /// How many there are of each component and kind, of IPv6 or not, and of each direction of TCP.
     places: BTreeMap<(usize, CandidateKind, bool, Option<TcpType>), u16>,
-    /// The foundations of the other side, numbered in the order of their appearance.
-    remote_foundations: BTreeMap<String, u32>,
     peer_reflexive: u32,
 
     checks: CheckLists,
     budget: Budget,
     early: Vec<EarlyCheck>,
-    transactions: Transactions<SentCheck>,
+    sent: SentChecks,
     /// Whether the peer has been heard, so that checks sent before it listened were repeated.
     heard: bool,
-    /// Paths on which the peer has proven itself: data is accepted from there.
-    proven: BTreeSet<FiveTuple>,
+    /// Paths on which the peer has proven itself, in order: data is accepted from there.
+    proven: Vec<FiveTuple>,
     /// How often this side has nominated, between agents that renominate.
     nominations: u32,
     attached: Option<Attached>,
@@ -385,21 +340,18 @@ impl Agent {
             foundations: Foundations::default(),
             locals: BTreeMap::new(),
             next_local: 0,
-            local_index: BTreeMap::new(),
             introduced: None,
             names: names::Names::default(),
-            remotes: Vec::new(),
-            remote_index: BTreeMap::new(),
+            remotes: Remotes::default(),
             places: BTreeMap::new(),
-            remote_foundations: BTreeMap::new(),
             peer_reflexive: 0,
             checks: CheckLists::new(config.order),
             budget: Budget::default(),
             early: Vec::new(),
             // Pacing limits them (RFC 8445 §14.2).
-            transactions: Transactions::new(Limits::UNLIMITED),
+            sent: SentChecks::default(),
             heard: false,
-            proven: BTreeSet::new(),
+            proven: Vec::new(),
             nominations: 0,
             attached: None,
             pacing: config.pacing.max(MIN_PACING),
@@ -494,9 +446,9 @@ impl Agent {
         self.remotes.len()
             + self.checks.len()
             + self.early.len()
-            + self.transactions.len()
+            + self.sent.len()
             + self.proven.len()
-            + self.remote_foundations.len()
+            + self.remotes.foundations()
             + self.names.len()
             + self.connections.len()
     }
@@ -617,8 +569,6 @@ impl Agent {
         self.gatherer.handle_timeout(now);
         // First what ends paths: nothing is sent over a relay that is gone.
         self.drain_gatherer(now);
-        // Checks that nobody answered: their pairs have deadlines of their own.
-        while self.transactions.handle_timeout(now).is_some() {}
         while let Some(timer) = self.timers.expire(now) {
             match timer {
                 // Looked at by `settle`.
@@ -659,7 +609,6 @@ impl Agent {
             .next()
             .map(|(at, _)| at)
             .into_iter()
-            .chain(self.transactions.poll_timeout())
             .chain(self.gatherer.poll_timeout())
             .min()
     }
@@ -704,6 +653,8 @@ impl Agent {
             self.streams.push(Stream::new(id.stream));
             self.streams.len() - 1
         });
+        // Most agents have one.
+        self.components.reserve_exact(1);
         self.components.push(Component::new(id, stream));
         Some(self.components.len() - 1)
     }
@@ -745,7 +696,7 @@ impl Agent {
     /// Stops checking for good; allocations are released.
     fn stop(&mut self, now: Instant) {
         self.checks = CheckLists::new(self.config.order);
-        self.transactions.clear();
+        self.sent.clear();
         self.early.clear();
         self.elders.clear();
         for component in &mut self.components {

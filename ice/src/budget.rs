@@ -1,10 +1,11 @@
 //! How much an address that does not answer is sent: the peer names addresses, and they may be
 //! somebody else's (RFC 8445 §19.5.1).
 
-use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 
 use crate::config::Limits;
+use crate::order::grow;
 
 /// So many authentic requests are worth a check each: on a path from which they come but where no
 /// answer does, two agents would otherwise make each other ask for ever.
@@ -18,19 +19,22 @@ const MAX_HEARD_OF_HOST: u16 = 112;
 /// ports that it is seen at: its NAT, or ours, shows each packet another one.
 const MAX_SCATTERED: u8 = 4;
 
-/// IP addresses that are remembered. Beyond that, no check goes to a new one that has not asked.
-const MAX_HOSTS: usize = 256;
+/// Hosts that are remembered for scattering their answers; others are believed.
+const MAX_SCATTERING: usize = 32;
 
 /// Counts the checks to each address since it has answered one, and the authentic requests that came
 /// from there: who asks may be asked in return, for that is no more than he sends himself.
+///
+/// It holds half as many paths and hosts again as there may be pairs: some of these come and go. Where
+/// there is no room for another one, it is sent nothing.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Budget {
     /// By remote address, and the number of the local candidate.
-    paths: BTreeMap<(SocketAddr, usize), Account>,
+    paths: Book<(SocketAddr, u32)>,
     /// The sums of those with the same IP address, and of those that were forgotten.
-    hosts: BTreeMap<IpAddr, Account>,
+    hosts: Book<IpAddr>,
     /// How often a host has answered this local candidate from elsewhere.
-    scattered: BTreeMap<(IpAddr, usize), u8>,
+    scattered: Vec<(IpAddr, u32, u8)>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -55,93 +59,142 @@ impl Account {
     }
 }
 
+/// Accounts in the order of their keys.
+#[derive(Clone, Debug)]
+struct Book<K>(Vec<(K, Account)>);
+
+impl<K> Default for Book<K> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<K: Ord + Copy> Book<K> {
+    /// `None` if there is no room for it.
+    fn get(&self, key: K, limits: &Limits) -> Option<Account> {
+        match self.0.binary_search_by_key(&key, |&(known, _)| known) {
+            Ok(at) => self.0.get(at).map(|&(_, account)| account),
+            Err(_) => (self.0.len() < most(limits)).then(Account::default),
+        }
+    }
+
+    fn reach(&mut self, key: K, limits: &Limits) -> Option<&mut Account> {
+        let at = match self.0.binary_search_by_key(&key, |&(known, _)| known) {
+            Ok(at) => at,
+            Err(_) if self.0.len() >= most(limits) => return None,
+            Err(at) => {
+                grow(&mut self.0, most(limits));
+                self.0.insert(at, (key, Account::default()));
+                at
+            }
+        };
+        self.0.get_mut(at).map(|(_, account)| account)
+    }
+}
+
+/// How much is remembered.
+const fn most(limits: &Limits) -> usize {
+    limits.pairs.saturating_add(limits.pairs / 2)
+}
+
 impl Budget {
     /// Whether one more check may be sent from this local candidate to this address; `share` is how
     /// many it may send without having heard anything.
     pub(crate) fn allows(
         &self,
         address: SocketAddr,
-        local: usize,
+        local: u32,
         share: usize,
         limits: &Limits,
     ) -> bool {
-        let path = self.paths.get(&(address, local)).copied();
+        let path = self.paths.get((address, local), limits);
+        let host = self.hosts.get(address.ip(), limits);
         let mut all = Account::default();
-        for (_, &account) in self.paths.range((address, 0)..=(address, usize::MAX)) {
+        for account in self.to(address) {
             all.add(account);
         }
-        let host = match self.hosts.get(&address.ip()) {
-            Some(&host) => host,
-            None if self.hosts.len() < MAX_HOSTS => Account::default(),
-            None => return false,
-        };
-        path.unwrap_or_default().allows(share)
+        path.is_some_and(|path| path.allows(share))
             && all.allows(limits.checks_to_silent_address)
-            && host.allows(limits.checks_to_silent_host)
+            && host.is_some_and(|host| host.allows(limits.checks_to_silent_host))
+    }
+
+    /// The accounts of an address, of all paths.
+    fn to(&self, address: SocketAddr) -> impl Iterator<Item = Account> {
+        let paths = &self.paths.0;
+        let first = paths.partition_point(|&((to, _), _)| to < address);
+        let paths = paths.iter().skip(first);
+        let paths = paths.take_while(move |((to, _), _)| *to == address);
+        paths.map(|&(_, account)| account)
     }
 
     /// A check is sent there.
-    pub(crate) fn spend(&mut self, address: SocketAddr, local: usize) {
+    pub(crate) fn spend(&mut self, address: SocketAddr, local: u32, limits: &Limits) {
         let sent = Account { sent: 1, heard: 0 };
-        self.paths.entry((address, local)).or_default().add(sent);
-        self.hosts.entry(address.ip()).or_default().add(sent);
+        if let Some(path) = self.paths.reach((address, local), limits) {
+            path.add(sent);
+        }
+        if let Some(host) = self.hosts.reach(address.ip(), limits) {
+            host.add(sent);
+        }
     }
 
     /// An authentic request came from there.
-    pub(crate) fn heard(&mut self, address: SocketAddr, local: usize, nominated: bool) {
+    pub(crate) fn heard(
+        &mut self,
+        address: SocketAddr,
+        local: u32,
+        nominated: bool,
+        limits: &Limits,
+    ) {
         let most = if nominated { MAX_NOMINATED } else { MAX_HEARD };
         let heard = Account { sent: 0, heard: 1 };
-        let path = self.paths.entry((address, local)).or_default();
-        if path.heard < most {
+        let path = self.paths.reach((address, local), limits);
+        if let Some(path) = path.filter(|path| path.heard < most) {
             path.add(heard);
         }
-        let host = self.hosts.entry(address.ip()).or_default();
-        if host.heard < MAX_HEARD_OF_HOST {
+        let host = self.hosts.reach(address.ip(), limits);
+        if let Some(host) = host.filter(|host| host.heard < MAX_HEARD_OF_HOST) {
             host.add(heard);
         }
     }
 
     /// An authentic answer came from there: nothing counts that was sent before.
     pub(crate) fn answered(&mut self, address: SocketAddr) {
-        let gone = self.take(address);
-        if let Some(host) = self.hosts.get_mut(&address.ip()) {
-            host.subtract(gone);
-            if host.sent == 0 {
-                self.hosts.remove(&address.ip());
+        let ip = address.ip();
+        let mut gone = Account::default();
+        for account in self.to(address) {
+            gone.add(account);
+        }
+        self.forget(address);
+        self.hosts.0.retain_mut(|(host, account)| {
+            if *host == ip {
+                account.subtract(gone);
             }
-        }
-    }
-
-    /// An authentic answer came from another address than was asked.
-    pub(crate) fn scattered(&mut self, address: SocketAddr, local: usize) {
-        if self.scattered.len() < MAX_HOSTS {
-            let times = self.scattered.entry((address.ip(), local)).or_default();
-            *times = times.saturating_add(1);
-        }
-    }
-
-    /// Whether it is of no use to ask the ports of this host that its packets happen to come from.
-    pub(crate) fn is_scattered(&self, address: SocketAddr, local: usize) -> bool {
-        let times = self.scattered.get(&(address.ip(), local));
-        times.is_some_and(|&times| times >= MAX_SCATTERED)
+            *host != ip || account.sent > 0
+        });
     }
 
     /// There is no candidate with this address any more. What it was sent still counts for its host.
     pub(crate) fn forget(&mut self, address: SocketAddr) {
-        self.take(address);
+        self.paths.0.retain(|&((to, _), _)| to != address);
     }
 
-    fn take(&mut self, address: SocketAddr) -> Account {
-        let mut gone = Account::default();
-        while let Some((&key, &account)) = self
-            .paths
-            .range((address, 0)..=(address, usize::MAX))
-            .next()
-        {
-            gone.add(account);
-            self.paths.remove(&key);
+    /// An authentic answer came from another address than was asked.
+    pub(crate) fn scattered(&mut self, address: SocketAddr, local: u32) {
+        let ip = address.ip();
+        let mut scattered = self.scattered.iter_mut();
+        if let Some((_, _, times)) = scattered.find(|it| (it.0, it.1) == (ip, local)) {
+            *times = times.saturating_add(1);
+        } else if self.scattered.len() < MAX_SCATTERING {
+            self.scattered.push((ip, local, 1));
         }
-        gone
+    }
+
+    /// Whether it is of no use to ask the ports of this host that its packets happen to come from.
+    pub(crate) fn is_scattered(&self, address: SocketAddr, local: u32) -> bool {
+        let ip = address.ip();
+        let mut scattered = self.scattered.iter();
+        scattered.any(|&(host, at, times)| (host, at) == (ip, local) && times >= MAX_SCATTERED)
     }
 }
 
@@ -154,11 +207,11 @@ mod tests {
     }
 
     /// How many more checks there may be.
-    fn spend(budget: &mut Budget, port: u16, local: usize, limits: &Limits) -> usize {
+    fn spend(budget: &mut Budget, port: u16, local: u32, limits: &Limits) -> usize {
         let more = |_: &usize| {
             let allowed = budget.allows(address(port), local, 7, limits);
             if allowed {
-                budget.spend(address(port), local);
+                budget.spend(address(port), local, limits);
             }
             allowed
         };
@@ -200,10 +253,10 @@ mod tests {
         spend(&mut budget, 1, 0, &limits);
         for (nominated, count) in [(false, MAX_HEARD), (true, MAX_NOMINATED - MAX_HEARD)] {
             for _ in 0..count {
-                budget.heard(address(1), 0, nominated);
+                budget.heard(address(1), 0, nominated, &limits);
                 assert_eq!(spend(&mut budget, 1, 0, &limits), 1);
             }
-            budget.heard(address(1), 0, nominated);
+            budget.heard(address(1), 0, nominated, &limits);
             assert_eq!(spend(&mut budget, 1, 0, &limits), 0);
         }
     }
@@ -219,14 +272,14 @@ mod tests {
         assert_eq!(spend(&mut budget, 1, 0, &limits), 7);
         budget.forget(address(1));
         assert_eq!(spend(&mut budget, 1, 0, &limits), 0);
-        for host in 0..2 * MAX_HOSTS {
+        for host in 0..2 * most(&limits) {
             let address = SocketAddr::from(([198, 51, (host >> 8) as u8, host as u8], 1));
             if budget.allows(address, 0, 7, &limits) {
-                budget.spend(address, 0);
+                budget.spend(address, 0, &limits);
                 budget.forget(address);
             }
         }
-        assert_eq!(budget.hosts.len(), MAX_HOSTS);
-        assert!(budget.paths.is_empty());
+        assert_eq!(budget.hosts.0.len(), most(&limits));
+        assert!(budget.paths.0.is_empty());
     }
 }

@@ -16,7 +16,7 @@ pub(crate) struct Connection {
     /// Its 5-tuple; while it is being opened, with the port of an active candidate.
     pub(crate) path: FiveTuple,
     /// The local candidate that it was opened from, or accepted at.
-    pub(crate) local: usize,
+    pub(crate) local: u32,
     pub(crate) component: usize,
     /// Whether this side opens it.
     pub(crate) opens: bool,

@@ -428,8 +428,9 @@ fn two_hosts_keep_the_contract() {
 
 #[test]
 fn hosts_with_tcp_keep_the_contract() {
+    // Few of them live to see both ends of a stream.
     let seen = testing::check::<Wired>(&Runs {
-        seeds: 0..60,
+        seeds: 0..300,
         steps: 400,
     });
     assert!(seen.data > 100, "they connect: {seen:?}");

@@ -329,10 +329,9 @@ impl Agent {
     }
 
     /// Forgets local candidates that no pair is made of any more.
-    pub(super) fn keep_locals(&mut self, keep: impl Fn(usize, &Candidate) -> bool) {
+    pub(super) fn keep_locals(&mut self, keep: impl Fn(u32, &Candidate) -> bool) {
         self.locals.retain(|&at, local| keep(at, local));
         let locals = &self.locals;
-        self.local_index.retain(|_, at| locals.contains_key(at));
         for component in &mut self.components {
             component.bases.retain(|at| locals.contains_key(at));
         }

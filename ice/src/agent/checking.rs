@@ -5,21 +5,24 @@ use core::net::{IpAddr, SocketAddr};
 use floe_sansio::{FiveTuple, Instant};
 
 use super::component::Outcome;
-use super::{Agent, AgentTimer, CommandError, Duration, Gathering, State, Target};
+use super::{Agent, AgentTimer, CommandError, Gathering, State};
 use crate::candidate::{Candidate, CandidateKind, is_private};
-use crate::check_list::{Pair, PairId, PairState, Schedule};
+use crate::check_list::{Nanos, Pair, PairId, PairState, Schedule};
 use crate::event::FailureCause;
+use crate::order::small;
+use crate::remotes::Remote;
 use crate::role::Role;
+use crate::sent::Target;
 use crate::stats::Quiet;
 use crate::tcp::{self, TcpType};
 
 impl Agent {
     /// Pairs the local candidate of this number with all of the other side.
-    pub(super) fn pair_local(&mut self, now: Instant, local: usize) {
+    pub(super) fn pair_local(&mut self, now: Instant, local: u32) {
         for remote in 0..self.remotes.len() {
             // A peer-reflexive candidate goes with the pair that revealed it only
             // (RFC 8445 §7.3.1.3).
-            if self.remotes[remote].candidate.kind != CandidateKind::PeerReflexive {
+            if self.remotes[remote].kind != CandidateKind::PeerReflexive {
                 self.add_pair(now, local, remote);
             }
         }
@@ -28,7 +31,7 @@ impl Agent {
     /// Pairs the remote candidate in place `remote` with all of this side that are their own bases:
     /// a reflexive one is replaced by its base, which is there (RFC 8445 §6.1.2.4).
     pub(super) fn pair_remote(&mut self, now: Instant, remote: usize) {
-        let component = self.remotes[remote].component;
+        let component = self.remotes[remote].component();
         for place in 0..self.components[component].bases.len() {
             let local = self.components[component].bases[place];
             self.add_pair(now, local, remote);
@@ -37,12 +40,12 @@ impl Agent {
 
     /// Forms one pair, unless it exists, cannot work, comes too late, or the list is full of better
     /// ones.
-    pub(super) fn add_pair(&mut self, now: Instant, local: usize, remote: usize) -> Option<PairId> {
+    pub(super) fn add_pair(&mut self, now: Instant, local: u32, remote: usize) -> Option<PairId> {
         let (ours, theirs) = (self.locals.get(&local)?, &self.remotes[remote]);
         let through_relay = ours.kind == CandidateKind::Relayed;
-        let relayed = through_relay || self.is_relayed(&theirs.candidate);
-        let component = theirs.component;
-        let path = path_between(ours, &theirs.candidate);
+        let relayed = through_relay || self.is_relayed(theirs.kind, theirs.address);
+        let component = theirs.component();
+        let path = path_between(ours, theirs);
         let known = self.checks.find(path).is_some();
         let late = self.is_concluded(component) && !self.would_improve(component, relayed);
         if late && !known {
@@ -55,18 +58,20 @@ impl Agent {
     pub(super) fn form_pair(
         &mut self,
         now: Instant,
-        local: usize,
+        local: u32,
         remote: usize,
         nominated: bool,
     ) -> Option<PairId> {
         let (ours, theirs) = (self.locals.get(&local)?, &self.remotes[remote]);
-        let component = theirs.component;
-        let path = path_between(ours, &theirs.candidate);
+        let component = theirs.component();
+        let path = path_between(ours, theirs);
         if let Some(existing) = self.checks.find(path) {
             let own = self.checks.get(existing);
-            return own.filter(|it| it.component == component).map(|_| existing);
+            return own
+                .filter(|it| it.component() == component)
+                .map(|_| existing);
         }
-        if self.components[component].id != ours.component || !can_pair(ours, &theirs.candidate) {
+        if self.components[component].id != ours.component || !can_pair(ours, theirs) {
             return None;
         }
         let opens = match ours.tcp_type {
@@ -76,19 +81,17 @@ impl Agent {
             Some(_) => self.connections.on(path)?.opens,
         };
         let through_relay = ours.kind == CandidateKind::Relayed;
-        let relayed = through_relay || self.is_relayed(&theirs.candidate);
+        let relayed = through_relay || self.is_relayed(theirs.kind, theirs.address);
         let place = self.place(ours, remote);
         let pair = Pair {
             path,
             opens,
-            list: self.components[component].stream,
-            component,
+            list: small(self.components[component].stream),
+            component: small(component),
             number: ours.component.component,
             local,
-            remote,
-            priority: self
-                .role
-                .pair_priority(ours.priority, theirs.candidate.priority),
+            remote: small(remote),
+            priority: self.role.pair_priority(ours.priority, theirs.priority),
             place,
             foundation: (ours.foundation.parse().unwrap_or(0), theirs.foundation),
             relayed,
@@ -97,19 +100,15 @@ impl Agent {
             triggered: None,
             valid: None,
             nominated_by_peer: None,
-            round_trip: Duration::ZERO,
+            round_trip: Nanos::ZERO,
             answered: now,
             spent: false,
             moved: false,
             counters: Quiet::default(),
         };
-        let (id, evicted) = self
+        let id = self
             .checks
             .insert(pair, self.config.limits.pairs, nominated)?;
-        if let Some(evicted) = evicted {
-            self.transactions
-                .retain(|check| check.target != Target::Pair(evicted));
-        }
         if through_relay {
             // Asked for now, so that the peer's checks come through; nobody waits for it.
             self.gatherer.with_relay(path.local, |relay| {
@@ -128,18 +127,18 @@ impl Agent {
 
     /// Whether a remote candidate is an address on a relay. A peer-reflexive one does not say; but
     /// one with the address of a known relay is.
-    pub(super) fn is_relayed(&self, theirs: &Candidate) -> bool {
-        match theirs.kind {
+    pub(super) fn is_relayed(&self, kind: CandidateKind, address: SocketAddr) -> bool {
+        match kind {
             CandidateKind::Relayed => true,
             CandidateKind::PeerReflexive => {
-                let ours = self.config.turn_servers.iter().map(|s| s.address.ip());
-                let kinds = self
-                    .locals
-                    .values()
-                    .chain(self.remotes.iter().map(|r| &r.candidate));
-                let known = kinds.filter(|c| c.kind == CandidateKind::Relayed);
-                let mut relays = ours.chain(known.map(|c| c.address.ip()));
-                relays.any(|ip| ip == theirs.address.ip())
+                let ip = address.ip();
+                let mut servers = self.config.turn_servers.iter();
+                let is_ours =
+                    |it: &Candidate| it.kind == CandidateKind::Relayed && it.address.ip() == ip;
+                let mut theirs = self.remotes.on(ip);
+                servers.any(|server| server.address.ip() == ip)
+                    || self.locals.values().any(is_ours)
+                    || theirs.any(|it| it.kind == CandidateKind::Relayed)
             }
             CandidateKind::Host | CandidateKind::ServerReflexive => false,
         }
@@ -152,7 +151,7 @@ impl Agent {
             let (locals, remotes) = (&self.locals, &self.remotes);
             self.checks.update(id, |pair| {
                 let ours = locals.get(&pair.local).map_or(0, |local| local.priority);
-                let theirs = remotes[pair.remote].candidate.priority;
+                let theirs = remotes[pair.remote()].priority;
                 pair.priority = role.pair_priority(ours, theirs);
             });
         }
@@ -193,13 +192,12 @@ impl Agent {
             pair.valid = None;
             pair.triggered = None;
             pair.schedule = Schedule::default();
-            (pair.component, pair.nominated_by_peer.is_some())
+            (pair.component(), pair.nominated_by_peer.is_some())
         });
         let Some((component, by_peer)) = failed else {
             return;
         };
-        self.transactions
-            .retain(|check| check.target != Target::Pair(id));
+        self.sent.retain(|check| check.target != Target::Pair(id));
         let nomination = self.components[component].nomination;
         if nomination.is_some_and(|nomination| nomination.pair == id) {
             self.nomination_lost(now, component);
@@ -271,8 +269,6 @@ impl Agent {
     }
 
     fn failure_of(&self, stream: usize) -> FailureCause {
-        let of_stream =
-            |candidate: &Candidate| candidate.component.stream == self.streams[stream].id;
         let current = self.generation.number;
         let mut losses = self.components_of(stream).filter_map(|it| it.lost);
         if let Some(loss) = losses.find(|loss| loss.generation == current) {
@@ -280,12 +276,12 @@ impl Agent {
         }
         if self.streams[stream].nomination_failed {
             FailureCause::NominationFailed
-        } else if !self.locals.values().any(of_stream) {
+        } else if !(self.locals.values())
+            .any(|local| local.component.stream == self.streams[stream].id)
+        {
             FailureCause::NoLocalCandidates
-        } else if !self
-            .remotes
-            .iter()
-            .any(|remote| of_stream(&remote.candidate))
+        } else if !(self.remotes.iter())
+            .any(|remote| self.components[remote.component()].stream == stream)
         {
             FailureCause::NoRemoteCandidates
         } else if self.checks.len_of(stream) == 0 {
@@ -297,7 +293,7 @@ impl Agent {
 }
 
 /// Whether two candidates can reach each other at all (RFC 8445 §6.1.2.2).
-fn can_pair(ours: &Candidate, theirs: &Candidate) -> bool {
+fn can_pair(ours: &Candidate, theirs: &Remote) -> bool {
     let (local, remote) = (ours.address, theirs.address);
     ours.transport == theirs.transport
         && tcp::can_pair(ours.tcp_type, theirs.tcp_type)
@@ -310,7 +306,7 @@ fn can_pair(ours: &Candidate, theirs: &Candidate) -> bool {
 }
 
 /// How packets of a pair travel.
-fn path_between(ours: &Candidate, theirs: &Candidate) -> FiveTuple {
+fn path_between(ours: &Candidate, theirs: &Remote) -> FiveTuple {
     FiveTuple {
         transport: ours.transport,
         local: ours.base,

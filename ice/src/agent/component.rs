@@ -70,7 +70,7 @@ pub(super) struct Component {
     /// The place of its stream.
     pub(super) stream: usize,
     /// The places of its local candidates that pairs are made with: host and relayed ones.
-    pub(super) bases: alloc::vec::Vec<usize>,
+    pub(super) bases: alloc::vec::Vec<u32>,
     pub(super) nomination: Option<Nomination>,
     /// Whether a server has answered to one of its bases.
     pub(super) vouched: bool,

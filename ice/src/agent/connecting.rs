@@ -7,7 +7,7 @@ use core::net::SocketAddr;
 use floe_sansio::{Datagram, DropReason, FiveTuple, Input, Instant, Transport};
 
 use super::component::{Loss, Outcome};
-use super::{Agent, Base, CommandError, Duration, Target};
+use super::{Agent, Base, CommandError, Duration};
 use crate::candidate::{Candidate, CandidateKind};
 use crate::check_list::{PairId, PairState, Schedule};
 use crate::config::Policy;
@@ -15,6 +15,7 @@ use crate::connections::{Connection, Stage, unopened};
 use crate::event::{Event, FailureCause};
 use crate::framing::{self, Read};
 use crate::gatherer::StreamId;
+use crate::sent::Target;
 use crate::tcp::{
     ACTIVE_PORT, MAX_ATTEMPTS, TcpType, other_place, reused_local_preference, tcp_local_preference,
 };
@@ -251,11 +252,20 @@ impl Agent {
     }
 
     /// The local candidate that packets on this path reach.
-    pub(super) fn local_of(&self, path: FiveTuple) -> Option<usize> {
+    pub(super) fn local_of(&self, path: FiveTuple) -> Option<u32> {
         if path.transport.is_reliable() {
             return Some(self.connections.on(path)?.local);
         }
-        self.local_index.get(&(path.local, path.local)).copied()
+        self.local_at(path.local, path.local)
+    }
+
+    /// The candidate of this side with this address and base, over UDP.
+    pub(super) fn local_at(&self, address: SocketAddr, base: SocketAddr) -> Option<u32> {
+        // A host has few.
+        let mut locals = self.locals.iter();
+        let known = locals
+            .find(|(_, it)| it.address == address && it.base == base && it.tcp_type.is_none());
+        known.map(|(&at, _)| at)
     }
 
     /// Whether packets can be sent on this path: one that needs a connection has it.
@@ -271,7 +281,7 @@ impl Agent {
             return false;
         };
         let (path, opens) = (pair.path, pair.opens);
-        let (local, component) = (pair.local, pair.component);
+        let (local, component) = (pair.local, pair.component());
         if !opens {
             // It was the peer's, and is gone.
             self.fail_pair(now, id);
@@ -285,7 +295,7 @@ impl Agent {
         if self.connections.on(path).is_some() || self.connections.attempts(to) >= MAX_ATTEMPTS {
             return false;
         }
-        self.budget.spend(path.remote, local);
+        self.budget.spend(path.remote, local, &self.config.limits);
         self.connections.want(Connection {
             path,
             local,
@@ -384,7 +394,7 @@ impl Agent {
 
     /// What was known about a path that is gone.
     fn forget_path(&mut self, path: FiveTuple) {
-        self.proven.remove(&path);
+        self.proven.retain(|&proven| proven != path);
         self.keep_locals(|_, local| {
             let found = local.kind == CandidateKind::PeerReflexive && local.tcp_type.is_some();
             !(found && local.base == path.local)
@@ -404,8 +414,8 @@ impl Agent {
             cause: FailureCause::PathLost,
             generation: self.generation.number,
         });
-        self.transactions
-            .retain(|check| check.target != Target::Active(at) && check.target != Target::Pair(id));
+        self.drop_consent_checks(at);
+        self.sent.retain(|check| check.target != Target::Pair(id));
         if opens {
             self.checks.update(id, crate::check_list::Pair::reset);
             self.checks.trigger(id);
@@ -486,7 +496,7 @@ impl Agent {
         };
         let nominated = component.nomination.is_some_and(|it| it.pair == id);
         self.checks.get(id).is_some_and(|pair| {
-            let better = || self.would_improve(pair.component, pair.relayed);
+            let better = || self.would_improve(pair.component(), pair.relayed);
             let valid = pair.valid.is_some() && (!done || better());
             pair.state.is_open() || pair.triggered.is_some() || nominated || valid
         })

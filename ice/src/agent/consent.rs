@@ -6,11 +6,12 @@ use floe_sansio::Instant;
 use floe_stun::TransactionId;
 
 use super::component::Active;
-use super::{Agent, CommandError, Duration, Purpose, Target};
+use super::{Agent, CommandError, Duration};
 use crate::check::{self, Session};
 use crate::component::ComponentId;
 use crate::config::MIN_CONSENT_INTERVAL;
 use crate::event::FailureCause;
+use crate::sent::{Purpose, Target};
 
 impl Agent {
     /// The peer has ended the session by a message that it has proven, such as a fatal alert of TLS: no
@@ -107,7 +108,7 @@ impl Agent {
             now,
             path,
             &session,
-            Target::Active(at),
+            Target::active(at),
             Purpose::Consent,
             None,
         );
@@ -146,8 +147,12 @@ impl Agent {
             self.checks.note(pair, |pair| pair.answered = now);
         }
         // Older requests have nothing left to tell.
-        self.transactions
-            .retain(|check| check.target != Target::Active(at));
+        self.drop_consent_checks(at);
+    }
+
+    /// Waits for no answer any more to what was asked over the path of a component.
+    pub(super) fn drop_consent_checks(&mut self, at: usize) {
+        self.sent.retain(|check| !check.target.is_active(at));
     }
 
     /// Peers that were silent for 30 s get no more data (RFC 7675 §5.1). The credentials of this
@@ -160,7 +165,7 @@ impl Agent {
                 continue;
             };
             if let Some(pair) = pair {
-                self.checks.note(pair, |pair| pair.spent = true);
+                self.checks.update(pair, |pair| pair.spent = true);
                 self.fail_pair(now, pair);
             } else {
                 self.path_lost(now, at, FailureCause::ConsentExpired);

@@ -31,7 +31,7 @@ impl Agent {
         self.prefer_anew(&hosts);
         self.announce_again(now);
         for &(host, place) in &hosts {
-            if !self.local_index.contains_key(&(host.address, host.address)) {
+            if self.local_at(host.address, host.address).is_none() {
                 self.add_host(now, host, place);
             }
         }
@@ -292,7 +292,7 @@ impl Agent {
             return;
         };
         let (base, server) = (source.base, source.server);
-        let known = self.local_index.contains_key(&(address, base));
+        let known = self.local_at(address, base).is_some();
         let Some(&Base {
             component, place, ..
         }) = self.bases.get(&base)
@@ -387,7 +387,7 @@ impl Agent {
     }
 
     /// Announces and pairs a candidate of this side.
-    pub(super) fn add_local(&mut self, now: Instant, mut candidate: Candidate) -> usize {
+    pub(super) fn add_local(&mut self, now: Instant, mut candidate: Candidate) -> u32 {
         candidate.priority = self.config.tcp.rank(&candidate);
         if self.announces() {
             self.announce(&candidate);
@@ -406,13 +406,9 @@ impl Agent {
         at
     }
 
-    pub(super) fn push_local(&mut self, candidate: Candidate) -> usize {
+    pub(super) fn push_local(&mut self, candidate: Candidate) -> u32 {
         let at = self.next_local;
-        self.next_local += 1;
-        if candidate.tcp_type.is_none() {
-            self.local_index
-                .insert((candidate.address, candidate.base), at);
-        }
+        self.next_local = at.saturating_add(1);
         self.locals.insert(at, candidate);
         at
     }

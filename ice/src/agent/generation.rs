@@ -7,10 +7,12 @@ use floe_sansio::{Entropy, FiveTuple, Instant};
 use floe_sdp::ice::IceCredentials;
 use floe_stun::Key;
 
-use super::{Agent, AgentTimer, CommandError, EarlyCheck, Gathering, Purpose, State};
+use super::{Agent, AgentTimer, CommandError, EarlyCheck, Gathering, State};
 use crate::budget::Budget;
 use crate::check_list::CheckLists;
 use crate::credentials;
+use crate::remotes::Remotes;
+use crate::sent::Purpose;
 
 /// Generations before the current one whose checks are answered: one restart may follow another
 /// before the first has found a path.
@@ -113,13 +115,10 @@ impl Agent {
         self.early = upcoming.early;
         self.checks = CheckLists::new(self.config.order);
         self.budget = Budget::default();
-        self.transactions
-            .retain(|check| check.purpose == Purpose::Consent);
+        self.sent.retain(|check| check.purpose == Purpose::Consent);
         self.names.clear();
-        self.remotes.clear();
-        self.remote_index.clear();
+        self.remotes = Remotes::default();
         self.places.clear();
-        self.remote_foundations.clear();
         self.peer_reflexive = 0;
         self.heard = false;
         self.slots = 0;

@@ -9,19 +9,23 @@ use floe_stun::{AttributeType, Class, Key, Message, Method, StatusCode};
 use super::component::{Outcome, Selection};
 use super::generation::Era;
 use super::nomination::RELEASE_DELAY;
-use super::{Agent, Duration, EarlyCheck, Purpose, SentCheck, State, Target};
+use super::{Agent, Duration, EarlyCheck, State};
 use crate::candidate::{Candidate, CandidateKind};
 use crate::check::{self, Answer, Check, PIGGYBACK_MAX};
 use crate::check_list::{PairId, PairState, Schedule};
 use crate::config::Policy;
 use crate::event::Event;
 use crate::framing::{self, Read};
+use crate::remotes::Remotes;
 use crate::role::{Conflict, Role};
+use crate::sent::{Purpose, SentCheck, Target};
 use crate::tcp::counterpart;
 
 /// Packets that wait for `poll_transmit` before requests are dropped; a driver drains after every
 /// call, so only a broken one ever gets there.
 const MAX_PENDING: usize = 64;
+/// Paths on which the peer has proven itself, beside those that work.
+const MAX_PROVEN: usize = 32;
 
 impl Agent {
     /// One datagram arrived on one of the agent's addresses.
@@ -98,10 +102,12 @@ impl Agent {
         let traffic = match active {
             // Nearly always.
             Some(active) if active.path == path => &mut active.traffic.0,
-            _ if self.proven.contains(&path) => {
+            _ if self.proven.binary_search(&path).is_ok() => {
                 if let Some(id) = self.checks.find(path) {
-                    self.checks
-                        .note(id, |pair| pair.counters.0.traffic.receive(now, length));
+                    self.checks.note(id, |pair| {
+                        let traffic = &mut pair.counters.0.traffic;
+                        traffic.get_or_insert_default().receive(now, length);
+                    });
                 }
                 return true;
             }
@@ -207,7 +213,6 @@ impl Agent {
         if let Some(id) = self.checks.find(path) {
             self.checks.note(id, |pair| {
                 pair.counters.0.requests_received += 1;
-                pair.counters.0.responses_sent += 1;
             });
         }
         Accepted::Answered
@@ -245,8 +250,10 @@ impl Agent {
     /// many such paths, those of pairs that work stay.
     fn prove(&mut self, path: FiveTuple) {
         self.prove_stream(path);
-        let limit = self.config.limits.pairs;
-        if self.proven.len() >= limit && !self.proven.contains(&path) {
+        if self.proven.binary_search(&path).is_ok() {
+            return;
+        }
+        if self.proven.len() >= MAX_PROVEN + self.checks.count_valid() + self.components.len() {
             let checks = &self.checks;
             let components = &self.components;
             self.proven.retain(|&path| {
@@ -256,9 +263,11 @@ impl Agent {
                     || actives.any(|active| active.path == path)
             });
         }
-        if self.proven.len() < limit {
-            self.proven.insert(path);
+        if self.proven.len() == self.proven.capacity() {
+            self.proven.reserve_exact(8);
         }
+        let at = self.proven.partition_point(|&other| other < path);
+        self.proven.insert(at, path);
     }
 
     /// An authentic check of the peer came over `path` (RFC 8445 §7.3.1.3 to §7.3.1.5); `false` if it
@@ -313,7 +322,8 @@ impl Agent {
             PairState::Succeeded if has_consent => self.select(now, id, counter),
             // Over TCP the check under way arrives.
             _ if wanted && !under_way => {
-                self.budget.heard(path.remote, local, nominated);
+                let limits = &self.config.limits;
+                self.budget.heard(path.remote, local, nominated, limits);
                 self.check_in_return(id);
             }
             _ => {}
@@ -373,7 +383,7 @@ impl Agent {
             related: None,
             network: crate::Network::default(),
         };
-        let relayed = through_relay || self.is_relayed(&candidate);
+        let relayed = through_relay || self.is_relayed(candidate.kind, path.remote);
         let moved = self.components[component].selected.is_some_and(|selected| {
             let active = self.components[component].active.as_ref();
             let same_base = active.is_some_and(|active| {
@@ -388,17 +398,16 @@ impl Agent {
         if concluded && !useful {
             return None;
         }
-        let key = (component, tcp_type, path.remote);
-        let known = self.remote_index.get(&key).copied();
+        let known = self.remotes.find(component, tcp_type, path.remote);
         let limits = &self.config.limits;
-        let full = self.remotes.len() >= limits.remote_candidates
+        let full = self.remotes.len() >= limits.remote_candidates.min(Remotes::MOST)
             || self.peer_reflexive as usize >= limits.peer_reflexive;
         let remote = match known {
             Some(remote) => remote,
-            None if full => self.recycle_remote(component, candidate)?,
+            None if full => self.recycle_remote(component, &candidate)?,
             None => {
                 self.peer_reflexive += 1;
-                self.push_remote(component, candidate)
+                self.push_remote(component, &candidate)
             }
         };
         // What was selected before does not stand in the way of this pair.
@@ -422,11 +431,11 @@ impl Agent {
 
     fn handle_answer(&mut self, now: Instant, path: FiveTuple, message: &Message<'_>) -> Input {
         let id = message.transaction_id();
-        let Some(transaction) = self.transactions.get(id) else {
+        let Some(check) = self.sent.get(now, id) else {
             return Input::Dropped(DropReason::NoTransaction);
         };
-        let check = transaction.context;
-        let Some(key) = self.key_of(check.target) else {
+        // A pair may have been forgotten since.
+        let Some((key, asked)) = self.asked_with(check.target) else {
             return Input::Dropped(DropReason::NoTransaction);
         };
         let authentic = message
@@ -436,10 +445,8 @@ impl Agent {
             // As if it had never come: the genuine answer may follow (RFC 8489 §9.1.4).
             return Input::Dropped(DropReason::Unauthenticated);
         }
-        let symmetric = transaction.path == path;
-        let Some(transaction) = self.transactions.remove(id) else {
-            return Input::Dropped(DropReason::NoTransaction);
-        };
+        let symmetric = asked == path;
+        self.sent.remove(id);
         let answer = check::read_answer(message);
         // RFC 8445 §7.2.5.2.1: the path must be the same both ways.
         if !symmetric {
@@ -451,7 +458,7 @@ impl Agent {
             self.check_refused(now, check);
             return Input::Handled;
         }
-        let round_trip = now - transaction.started;
+        let round_trip = now - check.sent;
         self.count_answer(check.target, round_trip);
         match answer {
             Answer::Mapped(address) => {
@@ -459,13 +466,13 @@ impl Agent {
                 self.budget.answered(path.remote);
                 self.tell_piggyback(path, message);
                 match check.target {
-                    Target::Active(at) => self.consented(now, at),
+                    Target::Active(at) => self.consented(now, at.into()),
                     Target::Pair(id) => self.check_succeeded(now, check, id, address, round_trip),
                 }
             }
             Answer::Refused(StatusCode::ROLE_CONFLICT) => self.role_refused(now, check),
             Answer::Refused(StatusCode::FORBIDDEN) => match check.target {
-                Target::Active(at) => self.consent_revoked(now, at),
+                Target::Active(at) => self.consent_revoked(now, at.into()),
                 Target::Pair(id) => match self.carries(id) {
                     Some(at) => self.consent_revoked(now, at),
                     None => self.check_refused(now, check),
@@ -476,36 +483,39 @@ impl Agent {
         Input::Handled
     }
 
-    /// With what the answer to a check is signed.
-    fn key_of(&self, target: Target) -> Option<&Key> {
+    /// With what the answer to a check is signed, and on which path it has to come.
+    fn asked_with(&self, target: Target) -> Option<(&Key, FiveTuple)> {
         match target {
             Target::Pair(id) => {
-                let remote = self.streams[self.checks.get(id)?.list].remote.as_ref()?;
-                Some(&remote.session.remote_key)
+                let pair = self.checks.get(id)?;
+                let remote = self.streams[pair.list()].remote.as_ref()?;
+                Some((&remote.session.remote_key, pair.path))
             }
             Target::Active(at) => {
-                let active = self.components.get(at)?.active.as_ref()?;
-                Some(&active.session.remote_key)
+                let component = self.components.get(usize::from(at))?;
+                let active = component.active.as_ref()?;
+                Some((&active.session.remote_key, active.path))
             }
         }
     }
 
     /// The component whose data goes over this pair.
     fn carries(&self, id: PairId) -> Option<usize> {
-        let component = self.checks.get(id)?.component;
+        let component = self.checks.get(id)?.component();
         (self.components[component].active_pair() == Some(id)).then_some(component)
     }
 
     fn count_answer(&mut self, target: Target, round_trip: Duration) {
         let pair = match target {
             Target::Pair(id) => Some(id),
-            Target::Active(at) => self.components[at].active_pair(),
+            Target::Active(at) => self.components[usize::from(at)].active_pair(),
         };
         if let Some(id) = pair {
             self.checks.note(id, |pair| {
                 pair.counters.0.responses_received += 1;
-                pair.counters.0.total_round_trip += round_trip;
-                pair.round_trip = round_trip;
+                let total = &mut pair.counters.0.total_round_trip;
+                *total = total.get().saturating_add(round_trip).into();
+                pair.round_trip = round_trip.into();
             });
         }
     }
@@ -519,7 +529,7 @@ impl Agent {
         let Some(pair) = self.checks.get(id) else {
             return;
         };
-        let nomination = self.components[pair.component].nomination;
+        let nomination = self.components[pair.component()].nomination;
         let nominating = check.purpose == Purpose::Nomination
             && nomination.is_some_and(|nomination| nomination.pair == id);
         // Nor does a late one.
@@ -541,7 +551,8 @@ impl Agent {
             return;
         };
         // As good as a check of the peer.
-        self.budget.heard(pair.path.remote, pair.local, false);
+        self.budget
+            .heard(pair.path.remote, pair.local, false, &self.config.limits);
         if !self.may_check(pair) {
             // A peer that refuses every role.
             self.check_refused(now, check);
@@ -565,7 +576,7 @@ impl Agent {
         mapped: SocketAddr,
         round_trip: Duration,
     ) {
-        let Some((id, valid)) = self.valid_pair(now, checked, mapped, check.priority) else {
+        let Some((id, valid)) = self.valid_pair(now, checked, mapped) else {
             return;
         };
         let mut first = false;
@@ -579,7 +590,7 @@ impl Agent {
                 pair.answered = now;
                 if validated && pair.valid.is_none() {
                     pair.valid = Some(valid);
-                    pair.round_trip = round_trip;
+                    pair.round_trip = round_trip.into();
                 }
                 (first, pair.foundation)
             });
@@ -591,7 +602,7 @@ impl Agent {
         let Some(pair) = self.checks.get(id) else {
             return;
         };
-        let (at, moved) = (pair.component, pair.moved);
+        let (at, moved) = (pair.component(), pair.moved);
         let by_peer = pair
             .nominated_by_peer
             .filter(|_| self.role == Role::Controlled);
@@ -640,7 +651,7 @@ impl Agent {
         let Some(pair) = self.checks.get(id) else {
             return;
         };
-        let remote = &self.remotes[pair.remote].candidate;
+        let remote = &self.remotes[pair.remote()];
         // The peer may have asked from several addresses at once: one of them is enough.
         let selected = self.components[at].selected;
         let awaited = self.awaits_stream(at);
@@ -672,10 +683,10 @@ impl Agent {
         now: Instant,
         checked: PairId,
         mapped: SocketAddr,
-        priority: u32,
-    ) -> Option<(PairId, usize)> {
+    ) -> Option<(PairId, u32)> {
         let pair = self.checks.get(checked)?;
-        let (local, path, remote, component) = (pair.local, pair.path, pair.remote, pair.component);
+        let (local, path, remote, component) =
+            (pair.local, pair.path, pair.remote(), pair.component());
         let base = path.local;
         if mapped == base {
             return Some((checked, local));
@@ -684,12 +695,12 @@ impl Agent {
         let other_base = self.bases.get(&mapped);
         let other_base = other_base.filter(|it| it.component == component && tcp_type.is_none());
         if other_base.is_some() {
-            let other = *self.local_index.get(&(mapped, mapped))?;
+            let other = self.local_at(mapped, mapped)?;
             let pair = self.add_pair(now, other, remote);
             return Some(pair.map_or((checked, local), |pair| (pair, other)));
         }
         let known = if tcp_type.is_none() {
-            self.local_index.get(&(mapped, base)).copied()
+            self.local_at(mapped, base)
         } else {
             let mut locals = self.locals.iter();
             let known = locals
@@ -715,7 +726,8 @@ impl Agent {
             tcp_type,
             address: mapped,
             base,
-            priority,
+            // What the check has claimed.
+            priority: self.peer_reflexive_priority(path),
             foundation,
             related: Some(base),
             network,

@@ -7,6 +7,7 @@ use super::{Agent, Base};
 use crate::candidate::{Candidate, CandidateKind};
 use crate::check_list::{Pair, UNLIKELY};
 use crate::config::CheckOrder;
+use crate::remotes::Remote;
 
 impl Agent {
     /// The place of a pair in the order of checks: the sum of those of its candidates.
@@ -27,11 +28,11 @@ impl Agent {
             behind(place, base.vouched, component.vouched)
         });
         let remote = &self.remotes[remote];
-        let component = &self.components[remote.component];
-        let is_host = remote.candidate.kind == CandidateKind::Host;
+        let component = &self.components[remote.component()];
+        let is_host = remote.kind == CandidateKind::Host;
         let theirs = behind(
             remote.place,
-            remote.vouched || !is_host || self.is_beside_vouched(&remote.candidate),
+            remote.vouched || !is_host || self.is_beside_vouched(remote),
             component.peer_vouched,
         );
         ours.saturating_add(theirs)
@@ -42,7 +43,7 @@ impl Agent {
     /// share what the others leave of the budget.
     pub(super) fn share(&self, pair: &Pair) -> usize {
         let count = usize::from(self.config.probing.count);
-        let is_vouched = |at: &usize| {
+        let is_vouched = |at: &u32| {
             let local = self.locals.get(at);
             local.is_some_and(|local| {
                 let base = self.bases.get(&local.base);
@@ -52,14 +53,14 @@ impl Agent {
         if is_vouched(&pair.local) {
             return count;
         }
-        let alike = |at: &&usize| {
-            let local = self.locals.get(at);
+        let alike = |at: &&u32| {
+            let local = self.locals.get(*at);
             local.is_some_and(|local| {
                 local.transport == pair.path.transport
                     && local.base.is_ipv4() == pair.path.remote.is_ipv4()
             })
         };
-        let bases = || self.components[pair.component].bases.iter().filter(alike);
+        let bases = || self.components[pair.component()].bases.iter().filter(alike);
         let vouched = bases().filter(|at| is_vouched(at)).count();
         let others = bases().count() - vouched;
         let limit = self.config.limits.checks_to_silent_address;
@@ -68,10 +69,9 @@ impl Agent {
     }
 
     /// Whether a TCP candidate of the peer has the IP address of one that a server has answered to.
-    fn is_beside_vouched(&self, theirs: &Candidate) -> bool {
-        let mut others = self.remotes.iter().filter(|it| it.vouched);
-        theirs.tcp_type.is_some()
-            && others.any(|it| it.candidate.address.ip() == theirs.address.ip())
+    fn is_beside_vouched(&self, theirs: &Remote) -> bool {
+        let mut others = self.remotes.on(theirs.address.ip());
+        theirs.tcp_type.is_some() && others.any(|it| it.vouched)
     }
 
     /// The place of a base among those of its family: a pair is of one, and many addresses of the other
@@ -103,8 +103,8 @@ impl Agent {
     pub(super) fn vouch_remote(&mut self, component: usize, candidate: &Candidate) {
         let host = candidate
             .related
-            .and_then(|related| self.remote_index.get(&(component, None, related)));
-        let Some(host) = host.copied().filter(|&at| !self.remotes[at].vouched) else {
+            .and_then(|related| self.remotes.find(component, None, related));
+        let Some(host) = host.filter(|&at| !self.remotes[at].vouched) else {
             return;
         };
         self.remotes[host].vouched = true;
@@ -121,14 +121,14 @@ impl Agent {
     }
 
     fn place_again(&mut self, component: usize) {
-        for id in self.checks.ids(|pair| pair.component == component) {
+        for id in self.checks.ids(|pair| pair.component() == component) {
             let Some(pair) = self.checks.get(id) else {
                 continue;
             };
             let Some(ours) = self.locals.get(&pair.local) else {
                 continue;
             };
-            let place = self.place(ours, pair.remote);
+            let place = self.place(ours, pair.remote());
             self.checks.update(id, |pair| pair.place = place);
         }
     }

@@ -104,7 +104,7 @@ impl Agent {
             if !open || !told_all || !self.is_lite_on_both_sides(stream) {
                 continue;
             }
-            let pairs = self.checks.ids(|pair| pair.component == at);
+            let pairs = self.checks.ids(|pair| pair.component() == at);
             let best = pairs.iter().copied().max_by_key(|&id| {
                 let pair = self.checks.get(id);
                 pair.map(|pair| (precedence(pair.path.remote.ip()), pair.priority))
@@ -157,7 +157,7 @@ impl Agent {
             .find(FiveTuple::udp(local, remote))
             .filter(|&id| {
                 let pair = self.checks.get(id);
-                pair.is_some_and(|pair| pair.component == at)
+                pair.is_some_and(|pair| pair.component() == at)
             });
         let running = self.streams[stream].outcome == Outcome::Running;
         let (true, Some(id)) = (running && self.is_lite_on_both_sides(stream), pair) else {

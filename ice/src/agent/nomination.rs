@@ -3,12 +3,13 @@
 use floe_sansio::Instant;
 
 use super::component::{Nomination, Outcome, Selection};
-use super::{Agent, AgentTimer, Duration, Gathering, Purpose, Target};
+use super::{Agent, AgentTimer, Duration, Gathering};
 use crate::candidate::{CandidateKind, is_private};
 use crate::check_list::{Pair, PairId, PairState, Schedule};
 use crate::config::Policy;
 use crate::event::{Endpoint, Event, FailureCause, SelectedPair};
 use crate::role::Role;
+use crate::sent::{Purpose, Target};
 
 /// A selected pair that was not answered for so long has missed two requests for consent.
 const SILENCE: Duration = Duration::from_secs(12);
@@ -40,7 +41,7 @@ impl Agent {
         if !best.relayed && !self.config.tcp.is_second(best.path.transport) {
             return self.nominate(now, at);
         }
-        let for_checks = now + best.round_trip + self.config.relay_hold;
+        let for_checks = now + best.round_trip.get() + self.config.relay_hold;
         let for_candidates = self.candidates_awaited(best).filter(|&until| until > now);
         let open = self.checks.direct_is_open(at);
         let component = &mut self.components[at];
@@ -111,7 +112,7 @@ impl Agent {
             let since = component.held_since.unwrap_or(now);
             let patient = now < since + self.config.untested_hold;
             let best = self.checks.valid(at).next();
-            let round_trip = best.map_or(Duration::ZERO, |(_, pair)| pair.round_trip);
+            let round_trip = best.map_or(Duration::ZERO, |(_, pair)| pair.round_trip.get());
             if patient && self.checks.direct_is_untested(at) {
                 let until = now + round_trip + self.config.relay_hold;
                 self.components[at].relay_hold = Some(until);
@@ -143,15 +144,14 @@ impl Agent {
     /// told private addresses alone, and not that there are no more. (Under the relay policy it would
     /// have told none.)
     fn peer_lacks_reflexive(&self, pair: &Pair) -> bool {
-        let relay = &self.remotes[pair.remote].candidate;
-        if self.streams[pair.list].remote_end || !self.is_relayed(relay) {
+        let relay = &self.remotes[pair.remote()];
+        if self.streams[pair.list()].remote_end || !self.is_relayed(relay.kind, relay.address) {
             return false;
         }
         let mut direct = (self.remotes.iter())
-            .filter(|remote| remote.component == pair.component)
-            .map(|remote| &remote.candidate)
+            .filter(|remote| remote.component() == pair.component())
             .filter(|other| other.address.is_ipv4() == relay.address.is_ipv4())
-            .filter(|other| !self.is_relayed(other))
+            .filter(|other| !self.is_relayed(other.kind, other.address))
             .peekable();
         direct.peek().is_some()
             && direct.all(|it| it.kind == CandidateKind::Host && is_private(it.address.ip()))
@@ -250,7 +250,7 @@ impl Agent {
         let Some(pair) = self.checks.get(id) else {
             return;
         };
-        let (at, stream, path) = (pair.component, pair.list, pair.path);
+        let (at, stream, path) = (pair.component(), pair.list(), pair.path);
         if let Some(current) = self.components[at].selected {
             if current.pair == id || !self.outranks(now, pair, counter, current) {
                 self.components[at].nomination = None;
@@ -297,7 +297,7 @@ impl Agent {
     pub(super) fn ends_of(&self, at: usize, id: PairId) -> Option<SelectedPair> {
         let pair = self.checks.get(id)?;
         let local = self.locals.get(&pair.valid?)?;
-        let remote = &self.remotes[pair.remote].candidate;
+        let remote = &self.remotes[pair.remote()];
         Some(SelectedPair {
             component: self.components[at].id,
             local: Endpoint {
@@ -321,11 +321,11 @@ impl Agent {
         counter: Option<u32>,
         current: Selection,
     ) -> bool {
-        if counter.is_some() && self.renominates(pair.component) {
+        if counter.is_some() && self.renominates(pair.component()) {
             return counter > current.nomination;
         }
-        let active = self.components[pair.component].active.as_ref();
-        let gone = self.awaits_stream(pair.component);
+        let active = self.components[pair.component()].active.as_ref();
+        let gone = self.awaits_stream(pair.component());
         let silent = gone || active.is_none_or(|active| active.answered + SILENCE <= now);
         let before = self.checks.get(current.pair);
         silent || before.is_none_or(|before| before.priority < pair.priority)
@@ -334,7 +334,7 @@ impl Agent {
     /// A pair has been selected: others of its component are checked no more, unless they would be
     /// better and may take its place.
     fn retire(&mut self, now: Instant, at: usize, selected: Selection) {
-        let others = self.checks.ids(|pair| pair.component == at);
+        let others = self.checks.ids(|pair| pair.component() == at);
         let mut retired = alloc::collections::BTreeSet::new();
         for id in others.into_iter().filter(|&id| id != selected.pair) {
             let Some(pair) = self.checks.get(id) else {
@@ -364,7 +364,7 @@ impl Agent {
             }
             retired.insert(id);
         }
-        self.transactions
+        self.sent
             .retain(|check| !matches!(check.target, Target::Pair(id) if retired.contains(&id)));
     }
 

@@ -1,9 +1,11 @@
 //! Which path carries the data of a component, and what happens when it is lost.
 
+use alloc::boxed::Box;
+
 use floe_sansio::Instant;
 
+use super::Agent;
 use super::component::{Active, Loss, Outcome};
-use super::{Agent, Target};
 use crate::candidate::CandidateKind;
 use crate::check_list::{PairId, PairState};
 use crate::config::{MIN_CONSENT_INTERVAL, MIN_PACING};
@@ -45,7 +47,8 @@ impl Agent {
         }
         self.deactivate(at);
         // After that: it may be the same pair.
-        let traffic = self.checks.get(id).map(|pair| pair.counters.0.traffic);
+        let pair = self.checks.get(id);
+        let traffic = pair.and_then(|pair| pair.counters.0.traffic.as_deref().copied());
         let traffic = Quiet(traffic.unwrap_or_default());
         let component = &mut self.components[at];
         component.active = Some(Active {
@@ -71,12 +74,12 @@ impl Agent {
     fn deactivate(&mut self, at: usize) -> Option<Active> {
         let active = self.components[at].active.take()?;
         let traffic = active.traffic.0;
+        let traffic = (traffic.packets() > 0).then_some(traffic);
         if let Some(pair) = active.pair {
             self.checks
-                .note(pair, |pair| pair.counters.0.traffic = traffic);
+                .note(pair, |pair| pair.counters.0.traffic = traffic.map(Box::new));
         }
-        self.transactions
-            .retain(|check| check.target != Target::Active(at));
+        self.drop_consent_checks(at);
         Some(active)
     }
 
@@ -123,7 +126,7 @@ impl Agent {
         let agreed = self.components[at].agreed;
         let again = |pair: &crate::check_list::Pair| {
             let wanted = agreed || pair.state == PairState::Succeeded;
-            pair.component == at && wanted && !pair.spent
+            pair.component() == at && wanted && !pair.spent
         };
         for id in self.checks.ids(again) {
             let worked = self.checks.update(id, |pair| {
@@ -138,7 +141,7 @@ impl Agent {
         if agreed {
             for remote in 0..self.remotes.len() {
                 let known = &self.remotes[remote];
-                if known.component == at && known.candidate.kind != CandidateKind::PeerReflexive {
+                if known.component() == at && known.kind != CandidateKind::PeerReflexive {
                     self.pair_remote(now, remote);
                 }
             }

@@ -1,18 +1,20 @@
 //! What the other side signals: parameters, candidates, their end.
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr};
 
 use floe_sansio::Instant;
 
 use super::component::{Outcome, RemoteStream};
-use super::{Agent, AgentTimer, CommandError, Duration, Remote, RemoteParameters, State};
+use super::{Agent, AgentTimer, CommandError, Duration, RemoteParameters, State};
 use crate::candidate::{Candidate, CandidateKind, is_private};
 use crate::check::Session;
 use crate::check_list::PairState;
 use crate::component::ComponentId;
 use crate::config::{DEFAULT_PACING, MIN_PACING};
 use crate::event::{Event, FailureCause};
+use crate::remotes::Remotes;
 use crate::role::Role;
 
 /// The least time before a list can fail (RFC 8863 §4).
@@ -38,7 +40,7 @@ impl Agent {
         {
             return Err(CommandError::CredentialsSet);
         }
-        let fresh: alloc::vec::Vec<usize> = (0..self.streams.len())
+        let fresh: Vec<usize> = (0..self.streams.len())
             .filter(|&at| self.streams[at].remote.is_none())
             .filter(|&at| self.streams[at].outcome != Outcome::Removed)
             .collect();
@@ -209,9 +211,9 @@ impl Agent {
     }
 
     fn has_room_for(&self, component: usize, candidate: &Candidate) -> bool {
-        let key = (component, candidate.tcp_type, candidate.address);
-        self.remotes.len() < self.config.limits.remote_candidates
-            || self.remote_index.contains_key(&key)
+        let limit = self.config.limits.remote_candidates.min(Remotes::MOST);
+        let known = || (self.remotes).find(component, candidate.tcp_type, candidate.address);
+        self.remotes.len() < limit || known().is_some()
     }
 
     /// Where this host has no IPv4 address: a public IPv4 candidate of the peer as a NAT64 shows it.
@@ -231,22 +233,20 @@ impl Agent {
     }
 
     fn take_remote(&mut self, now: Instant, component: usize, candidate: Candidate) {
-        let key = (component, candidate.tcp_type, candidate.address);
-        let known = self.remote_index.get(&key);
-        let known = known.copied();
+        let known = (self.remotes).find(component, candidate.tcp_type, candidate.address);
         self.vouch_remote(component, &candidate);
         match known {
             // Found before it was signalled: it becomes what it is, and its pairs live on
             // (RFC 8838 §11).
-            Some(at) if self.remotes[at].candidate.kind == CandidateKind::PeerReflexive => {
-                self.upgrade_remote(at, candidate);
+            Some(at) if self.remotes[at].kind == CandidateKind::PeerReflexive => {
+                self.upgrade_remote(at, &candidate);
                 self.pair_remote(now, at);
             }
             // Of two with one address the better one counts.
-            Some(at) if self.supersedes(at, &candidate) => self.upgrade_remote(at, candidate),
+            Some(at) if self.supersedes(at, &candidate) => self.upgrade_remote(at, &candidate),
             Some(_) => {}
             None => {
-                let at = self.push_remote(component, candidate);
+                let at = self.push_remote(component, &candidate);
                 self.pair_remote(now, at);
             }
         }
@@ -326,18 +326,13 @@ impl Agent {
     fn end_stream(&mut self, at: usize, outcome: Outcome) {
         self.streams[at].outcome = outcome;
         self.checks.stop(at);
-        for id in self.checks.ids(|pair| pair.list == at) {
+        for id in self.checks.ids(|pair| pair.list() == at) {
             self.checks.remove(id);
         }
-        let checks = &self.checks;
-        let components = &self.components;
-        self.transactions.retain(|check| match check.target {
-            super::Target::Pair(id) => checks.get(id).is_some(),
-            super::Target::Active(component) => components[component].stream != at,
-        });
-        for component in &mut self.components {
-            if component.stream == at {
-                component.end();
+        for component in 0..self.components.len() {
+            if self.components[component].stream == at {
+                self.components[component].end();
+                self.drop_consent_checks(component);
             }
         }
     }
@@ -366,24 +361,14 @@ impl Agent {
     }
 
     /// Stores a remote candidate.
-    pub(super) fn push_remote(&mut self, component: usize, candidate: Candidate) -> usize {
-        let foundation = self.remote_foundation(&candidate);
-        let at = self.remotes.len();
-        let key = (component, candidate.tcp_type, candidate.address);
-        self.remote_index.insert(key, at);
+    pub(super) fn push_remote(&mut self, component: usize, candidate: &Candidate) -> usize {
         let is_ipv6 = candidate.address.is_ipv6();
         let alike = (component, candidate.kind, is_ipv6, candidate.tcp_type);
         let places = self.places.entry(alike).or_default();
         let place = *places;
         *places = places.saturating_add(1);
-        self.remotes.push(Remote {
-            candidate,
-            component,
-            foundation,
-            place,
-            vouched: false,
-        });
-        at
+        let limit = self.config.limits.remote_candidates.min(Remotes::MOST);
+        self.remotes.push(component, candidate, place, limit)
     }
 
     /// There is no room for another peer-reflexive candidate: the oldest of them that has led nowhere
@@ -391,109 +376,64 @@ impl Agent {
     pub(super) fn recycle_remote(
         &mut self,
         component: usize,
-        mut candidate: Candidate,
+        candidate: &Candidate,
     ) -> Option<usize> {
-        let wanted = self.checks.ids(|pair| {
+        let mut useless: Vec<bool> = (self.remotes.iter())
+            .map(|remote| remote.kind == CandidateKind::PeerReflexive)
+            .collect();
+        for (_, pair) in self.checks.iter() {
             let hopes = pair.nominated_by_peer.is_some() || pair.triggered.is_some();
             // What has lost its consent is remembered, not to be asked anew.
-            pair.valid.is_some() || hopes || pair.spent
-        });
-        let mut wanted: alloc::collections::BTreeSet<usize> = (wanted.into_iter())
-            .filter_map(|id| self.checks.get(id))
-            .map(|pair| pair.remote)
-            .collect();
-        let actives = self.components.iter().filter_map(|it| it.active.as_ref());
-        wanted.extend(actives.filter_map(|active| {
-            let pair = self.checks.get(active.pair?)?;
-            Some(pair.remote)
-        }));
-        let at = (0..self.remotes.len()).find(|at| {
-            let remote = &self.remotes[*at].candidate;
-            remote.kind == CandidateKind::PeerReflexive && !wanted.contains(at)
-        })?;
-        for id in self.checks.ids(|pair| pair.remote == at) {
-            self.fail_pair_quietly(id);
+            if pair.valid.is_some() || hopes || pair.spent {
+                useless[pair.remote()] = false;
+            }
         }
-        let old = &self.remotes[at];
-        self.budget.forget(old.candidate.address);
-        self.remote_index
-            .remove(&(old.component, old.candidate.tcp_type, old.candidate.address));
-        let foundation = old.foundation;
-        candidate.foundation.clone_from(&old.candidate.foundation);
-        let key = (component, candidate.tcp_type, candidate.address);
-        self.remote_index.insert(key, at);
-        self.remotes[at] = Remote {
-            candidate,
-            component,
-            foundation,
-            place: 0,
-            vouched: false,
-        };
+        let carrying = self.components.iter().filter_map(|it| it.active_pair());
+        for pair in carrying.filter_map(|id| self.checks.get(id)) {
+            useless[pair.remote()] = false;
+        }
+        let at = useless.iter().position(|&useless| useless)?;
+        for id in self.checks.ids(|pair| pair.remote() == at) {
+            self.checks.remove(id);
+        }
+        self.budget.forget(self.remotes[at].address);
+        self.remotes.recycle(at, component, candidate);
         Some(at)
-    }
-
-    /// A pair is forgotten that nobody waits for.
-    fn fail_pair_quietly(&mut self, id: crate::check_list::PairId) {
-        self.checks.remove(id);
-        self.transactions
-            .retain(|check| check.target != super::Target::Pair(id));
-    }
-
-    fn remote_foundation(&mut self, candidate: &Candidate) -> u32 {
-        let next = u32::try_from(self.remote_foundations.len()).unwrap_or(u32::MAX);
-        let known = self.remote_foundations.get(&candidate.foundation);
-        known.copied().unwrap_or_else(|| {
-            let foundation = candidate.foundation.clone();
-            self.remote_foundations.insert(foundation, next);
-            next
-        })
     }
 
     /// Whether a candidate takes the place of one with the same address: it has a higher priority, and no
     /// pair has gone beyond waiting (RFC 8445 §6.1.2.4, RFC 8838 §10).
     fn supersedes(&self, at: usize, candidate: &Candidate) -> bool {
         let limit = 2 * self.config.limits.remote_candidates;
-        self.remotes[at].candidate.priority < candidate.priority
-            && self.remote_foundations.len() < limit
+        self.remotes[at].priority < candidate.priority
+            && self.remotes.foundations() < limit
             && self.checks.iter().all(|(_, pair)| {
                 let waits = matches!(pair.state, PairState::Frozen | PairState::Waiting);
-                pair.remote != at || waits
+                pair.remote() != at || waits
             })
     }
 
     /// A peer-reflexive candidate has been signalled: it takes kind, priority and foundation of what
     /// it really is; its pairs keep their state.
-    fn upgrade_remote(&mut self, at: usize, candidate: Candidate) {
-        let foundation = self.remote_foundation(&candidate);
-        let relayed = self.is_relayed(&candidate);
-        let priority = candidate.priority;
-        let Remote {
-            component,
-            place,
-            vouched,
-            ..
-        } = self.remotes[at];
-        if let Some(selection) = &mut self.components[component].selected {
-            if selection.ends.remote.address == candidate.address {
-                selection.ends.remote.kind = candidate.kind;
+    fn upgrade_remote(&mut self, at: usize, candidate: &Candidate) {
+        let limit = self.config.limits.remote_candidates;
+        self.remotes.upgrade(at, candidate, limit);
+        let remote = self.remotes[at];
+        let relayed = self.is_relayed(remote.kind, remote.address);
+        if let Some(selection) = &mut self.components[remote.component()].selected {
+            if selection.ends.remote.address == remote.address {
+                selection.ends.remote.kind = remote.kind;
             }
         }
-        self.remotes[at] = Remote {
-            candidate,
-            component,
-            foundation,
-            place,
-            vouched,
-        };
         let role = self.role;
-        for id in self.checks.ids(|pair| pair.remote == at) {
+        for id in self.checks.ids(|pair| pair.remote() == at) {
             let locals = &self.locals;
             self.checks.update(id, |pair| {
                 if let Some(ours) = locals.get(&pair.local) {
-                    pair.priority = role.pair_priority(ours.priority, priority);
+                    pair.priority = role.pair_priority(ours.priority, remote.priority);
                     pair.relayed = relayed || ours.kind == CandidateKind::Relayed;
                 }
-                pair.foundation.1 = foundation;
+                pair.foundation.1 = remote.foundation;
             });
         }
     }

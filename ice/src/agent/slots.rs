@@ -1,21 +1,22 @@
 //! One transaction a slot: slots are Ta apart (RFC 8445 §14.2), and what goes into each.
 
 use super::connecting::PATIENCE;
-use super::{
-    Agent, Deref, DerefMut, Duration, FiveTuple, Instant, MIN_PACING, Purpose, SentCheck, Target,
-    Transmit,
-};
+use super::{Agent, Deref, DerefMut, Duration, FiveTuple, Instant, MIN_PACING, Transmit};
 use bytes::Bytes;
-use floe_stun::{Retransmission, TransactionId};
+use floe_stun::TransactionId;
 
 use crate::candidate::CandidateKind;
 use crate::check::{self, Check};
 use crate::check_list::{Pair, PairId, PairState};
 use crate::framing::framed;
 use crate::pacer::Pacer;
+use crate::sent::{Purpose, SentCheck, Target};
 
-/// How long the answer to a check is waited for: longer than its pair can live without one.
-const ANSWER_LIFETIME: Duration = Duration::from_secs(40);
+/// Checks a pair that wait for their answers, on average over all that there may be. The last two are
+/// waited for as long as it takes: each comes twice as late as the one before.
+const UNANSWERED_PER_PAIR: usize = 2;
+/// The same for the path of a component.
+const UNANSWERED_PER_COMPONENT: usize = 16;
 
 /// An agent that keeps the pace of others, see [`Agent::paced`].
 #[derive(Debug)]
@@ -264,8 +265,9 @@ impl Agent {
         let Some(pair) = self.checks.get(id) else {
             return;
         };
-        let (path, list) = (pair.path, pair.list);
-        self.budget.spend(path.remote, pair.local);
+        let (path, list) = (pair.path, pair.list());
+        let limits = &self.config.limits;
+        self.budget.spend(path.remote, pair.local, limits);
         self.checks
             .note(id, |pair| pair.counters.0.requests_sent += 1);
         let Some(remote) = &self.streams[list].remote else {
@@ -292,33 +294,35 @@ impl Agent {
             nominate: purpose == Purpose::Nomination,
             nomination,
         };
-        let transaction = TransactionId::random(&mut self.entropy);
-        let Ok(payload) = session.request(transaction, check, self.attached.as_ref()) else {
+        let id = TransactionId::random(&mut self.entropy);
+        let Ok(payload) = session.request(id, check, self.attached.as_ref()) else {
             return;
         };
-        let once = Retransmission {
-            rto: ANSWER_LIFETIME,
-            count: 1,
-            last: 1,
-            reliable: ANSWER_LIFETIME,
-        };
-        let context = SentCheck {
+        let sent = SentCheck {
+            id,
             target,
             role: self.role,
-            priority: check.priority,
             purpose,
+            sent: now,
         };
-        let started = self
-            .transactions
-            .start(now, path, transaction, payload, once, context);
-        if let Ok(Some(transmit)) = started {
-            self.transmit(transmit.path, transmit.payload);
+        let pairs = self.config.limits.pairs.saturating_mul(UNANSWERED_PER_PAIR);
+        let components = self.components.len() * UNANSWERED_PER_COMPONENT;
+        let limit = pairs.saturating_add(components);
+        if self.sent.len() >= limit {
+            // First those go that nobody waits for.
+            let checks = &self.checks;
+            self.sent.retain(|check| match check.target {
+                Target::Pair(id) => checks.get(id).is_some(),
+                Target::Active(_) => true,
+            });
         }
+        self.sent.push(sent, limit);
+        self.transmit(path, payload);
     }
 
     /// The priority that a candidate revealed by a check from this base would have
     /// (RFC 8445 §7.1.1).
-    fn peer_reflexive_priority(&self, path: FiveTuple) -> u32 {
+    pub(super) fn peer_reflexive_priority(&self, path: FiveTuple) -> u32 {
         let Some(base) = self.base_of(path) else {
             return 1;
         };

@@ -17,7 +17,12 @@ impl Agent {
                 .map(|(id, pair)| self.stats_of(id, pair))
                 .collect(),
             local_candidates: self.locals.values().cloned().collect(),
-            remote_candidates: self.remotes.iter().map(|it| it.candidate.clone()).collect(),
+            remote_candidates: (0..self.remotes.len())
+                .map(|at| {
+                    let component = &self.components[self.remotes[at].component()];
+                    self.remotes.candidate(at, component.id)
+                })
+                .collect(),
             timeline: self.timeline.clone(),
             drops: self.drops.0.clone(),
         }
@@ -38,10 +43,11 @@ impl Agent {
     }
 
     fn stats_of(&self, id: PairId, pair: &Pair) -> PairStats {
-        let component = &self.components[pair.component];
+        let component = &self.components[pair.component()];
         let active: Option<&Active> = component.active.as_ref().filter(|it| it.pair == Some(id));
         let counters = &pair.counters.0;
-        let traffic = active.map_or(counters.traffic, |active| active.traffic.0);
+        let before = || counters.traffic.as_deref().copied().unwrap_or_default();
+        let traffic = active.map_or_else(before, |active| active.traffic.0);
         PairStats {
             id: id.number(),
             component: component.id,
@@ -61,11 +67,11 @@ impl Agent {
             bytes_received: traffic.bytes_received,
             last_sent: traffic.last_sent,
             last_received: traffic.last_received,
-            current_round_trip: pair.round_trip,
-            total_round_trip: counters.total_round_trip,
+            current_round_trip: pair.round_trip.get(),
+            total_round_trip: counters.total_round_trip.get(),
             requests_sent: counters.requests_sent,
             requests_received: counters.requests_received,
-            responses_sent: counters.responses_sent,
+            responses_sent: counters.requests_received,
             responses_received: counters.responses_received,
         }
     }

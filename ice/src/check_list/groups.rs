@@ -1,63 +1,61 @@
 //! What all pairs of one foundation, in all lists, have to do with each other.
 
-use alloc::collections::{BTreeMap, BTreeSet};
-use core::cmp::Reverse;
+use alloc::collections::BTreeMap;
 
-use super::pair::{Foundation, Pair, PairId, PairState, Turn};
-
-/// The order within a foundation: the lowest component, then the highest priority
-/// (RFC 8445 §6.1.2.6).
-type Rank = (u16, Reverse<u64>, PairId);
+use super::add;
+use super::pair::{Foundation, Named, Pair, PairId, PairState, Rank, Turn};
+use super::pairs::Pairs;
+use crate::order::Order;
 
 /// The pairs by foundation.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Groups {
-    members: BTreeSet<(Foundation, Rank)>,
+    members: Order,
     /// The frozen ones, by list.
-    frozen: BTreeSet<(Foundation, usize, Turn)>,
+    frozen: Order,
     counts: BTreeMap<Foundation, Counts>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Counts {
-    members: u32,
+    members: u16,
     /// Waiting or in progress.
-    active: u32,
-    succeeded: u32,
+    active: u16,
+    succeeded: u16,
+}
+
+/// The order of members: the lowest component, then the highest priority (RFC 8445 §6.1.2.6).
+fn by_rank(it: &Named) -> (Foundation, Rank) {
+    (it.pair.foundation, it.pair.rank(it.id))
+}
+
+/// The order of the frozen: list by list as they are checked.
+fn by_turn(it: &Named) -> (Foundation, u16, Turn) {
+    (it.pair.foundation, it.pair.list, it.pair.turn(it.id))
 }
 
 impl Groups {
     pub(super) const fn new() -> Self {
         Self {
-            members: BTreeSet::new(),
-            frozen: BTreeSet::new(),
+            members: Order::new(),
+            frozen: Order::new(),
             counts: BTreeMap::new(),
         }
     }
 
-    pub(super) fn link(&mut self, id: PairId, pair: &Pair) {
-        self.members.insert((pair.foundation, pair.rank(id)));
+    /// Puts a pair into its place, or takes it out.
+    pub(super) fn place(&mut self, pairs: &Pairs, id: PairId, pair: &Pair, there: bool) {
+        self.members.place(pairs, id.slot(), by_rank, there);
         if pair.state == PairState::Frozen {
-            self.frozen
-                .insert((pair.foundation, pair.list, pair.turn(id)));
+            self.frozen.place(pairs, id.slot(), by_turn, there);
         }
         let counts = self.counts.entry(pair.foundation).or_default();
-        counts.members += 1;
-        counts.active += u32::from(pair.state.is_active());
-        counts.succeeded += u32::from(pair.state == PairState::Succeeded);
-    }
-
-    pub(super) fn unlink(&mut self, id: PairId, pair: &Pair) {
-        self.members.remove(&(pair.foundation, pair.rank(id)));
-        self.frozen
-            .remove(&(pair.foundation, pair.list, pair.turn(id)));
-        if let Some(counts) = self.counts.get_mut(&pair.foundation) {
-            counts.members -= 1;
-            counts.active -= u32::from(pair.state.is_active());
-            counts.succeeded -= u32::from(pair.state == PairState::Succeeded);
-            if counts.members == 0 {
-                self.counts.remove(&pair.foundation);
-            }
+        add(&mut counts.members, 1, there);
+        add(&mut counts.active, pair.state.is_active().into(), there);
+        let succeeded = pair.state == PairState::Succeeded;
+        add(&mut counts.succeeded, succeeded.into(), there);
+        if counts.members == 0 {
+            self.counts.remove(&pair.foundation);
         }
     }
 
@@ -73,23 +71,27 @@ impl Groups {
     }
 
     /// The pairs, the topmost first.
-    pub(super) fn members(&self, foundation: Foundation) -> impl Iterator<Item = Rank> + '_ {
-        let first = (foundation, (0, Reverse(u64::MAX), PairId::FIRST));
-        let members = self.members.range(first..);
-        members
-            .take_while(move |(of, _)| *of == foundation)
-            .map(|&(_, rank)| rank)
+    pub(super) fn members<'a>(
+        &self,
+        pairs: &'a Pairs,
+        foundation: Foundation,
+    ) -> impl Iterator<Item = &'a Named> {
+        let members = self
+            .members
+            .skip_while(pairs, move |it| it.pair.foundation < foundation);
+        members.take_while(move |it| it.pair.foundation == foundation)
     }
 
-    /// The frozen pairs with their lists, list by list in the order in which they are checked.
-    pub(super) fn frozen(
+    /// The frozen pairs, list by list in the order in which they are checked.
+    pub(super) fn frozen<'a>(
         &self,
+        pairs: &'a Pairs,
         foundation: Foundation,
         from_list: usize,
-    ) -> impl Iterator<Item = (usize, PairId)> + '_ {
-        let frozen = self.frozen.range((foundation, from_list, Turn::FIRST)..);
-        frozen
-            .take_while(move |&&(of, ..)| of == foundation)
-            .map(|&(_, list, turn)| (list, turn.id))
+    ) -> impl Iterator<Item = &'a Named> {
+        let frozen = self.frozen.skip_while(pairs, move |it| {
+            (it.pair.foundation, it.pair.list()) < (foundation, from_list)
+        });
+        frozen.take_while(move |it| it.pair.foundation == foundation)
     }
 }

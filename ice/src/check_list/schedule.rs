@@ -10,16 +10,27 @@ use crate::config::Probing;
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Schedule {
     sent: u8,
-    interval: Duration,
-    next: Option<Instant>,
-    expires: Option<Instant>,
+    /// To the next check, in µs: rather short, and there is one for each pair.
+    interval: u32,
+    due: Due,
+}
+
+/// What comes next.
+#[derive(Clone, Copy, Debug, Default)]
+enum Due {
+    #[default]
+    Nothing,
+    /// The next check.
+    Check(Instant),
+    /// The end of waiting for an answer.
+    Expiry(Instant),
 }
 
 impl Schedule {
     /// A check is due at `now`, and none has been sent.
     pub(crate) fn starting(now: Instant) -> Self {
         Self {
-            next: Some(now),
+            due: Due::Check(now),
             ..Self::default()
         }
     }
@@ -27,7 +38,7 @@ impl Schedule {
     /// No check can be sent before something else has happened, until `expires`.
     pub(crate) fn waiting(expires: Instant) -> Self {
         Self {
-            expires: Some(expires),
+            due: Due::Expiry(expires),
             ..Self::default()
         }
     }
@@ -39,40 +50,43 @@ impl Schedule {
 
     /// A check has been sent at `now`.
     pub(crate) fn sent(&mut self, now: Instant, probing: Probing) {
-        self.interval = if self.interval.is_zero() {
-            probing.interval
+        self.interval = if self.interval == 0 {
+            u32::try_from(probing.interval.as_micros()).unwrap_or(u32::MAX)
         } else {
             self.interval.saturating_mul(2)
         };
         self.sent = self.sent.saturating_add(1);
-        if self.sent < probing.count {
-            self.next = Some(now + self.interval);
-            self.expires = None;
+        self.due = if self.sent < probing.count {
+            Due::Check(now + Duration::from_micros(self.interval.into()))
         } else {
-            self.next = None;
-            self.expires = Some(now + probing.patience);
-        }
+            Due::Expiry(now + probing.patience)
+        };
     }
 
     /// No more checks are sent; an answer may come until `expires`.
     pub(crate) const fn end(&mut self, expires: Instant) {
-        self.next = None;
-        self.expires = Some(expires);
+        self.due = Due::Expiry(expires);
     }
 
     /// When the next check is due.
     pub(crate) const fn next(&self) -> Option<Instant> {
-        self.next
+        match self.due {
+            Due::Check(at) => Some(at),
+            Due::Nothing | Due::Expiry(_) => None,
+        }
     }
 
     /// When it is too late for an answer.
     pub(crate) const fn expires(&self) -> Option<Instant> {
-        self.expires
+        match self.due {
+            Due::Expiry(at) => Some(at),
+            Due::Nothing | Due::Check(_) => None,
+        }
     }
 
     /// The peer is known to be there: the next check is sent now, and those after it in their own time.
     pub(crate) fn hurry(&mut self, now: Instant) {
-        if let Some(next) = &mut self.next {
+        if let Due::Check(next) = &mut self.due {
             *next = (*next).min(now);
         }
     }
