@@ -147,6 +147,10 @@ impl Agent {
 
     /// Takes a candidate of the peer. One for a component that this side does not have is of no use
     /// and is left out (RFC 8445 §6.1.2.2).
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "what is handed over is not used any more"
+    )]
     pub fn add_remote_candidate(
         &mut self,
         now: Instant,
