@@ -1,10 +1,10 @@
-//! What an ICE agent costs: a request for consent, data, noise, a candidate where the list is full, and a
-//! second of ten thousand agents that are quiet.
+//! What an ICE agent costs: a request for consent, data, noise, as many candidates again where the list is
+//! full, and a second of ten thousand agents that are quiet.
 #![allow(missing_docs)] // what criterion_group! makes
 
 use std::time::Duration;
 
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use floe_benches::ice::{Crowd, Full, Steady};
 
 fn steady(criterion: &mut Criterion) {
@@ -12,13 +12,18 @@ fn steady(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(1));
     let mut agent = Steady::default();
     group.bench_function("consent", |b| b.iter(|| agent.consent()));
+    group.bench_function("its HMACs", |b| b.iter(|| agent.hmacs()));
     group.bench_function("data in", |b| b.iter(|| agent.data_in()));
     group.bench_function("data out", |b| b.iter(|| agent.data_out()));
     group.bench_function("noise", |b| b.iter(|| agent.noise()));
     for pairs in [10, 100, 1000, 10_000] {
-        let mut full = Full::new(pairs);
-        group.bench_function(BenchmarkId::new("candidate", pairs), |b| {
-            b.iter(|| full.add());
+        group.throughput(Throughput::Elements(pairs as u64));
+        group.bench_function(BenchmarkId::new("candidates", pairs), |b| {
+            b.iter_batched_ref(
+                || Full::new(pairs),
+                |full| (0..pairs).for_each(|_| full.add()),
+                BatchSize::LargeInput,
+            );
         });
     }
     group.finish();

@@ -10,10 +10,10 @@ use floe_ice::{
     Agent, Candidate, CandidateKind, ComponentId, Config, Event, IceCredentials, Limits, Network,
     RemoteParameters, Role, State, candidate_priority,
 };
-use floe_sansio::{Datagram, FiveTuple, HEADROOM, Input, Instant, TAILROOM, Transport};
+use floe_sansio::{Datagram, FiveTuple, HEADROOM, Input, Instant, TAILROOM, Transmit, Transport};
 use floe_stun::{
-    Builder, Class, IceControlled, Key, Message, MessageType, Method, Priority, TransactionId,
-    Username, XorMappedAddress,
+    Algorithm, Builder, Class, IceControlled, Key, Message, MessageType, Method, Priority,
+    TransactionId, Username, XorMappedAddress,
 };
 
 /// Bytes of application data.
@@ -138,6 +138,8 @@ impl Call {
 pub struct Steady {
     call: Call,
     requests: Vec<Vec<u8>>,
+    answers: Vec<Vec<u8>>,
+    key: Key,
     data: Vec<u8>,
     next: usize,
 }
@@ -145,25 +147,46 @@ pub struct Steady {
 impl Default for Steady {
     fn default() -> Self {
         let call = Call::new(0, Config::new);
-        Self {
+        let mut steady = Self {
             requests: call.requests(),
+            answers: Vec::new(),
+            key: Key::short_term(call.agents[0].credentials().pwd()),
             call,
             data: vec![0x80; HEADROOM + PAYLOAD + TAILROOM],
             next: 0,
+        };
+        for _ in 0..REQUESTS {
+            let answer = steady.answer().expect("an answer");
+            steady.answers.push(answer.payload.to_vec());
         }
+        steady.answers.rotate_right(1);
+        steady
     }
 }
 
 impl Steady {
     /// A request for consent comes, is proven, and answered.
     pub fn consent(&mut self) {
+        black_box(self.answer());
+    }
+
+    /// The HMACs of the same request and the same answer alone.
+    pub fn hmacs(&mut self) {
+        self.next = (self.next + 1) % REQUESTS;
+        for bytes in [&self.requests[self.next], &self.answers[self.next]] {
+            let message = Message::parse(bytes).expect("a message");
+            assert!(message.verify(&self.key, Algorithm::Sha1));
+        }
+    }
+
+    fn answer(&mut self) -> Option<Transmit> {
         self.next = (self.next + 1) % REQUESTS;
         let path = FiveTuple::udp(self.call.addresses[0], self.call.addresses[1]);
         let datagram = Datagram::whole(path, &mut self.requests[self.next]);
         let agent = &mut self.call.agents[0];
         let input = agent.handle_input(self.call.now, datagram);
         assert!(matches!(input, Input::Handled), "{input:?}");
-        black_box(agent.poll_transmit());
+        agent.poll_transmit()
     }
 
     /// A datagram of the application comes.
@@ -208,7 +231,7 @@ impl Full {
         config.addresses = vec![host(1)];
         config.limits = Limits {
             pairs,
-            remote_candidates: usize::MAX,
+            remote_candidates: 2 * pairs,
             ..config.limits
         };
         let mut full = Self {
@@ -226,7 +249,8 @@ impl Full {
         full
     }
 
-    /// One more candidate: of a higher priority than all before, so that one of them gives way.
+    /// One more candidate, of as many again: of a higher priority than all before, so that one of them
+    /// gives way.
     pub fn add(&mut self) {
         self.next += 1;
         let address = SocketAddr::from(([198, 51, 100, 1], (self.next % 65_000) as u16 + 1));
@@ -460,6 +484,7 @@ mod tests {
     fn every_operation_does_what_its_name_says() {
         let mut steady = Steady::default();
         steady.consent();
+        steady.hmacs();
         steady.data_in();
         steady.data_out();
         steady.noise();

@@ -3,7 +3,6 @@
 use alloc::boxed::Box;
 use alloc::string::ToString;
 use alloc::vec::Vec;
-use core::cmp::Ordering;
 use core::net::{IpAddr, SocketAddr};
 use core::ops::{Index, IndexMut};
 
@@ -151,8 +150,10 @@ impl Remotes {
 
     /// The number of a foundation. There are no more than two for each candidate that there may be.
     fn number(&mut self, text: &str, limit: usize) -> u16 {
-        let compare = |it: &Box<str>| -> Ordering { (**it).cmp(text) };
-        let known = self.by_text.find(&self.foundations, compare);
+        let all = &self.foundations;
+        let known = self
+            .by_text
+            .find(all, |it| it.as_bytes().cmp(text.as_bytes()));
         known.unwrap_or_else(|| {
             let number = small(self.foundations.len());
             grow(&mut self.foundations, limit.saturating_mul(2));

@@ -1,6 +1,7 @@
 //! Generations of a session: each has credentials of its own, and a restart begins the next
 //! (RFC 8445 §9).
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use floe_sansio::{Entropy, FiveTuple, Instant};
@@ -23,7 +24,8 @@ const MAX_ELDERS: usize = 2;
 pub(super) struct Generation {
     pub(super) number: u32,
     pub(super) credentials: IceCredentials,
-    pub(super) key: Key,
+    /// Shared, so that it is at hand while a request changes the agent.
+    pub(super) key: Arc<Key>,
 }
 
 impl Generation {
@@ -32,7 +34,7 @@ impl Generation {
             .expect("48 and 144 bits of ice-chars are valid credentials");
         Self {
             number,
-            key: Key::short_term(credentials.pwd()),
+            key: Arc::new(Key::short_term(credentials.pwd())),
             credentials,
         }
     }

@@ -107,7 +107,7 @@ impl Agent {
                 Answer::Awaited(waiting) => waiting.push(candidate),
                 Answer::Address(ip) => {
                     let candidate = resolved(candidate, *ip);
-                    return self.accept_remote(now, component, candidate);
+                    return self.accept_remote(now, component, &candidate);
                 }
                 Answer::Nothing => {}
             }
@@ -160,7 +160,7 @@ impl Agent {
                 let stream = self.live_stream_at(candidate.component.stream);
                 let component = self.component_at(candidate.component);
                 if let (Some(_), Some(component)) = (stream, component) {
-                    let _ = self.accept_remote(now, component, resolved(candidate, ip));
+                    let _ = self.accept_remote(now, component, &resolved(candidate, ip));
                 }
             }
         }

@@ -6,7 +6,7 @@ use core::net::{IpAddr, Ipv4Addr};
 
 use floe_sansio::Instant;
 
-use super::component::{Outcome, RemoteStream};
+use super::component::{Component, Outcome, RemoteStream};
 use super::{Agent, AgentTimer, CommandError, Duration, RemoteParameters, State};
 use crate::candidate::{Candidate, CandidateKind, is_private};
 use crate::check::Session;
@@ -147,6 +147,10 @@ impl Agent {
 
     /// Takes a candidate of the peer. One for a component that this side does not have is of no use
     /// and is left out (RFC 8445 §6.1.2.2).
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "what is handed over is not used any more"
+    )]
     pub fn add_remote_candidate(
         &mut self,
         now: Instant,
@@ -157,7 +161,7 @@ impl Agent {
             return Err(CommandError::Unusable);
         }
         match admitted {
-            Some(component) => self.accept_remote(now, component, candidate),
+            Some(component) => self.accept_remote(now, component, &candidate),
             None => Ok(()),
         }
     }
@@ -192,18 +196,18 @@ impl Agent {
         &mut self,
         now: Instant,
         component: usize,
-        candidate: Candidate,
+        candidate: &Candidate,
     ) -> Result<(), CommandError> {
-        if !self.has_room_for(component, &candidate) {
+        if !self.has_room_for(component, candidate) {
             return Err(CommandError::Capacity);
         }
         let now = self.clock.advance(now);
-        let through_nat64 = self.through_nat64(&candidate);
+        let through_nat64 = self.through_nat64(candidate);
         self.take_remote(now, component, candidate);
         // The same, as it is reached from IPv6 addresses.
         if let Some(twin) = through_nat64 {
             if self.has_room_for(component, &twin) {
-                self.take_remote(now, component, twin);
+                self.take_remote(now, component, &twin);
             }
         }
         self.settle(now);
@@ -232,21 +236,21 @@ impl Agent {
         })
     }
 
-    fn take_remote(&mut self, now: Instant, component: usize, candidate: Candidate) {
+    fn take_remote(&mut self, now: Instant, component: usize, candidate: &Candidate) {
         let known = (self.remotes).find(component, candidate.tcp_type, candidate.address);
-        self.vouch_remote(component, &candidate);
+        self.vouch_remote(component, candidate);
         match known {
             // Found before it was signalled: it becomes what it is, and its pairs live on
             // (RFC 8838 §11).
             Some(at) if self.remotes[at].kind == CandidateKind::PeerReflexive => {
-                self.upgrade_remote(at, &candidate);
+                self.upgrade_remote(at, candidate);
                 self.pair_remote(now, at);
             }
             // Of two with one address the better one counts.
-            Some(at) if self.supersedes(at, &candidate) => self.upgrade_remote(at, &candidate),
+            Some(at) if self.supersedes(at, candidate) => self.upgrade_remote(at, candidate),
             Some(_) => {}
             None => {
-                let at = self.push_remote(component, &candidate);
+                let at = self.push_remote(component, candidate);
                 self.pair_remote(now, at);
             }
         }
@@ -388,7 +392,7 @@ impl Agent {
                 useless[pair.remote()] = false;
             }
         }
-        let carrying = self.components.iter().filter_map(|it| it.active_pair());
+        let carrying = self.components.iter().filter_map(Component::active_pair);
         for pair in carrying.filter_map(|id| self.checks.get(id)) {
             useless[pair.remote()] = false;
         }
