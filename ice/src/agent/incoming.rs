@@ -187,6 +187,7 @@ impl Agent {
         } = request;
         if waits {
             let check = EarlyCheck {
+                at: now,
                 path,
                 priority,
                 nominate,
@@ -288,9 +289,14 @@ impl Agent {
         let existing = self.checks.find(path);
         let pair =
             existing.or_else(|| self.pair_unknown(now, component, path, priority, nominated));
+        if existing.is_none() {
+            // It shows what ports the peer has.
+            self.reconsider(now, component);
+        }
         let Some(id) = pair else {
             return !nominated;
         };
+        self.heard_on_pair(now, id);
         let Some(pair) = self.checks.get(id).filter(|pair| !pair.spent) else {
             return !nominated;
         };
@@ -440,6 +446,10 @@ impl Agent {
         let answer = check::read_answer(message);
         // RFC 8445 §7.2.5.2.1: the path must be the same both ways.
         if !symmetric {
+            // The peer is there, behind a NAT that gives this side another port: its own check follows.
+            if let Target::Pair(id) = check.target {
+                self.heard_on_pair(now, id);
+            }
             self.check_refused(now, check);
             return Input::Handled;
         }
@@ -581,11 +591,14 @@ impl Agent {
         let Some(pair) = self.checks.get(id) else {
             return;
         };
-        let (at, moved) = (pair.component, pair.moved);
+        let (at, moved, relayed) = (pair.component, pair.moved, pair.relayed);
         let by_peer = pair
             .nominated_by_peer
             .filter(|_| self.role == Role::Controlled);
         self.timeline.first_valid.get_or_insert(now);
+        if first && !relayed {
+            self.heard_on_pair(now, id);
+        }
         if self.components[at].active_pair() == Some(id) {
             self.resume(now, at, id);
             self.consented(now, at);

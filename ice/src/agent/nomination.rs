@@ -6,7 +6,7 @@ use super::component::{Nomination, Outcome, Selection};
 use super::{Agent, AgentTimer, Duration, Gathering, Purpose, Target};
 use crate::candidate::{CandidateKind, is_private};
 use crate::check_list::{Pair, PairId, PairState, Schedule};
-use crate::config::Policy;
+use crate::config::{CheckOrder, Policy};
 use crate::event::{Endpoint, Event, FailureCause, SelectedPair};
 use crate::role::Role;
 
@@ -14,6 +14,10 @@ use crate::role::Role;
 const SILENCE: Duration = Duration::from_secs(12);
 /// After completion, candidates that were not selected are kept this long (RFC 8445 §8.3.1).
 pub(super) const RELEASE_DELAY: Duration = Duration::from_secs(3);
+
+/// A nomination is sent a second time after so long at least, before it can have been answered: a single
+/// loss costs little then.
+const ECHO: Duration = Duration::from_millis(20);
 
 impl Agent {
     /// A pair of a component became valid, or one failed: is it time to nominate?
@@ -42,7 +46,7 @@ impl Agent {
         }
         let for_checks = now + best.round_trip + self.config.relay_hold;
         let for_candidates = self.candidates_awaited(best).filter(|&until| until > now);
-        let open = self.checks.direct_is_open(at);
+        let open = self.direct_is_awaited(at);
         let component = &mut self.components[at];
         component.held_since.get_or_insert(now);
         if let Some(until) = for_candidates {
@@ -91,14 +95,19 @@ impl Agent {
 
     /// Whether both sides signalled renomination.
     pub(super) fn renominates(&self, at: usize) -> bool {
-        let remote = self.streams[self.components[at].stream].remote.as_ref();
+        self.mends_choices(self.components[at].stream)
+    }
+
+    /// The same of a stream.
+    pub(super) fn mends_choices(&self, stream: usize) -> bool {
+        let remote = self.streams[stream].remote.as_ref();
         self.config.renomination && remote.is_some_and(|it| it.parameters.renomination)
     }
 
     /// Those that have waited long enough for a better pair.
     ///
     /// The wait goes on as long as a direct pair has not been checked at all: one of many addresses may
-    /// be the one, and its turn comes late.
+    /// be the one, and its turn comes late. It goes on too where the peer was heard directly.
     pub(super) fn end_holds(&mut self, now: Instant) {
         for at in 0..self.components.len() {
             let component = &self.components[at];
@@ -112,7 +121,8 @@ impl Agent {
             let patient = now < since + self.config.untested_hold;
             let best = self.checks.valid(at).next();
             let round_trip = best.map_or(Duration::ZERO, |(_, pair)| pair.round_trip);
-            if patient && self.checks.direct_is_untested(at) {
+            let promising = self.checks.direct_is_untested(at) || self.direct_was_heard(at);
+            if patient && promising {
                 let until = now + round_trip + self.config.relay_hold;
                 self.components[at].relay_hold = Some(until);
                 self.components[at].candidate_hold = None;
@@ -186,18 +196,33 @@ impl Agent {
             let Some(nomination) = self.components[at].nomination else {
                 continue;
             };
-            let probing = self.probing_of(nomination.pair);
+            let probing = self.probing_of_nomination(nomination.pair);
+            let echo = self.echo_of(nomination.pair);
             let Some(nomination) = &mut self.components[at].nomination else {
                 continue;
             };
             if nomination.schedule.next().is_some_and(|due| due <= now) {
-                nomination.schedule.sent(now, probing);
+                match echo.filter(|_| nomination.schedule.is_fresh() && probing.count > 1) {
+                    Some(echo) => nomination.schedule.sent_before(now, echo),
+                    None => nomination.schedule.sent(now, probing),
+                }
                 let (pair, counter) = (nomination.pair, nomination.counter);
                 self.send_check(now, pair, Purpose::Nomination, counter);
                 return true;
             }
         }
         false
+    }
+
+    /// When a nomination is sent for the second time. Through a relay, where twice as much is lost, sooner.
+    fn echo_of(&self, pair: PairId) -> Option<Duration> {
+        let pair = self.checks.get(pair)?;
+        let half = if pair.relayed {
+            ECHO
+        } else {
+            pair.round_trip / 2
+        };
+        (self.config.order == CheckOrder::LikelyFirst).then_some(half.max(ECHO))
     }
 
     /// Nobody answered the nominating check. If the pair was answered otherwise in the meantime, it

@@ -101,6 +101,7 @@ impl Agent {
             self.state = State::Checking;
         }
         if !self.config.lite {
+            self.put_off_unlikely(now, streams);
             self.checks.begin(streams);
         }
         self.take_up_early(now);
@@ -114,6 +115,9 @@ impl Agent {
             let path = early.path;
             if self.is_introduced(path) {
                 self.peer_checked(now, path, early.priority, early.nominate, early.nomination);
+                if let Some(id) = self.checks.find(path) {
+                    self.heard_on_pair(early.at, id);
+                }
             } else {
                 self.early.push(early);
             }
@@ -234,6 +238,7 @@ impl Agent {
         let key = (component, candidate.tcp_type, candidate.address);
         let known = self.remote_index.get(&key);
         let known = known.copied();
+        let kind = candidate.kind;
         self.vouch_remote(component, &candidate);
         match known {
             // Found before it was signalled: it becomes what it is, and its pairs live on
@@ -250,6 +255,7 @@ impl Agent {
                 self.pair_remote(now, at);
             }
         }
+        self.guess_blocked(component, kind);
     }
 
     /// The peer has no more candidates, for any stream.

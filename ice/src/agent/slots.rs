@@ -10,7 +10,8 @@ use floe_stun::{Retransmission, TransactionId};
 
 use crate::candidate::CandidateKind;
 use crate::check::{self, Check};
-use crate::check_list::{PairId, PairState};
+use crate::check_list::{PairId, PairState, UNLIKELY};
+use crate::config::CheckOrder;
 use crate::framing::framed;
 use crate::pacer::Pacer;
 
@@ -237,6 +238,25 @@ impl Agent {
         if pair.is_some_and(|pair| pair.path.transport.is_reliable()) {
             probing.count = 1;
             probing.patience = PATIENCE;
+        }
+        if pair.is_some_and(|pair| pair.relayed && pair.place < UNLIKELY)
+            && self.config.order == CheckOrder::LikelyFirst
+        {
+            // Two ways instead of one.
+            probing.interval *= 2;
+        }
+        probing
+    }
+
+    /// The same for a nomination, whose pair has told how long the round trip is.
+    pub(super) fn probing_of_nomination(&self, id: PairId) -> crate::Probing {
+        let mut probing = self.probing_of(id);
+        let round_trip = self
+            .checks
+            .get(id)
+            .map_or(Duration::ZERO, |pair| pair.round_trip);
+        if self.config.order == CheckOrder::LikelyFirst {
+            probing.interval = probing.interval.max(round_trip + round_trip / 4);
         }
         probing
     }

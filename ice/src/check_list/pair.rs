@@ -125,8 +125,8 @@ pub(crate) struct Traffic {
     pub(crate) last_received: Option<Instant>,
 }
 
-/// The place from which on a pair is not waited for: of one of its addresses no server has heard, while
-/// one has of another.
+/// The place from which on a pair is unlikely to work, or to be needed: it is put off, and not waited
+/// for.
 pub(crate) const UNLIKELY: u16 = 256;
 
 /// Consent lasts this long after the last answer (RFC 7675 §5.1).
@@ -177,6 +177,10 @@ impl Pair {
 }
 
 impl Turn {
+    pub(super) const fn is_likely(&self) -> bool {
+        self.place < UNLIKELY
+    }
+
     /// Before all others.
     pub(super) const FIRST: Self = Self {
         place: 0,
