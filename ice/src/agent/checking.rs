@@ -8,7 +8,6 @@ use super::component::Outcome;
 use super::{Agent, AgentTimer, CommandError, Duration, Gathering, State, Target};
 use crate::candidate::{Candidate, CandidateKind, is_private};
 use crate::check_list::{Pair, PairId, PairState, Schedule};
-use crate::config::CheckOrder;
 use crate::event::FailureCause;
 use crate::role::Role;
 use crate::stats::Quiet;
@@ -68,10 +67,6 @@ impl Agent {
             return own.filter(|it| it.component == component).map(|_| existing);
         }
         if self.components[component].id != ours.component || !can_pair(ours, &theirs.candidate) {
-            return None;
-        }
-        // To oneself, and not to a peer behind another NAT whose host has the same address.
-        if path.local == path.remote && self.config.order == CheckOrder::LikelyFirst {
             return None;
         }
         let opens = match ours.tcp_type {

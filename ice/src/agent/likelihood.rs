@@ -10,8 +10,8 @@ use crate::candidate::{Candidate, CandidateKind, is_private};
 use crate::check_list::{Pair, PairId, UNLIKELY};
 use crate::config::CheckOrder;
 
-/// Pairs with a relay that has a stand-in are put off for so long: until nearly all likely ones have been
-/// answered.
+/// Where the peer was heard directly, unlikely pairs are put off for so long: until nearly all likely ones
+/// have been answered.
 const LIKELY_ANSWERED: Duration = Duration::from_millis(200);
 /// Those of addresses that lead nowhere, as it seems, are put off until the likely ones have been repeated
 /// twice.
@@ -26,9 +26,13 @@ impl Agent {
         if self.config.order == CheckOrder::Priority {
             return 0;
         }
-        if self.has_stand_in(ours, remote) {
-            return UNLIKELY;
-        }
+        // That is this host, whoever has the same address behind another NAT.
+        let own = ours.base == self.remotes[remote].candidate.address;
+        let later = if own || self.has_stand_in(ours, remote) {
+            UNLIKELY
+        } else {
+            0
+        };
         let base = if ours.tcp_type.is_none() {
             self.bases.get_key_value(&ours.base)
         } else {
@@ -52,7 +56,7 @@ impl Agent {
             remote.vouched || !is_host || self.is_beside_vouched(&remote.candidate),
             component.peer_vouched || blocked,
         );
-        ours.saturating_add(theirs)
+        ours.saturating_add(theirs).saturating_add(later)
     }
 
     /// Whether another pair with a relay works if this one does, and sooner: one between relays of the
@@ -105,13 +109,14 @@ impl Agent {
         self.place_again(component);
     }
 
-    /// Checks of these lists begin. Agents that do not renominate choose once, so they check all first.
+    /// Checks of these lists begin. Pairs with a relay that have a stand-in are checked when that is not
+    /// answered for as long as a check is repeated. Agents that do not renominate choose once, so they check all first.
     pub(super) fn put_off_unlikely(&mut self, now: Instant, lists: &[usize]) {
         for &list in lists {
             if !self.mends_choices(list) {
                 continue;
             }
-            let until = [now + LIKELY_REPEATED, now + LIKELY_ANSWERED];
+            let until = [now + LIKELY_REPEATED, now + self.config.probing.interval];
             self.checks.put_off_unlikely(list, |_| until);
         }
     }
@@ -202,9 +207,12 @@ impl Agent {
         }
     }
 
-    /// Whether a pair without a relay is waited for, although one with a relay works. Between agents that
-    /// renominate a choice can be mended, so it is made as soon as no such pair is likely.
-    pub(super) fn direct_is_awaited(&self, component: usize) -> bool {
+    /// Whether a better pair than the `best` that works, which has a relay, is waited for. Between agents
+    /// that renominate a choice can be mended, so it is made as soon as no such pair is likely.
+    pub(super) fn better_is_awaited(&self, component: usize, best: &Pair) -> bool {
+        if self.one_relay_is_awaited(component, best) {
+            return true;
+        }
         if self.direct_was_heard(component) {
             return true;
         }
@@ -221,6 +229,26 @@ impl Agent {
                 && pair.state.is_open()
                 && pair.place < UNLIKELY
                 && !self.is_closed(pair)
+        })
+    }
+
+    /// Whether the pair that works goes through two relays, and one of them may turn out to be enough.
+    pub(super) fn one_relay_is_awaited(&self, component: usize, best: &Pair) -> bool {
+        let has_two = |pair: &Pair| {
+            let ours = self.locals.get(&pair.local);
+            let theirs = &self.remotes[pair.remote].candidate;
+            ours.is_some_and(|it| it.kind == CandidateKind::Relayed) && self.is_relayed(theirs)
+        };
+        if !self.components[component].relays_meet || !has_two(best) {
+            return false;
+        }
+        let mut pairs = self.checks.iter().map(|(_, pair)| pair);
+        pairs.any(|pair| {
+            pair.component == component
+                && pair.relayed
+                && pair.state.is_open()
+                && pair.place < 2 * UNLIKELY
+                && !has_two(pair)
         })
     }
 

@@ -6,7 +6,7 @@ use super::component::{Nomination, Outcome, Selection};
 use super::{Agent, AgentTimer, Duration, Gathering, Purpose, Target};
 use crate::candidate::{CandidateKind, is_private};
 use crate::check_list::{Pair, PairId, PairState, Schedule};
-use crate::config::{CheckOrder, Policy};
+use crate::config::Policy;
 use crate::event::{Endpoint, Event, FailureCause, SelectedPair};
 use crate::role::Role;
 
@@ -14,10 +14,6 @@ use crate::role::Role;
 const SILENCE: Duration = Duration::from_secs(12);
 /// After completion, candidates that were not selected are kept this long (RFC 8445 §8.3.1).
 pub(super) const RELEASE_DELAY: Duration = Duration::from_secs(3);
-
-/// A nomination is sent a second time after so long at least, before it can have been answered: a single
-/// loss costs little then.
-const ECHO: Duration = Duration::from_millis(20);
 
 impl Agent {
     /// A pair of a component became valid, or one failed: is it time to nominate?
@@ -46,7 +42,7 @@ impl Agent {
         }
         let for_checks = now + best.round_trip + self.config.relay_hold;
         let for_candidates = self.candidates_awaited(best).filter(|&until| until > now);
-        let open = self.direct_is_awaited(at);
+        let open = self.better_is_awaited(at, best);
         let component = &mut self.components[at];
         component.held_since.get_or_insert(now);
         if let Some(until) = for_candidates {
@@ -107,7 +103,8 @@ impl Agent {
     /// Those that have waited long enough for a better pair.
     ///
     /// The wait goes on as long as a direct pair has not been checked at all: one of many addresses may
-    /// be the one, and its turn comes late. It goes on too where the peer was heard directly.
+    /// be the one, and its turn comes late. It goes on too where the peer was heard directly,
+    /// or where one relay may do instead of two.
     pub(super) fn end_holds(&mut self, now: Instant) {
         for at in 0..self.components.len() {
             let component = &self.components[at];
@@ -121,7 +118,9 @@ impl Agent {
             let patient = now < since + self.config.untested_hold;
             let best = self.checks.valid(at).next();
             let round_trip = best.map_or(Duration::ZERO, |(_, pair)| pair.round_trip);
-            let promising = self.checks.direct_is_untested(at) || self.direct_was_heard(at);
+            let promising = self.checks.direct_is_untested(at)
+                || self.direct_was_heard(at)
+                || best.is_some_and(|(_, best)| self.one_relay_is_awaited(at, best));
             if patient && promising {
                 let until = now + round_trip + self.config.relay_hold;
                 self.components[at].relay_hold = Some(until);
@@ -197,32 +196,17 @@ impl Agent {
                 continue;
             };
             let probing = self.probing_of_nomination(nomination.pair);
-            let echo = self.echo_of(nomination.pair);
             let Some(nomination) = &mut self.components[at].nomination else {
                 continue;
             };
             if nomination.schedule.next().is_some_and(|due| due <= now) {
-                match echo.filter(|_| nomination.schedule.is_fresh() && probing.count > 1) {
-                    Some(echo) => nomination.schedule.sent_before(now, echo),
-                    None => nomination.schedule.sent(now, probing),
-                }
+                nomination.schedule.sent(now, probing);
                 let (pair, counter) = (nomination.pair, nomination.counter);
                 self.send_check(now, pair, Purpose::Nomination, counter);
                 return true;
             }
         }
         false
-    }
-
-    /// When a nomination is sent for the second time. Through a relay, where twice as much is lost, sooner.
-    fn echo_of(&self, pair: PairId) -> Option<Duration> {
-        let pair = self.checks.get(pair)?;
-        let half = if pair.relayed {
-            ECHO
-        } else {
-            pair.round_trip / 2
-        };
-        (self.config.order == CheckOrder::LikelyFirst).then_some(half.max(ECHO))
     }
 
     /// Nobody answered the nominating check. If the pair was answered otherwise in the meantime, it

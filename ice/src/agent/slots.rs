@@ -239,10 +239,9 @@ impl Agent {
             probing.count = 1;
             probing.patience = PATIENCE;
         }
-        if pair.is_some_and(|pair| pair.relayed && pair.place < UNLIKELY)
-            && self.config.order == CheckOrder::LikelyFirst
-        {
-            // Two ways instead of one.
+        let likely = pair.is_some_and(|pair| pair.relayed && pair.place < UNLIKELY);
+        if likely && self.config.order == CheckOrder::LikelyFirst {
+            // Two ways instead of one; the others with a relay follow in the meantime.
             probing.interval *= 2;
         }
         probing
@@ -251,12 +250,12 @@ impl Agent {
     /// The same for a nomination, whose pair has told how long the round trip is.
     pub(super) fn probing_of_nomination(&self, id: PairId) -> crate::Probing {
         let mut probing = self.probing_of(id);
-        let round_trip = self
-            .checks
-            .get(id)
-            .map_or(Duration::ZERO, |pair| pair.round_trip);
-        if self.config.order == CheckOrder::LikelyFirst {
-            probing.interval = probing.interval.max(round_trip + round_trip / 4);
+        let round_trip = self.checks.get(id).map(|pair| pair.round_trip);
+        if let Some(round_trip) =
+            round_trip.filter(|_| self.config.order == CheckOrder::LikelyFirst)
+        {
+            let answered = (round_trip + round_trip / 4).max(4 * MIN_PACING);
+            probing.interval = self.config.probing.interval.min(answered);
         }
         probing
     }

@@ -10,8 +10,6 @@ use crate::config::Probing;
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Schedule {
     sent: u8,
-    /// Whether one was sent beside those.
-    before: bool,
     interval: Duration,
     next: Option<Instant>,
     expires: Option<Instant>,
@@ -54,17 +52,6 @@ impl Schedule {
             self.next = None;
             self.expires = Some(now + probing.patience);
         }
-    }
-
-    /// One more check than the others has been sent at `now`, as the first of all: they follow, `soon`.
-    pub(crate) fn sent_before(&mut self, now: Instant, soon: Duration) {
-        self.before = true;
-        self.next = Some(now + soon);
-    }
-
-    /// Whether no check at all has been sent.
-    pub(crate) const fn is_fresh(&self) -> bool {
-        self.sent == 0 && !self.before
     }
 
     /// When the next check is due.
