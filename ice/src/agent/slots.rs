@@ -247,16 +247,10 @@ impl Agent {
         probing
     }
 
-    /// The same for a nomination, whose pair has told how long the round trip is.
+    /// The same for a nomination: of a pair that has answered, nothing speaks for waiting longer.
     pub(super) fn probing_of_nomination(&self, id: PairId) -> crate::Probing {
         let mut probing = self.probing_of(id);
-        let round_trip = self.checks.get(id).map(|pair| pair.round_trip);
-        if let Some(round_trip) =
-            round_trip.filter(|_| self.config.order == CheckOrder::LikelyFirst)
-        {
-            let answered = (round_trip + round_trip / 4).max(4 * MIN_PACING);
-            probing.interval = self.config.probing.interval.min(answered);
-        }
+        probing.interval = self.probing().interval;
         probing
     }
 
