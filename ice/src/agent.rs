@@ -217,6 +217,8 @@ impl Timer for AgentTimer {
 /// A check that came before the peer's credentials (RFC 8445 §7.3: to be finished later).
 #[derive(Clone, Copy, Debug)]
 struct EarlyCheck {
+    /// When it came.
+    at: Instant,
     path: FiveTuple,
     priority: u32,
     nominate: bool,
@@ -234,6 +236,8 @@ struct Base {
     place: u16,
     /// Whether a server has answered to it.
     vouched: bool,
+    /// Whether it is a relay whose server refuses its other relays.
+    alone: bool,
 }
 
 /// One ICE agent: some data streams of one session with one peer.

@@ -65,13 +65,27 @@ struct List {
     slots: u32,
     /// First checks sent, to share them between pairs without a relay and with one.
     first_checks: u32,
-    /// Whether pairs with a relay have the larger share.
-    relays_first: bool,
+    /// Before, no unlikely pair is checked for the first time: without a relay, and with one.
+    unlikely_from: [Instant; 2],
 }
 
 impl List {
-    fn has_first_check(&self) -> bool {
-        self.waiting.iter().any(|lane| !lane.is_empty()) || !self.thawable.is_empty()
+    /// From when on there is a pair to be checked for the first time.
+    fn first_check_from(&self, pairs: &Pairs) -> Option<Instant> {
+        let heads = (0..2).filter_map(|lane| Some(self.head(pairs, lane)?.0));
+        let thaws = (!self.thawable.is_empty()).then_some(Instant::ZERO);
+        heads.min().or(thaws)
+    }
+
+    /// The first pair of a lane, and when it may be checked.
+    fn head(&self, pairs: &Pairs, lane: usize) -> Option<(Instant, PairId)> {
+        let first = self.waiting[lane].first(pairs)?;
+        let from = if first.pair.is_likely() {
+            Instant::ZERO
+        } else {
+            self.unlikely_from[lane]
+        };
+        Some((from, first.id))
     }
 
     fn next_repetition<'a>(&self, pairs: &'a Pairs) -> Option<(Instant, &'a Named)> {
@@ -474,11 +488,17 @@ impl CheckLists {
         }
     }
 
-    /// Whether pairs with a relay get two first checks of three, instead of one: where nothing else is
-    /// likely to work.
-    pub(crate) fn put_relays_first(&mut self, list: usize, first: bool) {
+    /// From when on unlikely pairs of a list, without a relay and with one, are checked for the first
+    /// time, if no likely one is left; `change` takes what has been said before, [`Instant::ZERO`] at
+    /// first.
+    pub(crate) fn put_off_unlikely(
+        &mut self,
+        list: usize,
+        change: impl FnOnce([Instant; 2]) -> [Instant; 2],
+    ) {
         self.orders.reach(list);
-        self.orders.lists[list].relays_first = first;
+        let from = &mut self.orders.lists[list].unlikely_from;
+        *from = change(*from);
     }
 
     /// Takes the pair to check in this slot, of the list whose turn it is; lists without anything to
@@ -509,17 +529,22 @@ impl CheckLists {
         let repetition = list.next_repetition(&self.pairs);
         let repetition = repetition.filter(|&(at, _)| at <= now);
         let repetition = repetition.map(|(_, it)| it.id);
-        let first = list.has_first_check();
+        let first = list.first_check_from(&self.pairs);
+        let first = first.is_some_and(|from| from <= now);
         if repetition.is_some() || first {
             list.slots = list.slots.wrapping_add(1);
         }
         if repetition.is_some() && (!first || list.slots % 3 == 0) {
             return repetition;
         }
-        if first { self.first_check(at) } else { None }
+        if first {
+            self.first_check(at, now)
+        } else {
+            None
+        }
     }
 
-    fn first_check(&mut self, at: usize) -> Option<PairId> {
+    fn first_check(&mut self, at: usize, now: Instant) -> Option<PairId> {
         if self.orders.lists[at].waiting.iter().all(Order::is_empty) {
             // One of each foundation whose pairs are all frozen (RFC 8445 §6.1.4.2).
             while let Some(&foundation) = self.orders.lists[at].thawable.first() {
@@ -530,27 +555,27 @@ impl CheckLists {
         }
         let list = &mut self.orders.lists[at];
         list.first_checks = list.first_checks.wrapping_add(1);
-        let relayed_first = (list.first_checks % 3 == 0) != list.relays_first;
-        let [direct, relayed] = &list.waiting;
-        let lanes = if relayed_first {
-            [relayed, direct]
+        let lanes = if list.first_checks % 3 == 0 {
+            [1, 0]
         } else {
-            [direct, relayed]
+            [0, 1]
         };
-        lanes
-            .into_iter()
-            .find_map(|lane| lane.first(&self.pairs).map(|it| it.id))
+        let heads = lanes.map(|lane| list.head(&self.pairs, lane));
+        let mut heads = heads.into_iter().flatten();
+        heads.find(|&(from, _)| from <= now).map(|(_, id)| id)
     }
 
     /// When there is something to check: [`Instant::ZERO`] for at once.
     pub(crate) fn next_due(&self) -> Option<Instant> {
         let running = || self.orders.lists.iter().filter(|list| list.running);
-        if running().any(|list| !list.triggered.is_empty() || list.has_first_check()) {
+        if running().any(|list| !list.triggered.is_empty()) {
             return Some(Instant::ZERO);
         }
+        let first = running().filter_map(|list| list.first_check_from(&self.pairs));
         running()
             .filter_map(|list| list.next_repetition(&self.pairs))
             .map(|(at, _)| at)
+            .chain(first)
             .min()
     }
 

@@ -18,7 +18,7 @@ use crate::tcp::TcpType;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Remote {
     pub(crate) address: SocketAddr,
-    related: Option<SocketAddr>,
+    pub(crate) related: Option<SocketAddr>,
     pub(crate) priority: u32,
     /// Its foundation as a number.
     pub(crate) foundation: u16,
@@ -80,7 +80,7 @@ impl Remotes {
         self.all.len()
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Remote> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Remote> + Clone {
         self.all.iter()
     }
 

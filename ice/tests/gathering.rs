@@ -375,8 +375,8 @@ fn a_mapping_is_kept_alive_until_ice_completes() {
     let mut net = net();
     net.gather(0);
     net.run(secs(61));
-    // STUN: at 0, 15, 30, 45 and 60 s; TURN: two requests to allocate.
-    assert_eq!(net.to_servers[0].len(), 5 + 2);
+    // STUN: at 0, 15, 30, 45 and 60 s; TURN: two requests to allocate, one permission for the peer's relay.
+    assert_eq!(net.to_servers[0].len(), 5 + 2 + 1);
 }
 
 #[test]

@@ -81,7 +81,7 @@ fn event(output: &Output) -> Option<&floe_ice::Event> {
 /// The place where the bytes of a trace stop to be those that were written is the place that is told.
 #[test]
 fn a_changed_input_is_noticed_at_its_call() {
-    let net = session(1);
+    let net = session(3);
     let trace = net.agents[0].trace();
     let (bytes, calls) = (trace.to_vec(), Trace::parse(trace).unwrap().calls());
     // A byte of the data that came last, as the agent is not to notice it by itself.

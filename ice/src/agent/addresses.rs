@@ -287,6 +287,7 @@ impl Agent {
             preference,
             place,
             vouched: false,
+            alone: false,
         };
         self.bases.insert(address, base);
     }

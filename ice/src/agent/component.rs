@@ -76,6 +76,14 @@ pub(super) struct Component {
     pub(super) vouched: bool,
     /// The same of the peer's host candidates.
     pub(super) peer_vouched: bool,
+    /// Whether its last relay is reached over a stream, although servers were asked over UDP.
+    pub(super) relay_over_stream: bool,
+    /// Whether the peer seems to reach nobody but over a stream.
+    pub(super) peer_blocked: bool,
+    /// Whether the peer was heard, or answered, over a path without a relay.
+    pub(super) heard_directly: bool,
+    /// Whether a relay of each side has the same IP address.
+    pub(super) relays_meet: bool,
     /// Until when a relayed pair waits for a direct one before it is nominated.
     pub(super) relay_hold: Option<Instant>,
     /// Until when it waits for a candidate that would make one.
@@ -115,6 +123,10 @@ impl Component {
             nomination: None,
             vouched: false,
             peer_vouched: false,
+            relay_over_stream: false,
+            peer_blocked: false,
+            heard_directly: false,
+            relays_meet: false,
             relay_hold: None,
             candidate_hold: None,
             held_since: None,
@@ -133,6 +145,9 @@ impl Component {
         self.selected = None;
         self.agreed = false;
         self.peer_vouched = false;
+        self.peer_blocked = false;
+        self.heard_directly = false;
+        self.relays_meet = false;
         if let Some(active) = &mut self.active {
             active.pair = None;
         }

@@ -248,6 +248,7 @@ impl Agent {
             preference: tcp_local_preference(CandidateKind::PeerReflexive, tcp_type, place),
             place,
             vouched: false,
+            alone: false,
         })
     }
 

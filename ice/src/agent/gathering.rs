@@ -223,6 +223,9 @@ impl Agent {
             ClientEvent::PermissionRefused(peer, _) => {
                 // One refused peer harms only its own pairs.
                 let relayed = self.gatherer.get(at).and_then(Source::relayed);
+                if let Some(relayed) = relayed.filter(|relayed| relayed.ip() == peer) {
+                    self.is_alone(relayed);
+                }
                 self.fail_pairs(now, |pair| {
                     Some(pair.path.local) == relayed && pair.path.remote.ip() == peer
                 });
@@ -374,8 +377,9 @@ impl Agent {
         };
         let place = self.place_of(component, kind);
         self.add_base(relayed, component, preference, place);
-        self.expect_relays(component, transport.is_reliable());
+        self.expect_neighbour(now, relayed);
         self.add_local(now, candidate);
+        self.expect_relays(component, transport.is_reliable());
     }
 
     /// The local preference of what a TURN server lends.

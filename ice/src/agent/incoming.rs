@@ -193,6 +193,7 @@ impl Agent {
         } = request;
         if waits {
             let check = EarlyCheck {
+                at: now,
                 path,
                 priority,
                 nominate,
@@ -297,9 +298,14 @@ impl Agent {
         let existing = self.checks.find(path);
         let pair =
             existing.or_else(|| self.pair_unknown(now, component, path, priority, nominated));
+        if existing.is_none() {
+            // It shows what ports the peer has.
+            self.reconsider(now, component);
+        }
         let Some(id) = pair else {
             return !nominated;
         };
+        self.heard_on_pair(now, id);
         let Some(pair) = self.checks.get(id).filter(|pair| !pair.spent) else {
             return !nominated;
         };
@@ -454,6 +460,9 @@ impl Agent {
                 if let Some(pair) = self.checks.get(id) {
                     self.budget.scattered(pair.path.remote, pair.local);
                 }
+                // The peer is there, behind a NAT that gives this side another port: its own check
+                // follows.
+                self.heard_on_pair(now, id);
             }
             self.check_refused(now, check);
             return Input::Handled;
@@ -602,11 +611,14 @@ impl Agent {
         let Some(pair) = self.checks.get(id) else {
             return;
         };
-        let (at, moved) = (pair.component(), pair.moved);
+        let (at, moved, relayed) = (pair.component(), pair.moved, pair.relayed);
         let by_peer = pair
             .nominated_by_peer
             .filter(|_| self.role == Role::Controlled);
         self.timeline.first_valid.get_or_insert(now);
+        if first && !relayed {
+            self.heard_on_pair(now, id);
+        }
         if self.components[at].active_pair() == Some(id) {
             self.resume(now, at, id);
             self.consented(now, at);

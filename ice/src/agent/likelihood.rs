@@ -1,13 +1,25 @@
-//! Which addresses are likely to lead anywhere: those that a server has answered to
-//! ([`CheckOrder::LikelyFirst`]).
+//! Which pairs are likely to work, and needed ([`CheckOrder::LikelyFirst`]): those of addresses that a
+//! server has answered to, and of relays that stand together.
 
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 
-use super::{Agent, Base};
-use crate::candidate::{Candidate, CandidateKind};
-use crate::check_list::{Pair, UNLIKELY};
+use floe_sansio::Instant;
+
+use super::{Agent, Base, Duration};
+use crate::candidate::{Candidate, CandidateKind, is_private};
+use crate::check_list::{Pair, PairId, UNLIKELY};
 use crate::config::CheckOrder;
 use crate::remotes::Remote;
+
+/// Where the peer was heard directly, unlikely pairs are put off for so long: until nearly all likely ones
+/// have been answered.
+const LIKELY_ANSWERED: Duration = Duration::from_millis(200);
+/// Those of addresses that lead nowhere, as it seems, are put off until the likely ones have been repeated
+/// twice.
+const LIKELY_REPEATED: Duration = Duration::from_millis(300);
+/// Where the peer was heard through a relay, a direct check that it sent at once would arrive within
+/// so long.
+const DIRECT_FOLLOWS: Duration = Duration::from_millis(50);
 
 impl Agent {
     /// The place of a pair in the order of checks: the sum of those of its candidates.
@@ -15,6 +27,13 @@ impl Agent {
         if self.config.order == CheckOrder::Priority {
             return 0;
         }
+        // That is this host, whoever has the same address behind another NAT.
+        let own = ours.base == self.remotes[remote].address;
+        let later = if own || self.has_stand_in(ours, remote) {
+            UNLIKELY
+        } else {
+            0
+        };
         let base = if ours.tcp_type.is_none() {
             self.bases.get_key_value(&ours.base)
         } else {
@@ -25,17 +44,104 @@ impl Agent {
         let ours = base.map_or(0, |(&address, base)| {
             let component = &self.components[base.component];
             let place = self.place_in_family(address, base);
-            behind(place, base.vouched, component.vouched)
+            let blocked = component.relay_over_stream && ours.tcp_type.is_none();
+            let vouched = base.vouched || ours.kind == CandidateKind::Relayed;
+            behind(place, vouched, component.vouched || blocked)
         });
         let remote = &self.remotes[remote];
         let component = &self.components[remote.component()];
         let is_host = remote.kind == CandidateKind::Host;
+        let blocked = component.peer_blocked && remote.tcp_type.is_none();
         let theirs = behind(
             remote.place,
             remote.vouched || !is_host || self.is_beside_vouched(remote),
-            component.peer_vouched,
+            component.peer_vouched || blocked,
         );
-        ours.saturating_add(theirs)
+        ours.saturating_add(theirs).saturating_add(later)
+    }
+
+    /// Whether another pair with a relay works if this one does, and sooner: one between relays of the
+    /// same address, of which each lets the other in before it is known. Pairs with one relay are
+    /// better, and checked where that one does not do, or nothing without a relay is found.
+    fn has_stand_in(&self, ours: &Candidate, remote: usize) -> bool {
+        let theirs = &self.remotes[remote];
+        let relayed =
+            ours.kind == CandidateKind::Relayed || self.is_relayed(theirs.kind, theirs.address);
+        relayed
+            && self.components[theirs.component()].relays_meet
+            && !self.are_neighbours(ours, theirs)
+    }
+
+    /// Whether these are relays of the same address.
+    fn are_neighbours(&self, ours: &Candidate, theirs: &Remote) -> bool {
+        let alone = || self.bases.get(&ours.base).is_none_or(|base| base.alone);
+        ours.kind == CandidateKind::Relayed
+            && ours.address.ip() == theirs.address.ip()
+            // A peer-reflexive one does not say so.
+            && matches!(theirs.kind, CandidateKind::Relayed | CandidateKind::PeerReflexive)
+            && !alone()
+    }
+
+    /// The peer's relay may stand where ours does: then its checks come through before it is known.
+    pub(super) fn expect_neighbour(&mut self, now: Instant, relayed: SocketAddr) {
+        if self.config.order == CheckOrder::LikelyFirst {
+            self.gatherer.with_relay(relayed, |relay| {
+                let _ = relay.create_permission(now, relayed.ip());
+            });
+        }
+    }
+
+    /// The server lends nothing between its own relays.
+    pub(super) fn is_alone(&mut self, relayed: SocketAddr) {
+        let Some(base) = self.bases.get_mut(&relayed) else {
+            return;
+        };
+        base.alone = true;
+        let component = base.component;
+        self.relays_changed(component);
+    }
+
+    /// There is another relay on either side, or one less.
+    pub(super) fn relays_changed(&mut self, component: usize) {
+        let id = self.components[component].id;
+        let theirs = || self.remotes.iter().filter(|it| it.component() == component);
+        let mut ours = self.locals.values().filter(|it| it.component == id);
+        let meet = ours.any(|ours| theirs().any(|it| self.are_neighbours(ours, it)));
+        self.components[component].relays_meet = meet;
+        self.place_again(component);
+    }
+
+    /// Checks of these lists begin. Pairs with a relay that have a stand-in are checked when that is not
+    /// answered for as long as a check is repeated. Agents that do not renominate choose once, so they check all first.
+    pub(super) fn put_off_unlikely(&mut self, now: Instant, lists: &[usize]) {
+        for &list in lists {
+            if !self.mends_choices(list) {
+                continue;
+            }
+            let until = [now + LIKELY_REPEATED, now + self.config.probing.interval];
+            self.checks.put_off_unlikely(list, |_| until);
+        }
+    }
+
+    /// A check of the peer came, or the first answer. What is heard directly works; while the peer is
+    /// only heard through a relay, everything is worth a check.
+    pub(super) fn heard_on_pair(&mut self, now: Instant, id: PairId) {
+        let Some(pair) = self.checks.get(id) else {
+            return;
+        };
+        let (list, component) = (pair.list(), pair.component());
+        let direct = !pair.relayed && !self.config.tcp.is_second(pair.path.transport);
+        self.components[component].heard_directly |= direct;
+        if !self.mends_choices(list) {
+            return;
+        }
+        if direct {
+            let until = now + LIKELY_ANSWERED;
+            (self.checks).put_off_unlikely(list, |known| known.map(|it| it.max(until)));
+        } else if !self.components[component].heard_directly {
+            let until = now + DIRECT_FOLLOWS;
+            (self.checks).put_off_unlikely(list, |[direct, relayed]| [direct, relayed.min(until)]);
+        }
     }
 
     /// How many checks of a pair may go unanswered while nothing comes from its remote address: what
@@ -112,15 +218,117 @@ impl Agent {
         self.place_again(component);
     }
 
-    /// A relay that is reached over a stream, where no server has answered over UDP, is the likely way
-    /// out.
+    /// The peer told a candidate, which is stored. If it has a relay, and the server has seen none of
+    /// its addresses, it was reached over a stream.
+    pub(super) fn guess_blocked(&mut self, component: usize, kind: CandidateKind) {
+        let theirs = || self.remotes.iter().filter(|it| it.component() == component);
+        // Who keeps secret what the server saw gives no hint.
+        let seen = |related: SocketAddr| !related.ip().is_unspecified();
+        let relay = |it: &Remote| it.kind == CandidateKind::Relayed && it.related.is_some_and(seen);
+        let blocked = !self.components[component].peer_vouched
+            && theirs().any(relay)
+            && theirs().all(|it| it.kind != CandidateKind::ServerReflexive);
+        self.components[component].peer_blocked = blocked;
+        match kind {
+            CandidateKind::Relayed => self.relays_changed(component),
+            CandidateKind::ServerReflexive => self.place_again(component),
+            CandidateKind::Host | CandidateKind::PeerReflexive => {}
+        }
+    }
+
+    /// Whether a better pair than the `best` that works, which has a relay, is waited for. Between agents
+    /// that renominate a choice can be mended, so it is made as soon as no such pair is likely.
+    pub(super) fn better_is_awaited(&self, component: usize, best: &Pair) -> bool {
+        if self.one_relay_is_awaited(component, best) {
+            return true;
+        }
+        if self.direct_was_heard(component) {
+            return true;
+        }
+        if !self.checks.direct_is_open(component) {
+            return false;
+        }
+        if !self.renominates(component) || self.config.order == CheckOrder::Priority {
+            return true;
+        }
+        let mut pairs = self.checks.iter().map(|(_, pair)| pair);
+        pairs.any(|pair| {
+            pair.component() == component
+                && !pair.relayed
+                && pair.state.is_open()
+                && pair.place < UNLIKELY
+                && !self.is_closed(pair)
+        })
+    }
+
+    /// Whether the pair that works goes through two relays, and one of them may turn out to be enough.
+    pub(super) fn one_relay_is_awaited(&self, component: usize, best: &Pair) -> bool {
+        let has_two = |pair: &Pair| {
+            let ours = self.locals.get(&pair.local);
+            let theirs = &self.remotes[pair.remote()];
+            ours.is_some_and(|it| it.kind == CandidateKind::Relayed)
+                && self.is_relayed(theirs.kind, theirs.address)
+        };
+        if !self.components[component].relays_meet || !has_two(best) {
+            return false;
+        }
+        let mut pairs = self.checks.iter().map(|(_, pair)| pair);
+        pairs.any(|pair| {
+            pair.component() == component
+                && pair.relayed
+                && pair.state.is_open()
+                && pair.place < 2 * UNLIKELY
+                && !has_two(pair)
+        })
+    }
+
+    /// Whether the peer was heard without a relay, so that there will be such a pair: unless what this side
+    /// sends leaves its NAT elsewhere than what the peer sends comes in.
+    pub(super) fn direct_was_heard(&self, component: usize) -> bool {
+        let id = self.components[component].id;
+        let ours = self.locals.values().filter(|it| it.component == id);
+        let ours = ours.map(|it| (it.kind, it.address.ip()));
+        self.config.order == CheckOrder::LikelyFirst
+            && self.components[component].heard_directly
+            && many_ports(&ours).is_none()
+    }
+
+    /// Whether the NATs of both sides have been seen to give each destination a port of its own, so that
+    /// no packet gets from one to the other. (Those that let everybody in are rare, and such a pair is
+    /// checked all the same.)
+    fn is_closed(&self, pair: &Pair) -> bool {
+        let ours = self.locals.values();
+        let ours = ours.filter(|it| it.base == pair.path.local);
+        let ours = ours.map(|it| (it.kind, it.address.ip()));
+        let theirs = self.remotes.iter();
+        let theirs = theirs.filter(|it| it.component() == pair.component());
+        let theirs = theirs.map(|it| (it.kind, it.address.ip()));
+        let (Some(ours), Some(theirs)) = (many_ports(&ours), many_ports(&theirs)) else {
+            return false;
+        };
+        let remote = &self.remotes[pair.remote()];
+        match remote.kind {
+            CandidateKind::ServerReflexive => remote.address.ip() == theirs,
+            // A neighbour is behind the same NAT.
+            CandidateKind::Host => ours != theirs && is_private(remote.address.ip()),
+            CandidateKind::PeerReflexive | CandidateKind::Relayed => false,
+        }
+    }
+
+    /// A relay that is reached over a stream, where no server has answered over UDP although there are
+    /// some, is the likely way out.
     pub(super) fn expect_relays(&mut self, component: usize, over_stream: bool) {
-        let blocked = over_stream && !self.components[component].vouched;
-        let list = self.components[component].stream;
-        self.checks.put_relays_first(list, blocked);
+        let mut turn = self.config.turn_servers.iter();
+        let over_udp = !self.config.stun_servers.is_empty()
+            || turn.any(|server| !server.transport.is_reliable());
+        self.components[component].relay_over_stream = over_stream && over_udp;
+        self.relays_changed(component);
     }
 
     fn place_again(&mut self, component: usize) {
+        if self.config.order == CheckOrder::Priority {
+            return;
+        }
         for id in self.checks.ids(|pair| pair.component() == component) {
             let Some(pair) = self.checks.get(id) else {
                 continue;
@@ -129,9 +337,21 @@ impl Agent {
                 continue;
             };
             let place = self.place(ours, pair.remote());
-            self.checks.update(id, |pair| pair.place = place);
+            if place != pair.place {
+                self.checks.update(id, |pair| pair.place = place);
+            }
         }
     }
+}
+
+/// The address on which a server and a peer have seen the same base, or the same side, with different
+/// ports.
+fn many_ports(
+    candidates: &(impl Iterator<Item = (CandidateKind, IpAddr)> + Clone),
+) -> Option<IpAddr> {
+    let of = |kind| candidates.clone().filter(move |&(it, _)| it == kind);
+    let mut by_server = of(CandidateKind::ServerReflexive).map(|(_, ip)| ip);
+    by_server.find(|&ip| of(CandidateKind::PeerReflexive).any(|(_, it)| it == ip))
 }
 
 const fn behind(place: u16, vouched: bool, any: bool) -> u16 {

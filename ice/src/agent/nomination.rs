@@ -43,7 +43,7 @@ impl Agent {
         }
         let for_checks = now + best.round_trip.get() + self.config.relay_hold;
         let for_candidates = self.candidates_awaited(best).filter(|&until| until > now);
-        let open = self.checks.direct_is_open(at);
+        let open = self.better_is_awaited(at, best);
         let component = &mut self.components[at];
         component.held_since.get_or_insert(now);
         if let Some(until) = for_candidates {
@@ -92,14 +92,20 @@ impl Agent {
 
     /// Whether both sides signalled renomination.
     pub(super) fn renominates(&self, at: usize) -> bool {
-        let remote = self.streams[self.components[at].stream].remote.as_ref();
+        self.mends_choices(self.components[at].stream)
+    }
+
+    /// The same of a stream.
+    pub(super) fn mends_choices(&self, stream: usize) -> bool {
+        let remote = self.streams[stream].remote.as_ref();
         self.config.renomination && remote.is_some_and(|it| it.parameters.renomination)
     }
 
     /// Those that have waited long enough for a better pair.
     ///
     /// The wait goes on as long as a direct pair has not been checked at all: one of many addresses may
-    /// be the one, and its turn comes late.
+    /// be the one, and its turn comes late. It goes on too where the peer was heard directly,
+    /// or where one relay may do instead of two.
     pub(super) fn end_holds(&mut self, now: Instant) {
         for at in 0..self.components.len() {
             let component = &self.components[at];
@@ -113,7 +119,10 @@ impl Agent {
             let patient = now < since + self.config.untested_hold;
             let best = self.checks.valid(at).next();
             let round_trip = best.map_or(Duration::ZERO, |(_, pair)| pair.round_trip.get());
-            if patient && self.checks.direct_is_untested(at) {
+            let promising = self.checks.direct_is_untested(at)
+                || self.direct_was_heard(at)
+                || best.is_some_and(|(_, best)| self.one_relay_is_awaited(at, best));
+            if patient && promising {
                 let until = now + round_trip + self.config.relay_hold;
                 self.components[at].relay_hold = Some(until);
                 self.components[at].candidate_hold = None;
@@ -186,7 +195,7 @@ impl Agent {
             let Some(nomination) = self.components[at].nomination else {
                 continue;
             };
-            let probing = self.probing_of(nomination.pair);
+            let probing = self.probing_of_nomination(nomination.pair);
             let Some(nomination) = &mut self.components[at].nomination else {
                 continue;
             };

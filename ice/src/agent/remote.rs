@@ -103,6 +103,7 @@ impl Agent {
             self.state = State::Checking;
         }
         if !self.config.lite {
+            self.put_off_unlikely(now, streams);
             self.checks.begin(streams);
         }
         self.take_up_early(now);
@@ -116,6 +117,9 @@ impl Agent {
             let path = early.path;
             if self.is_introduced(path) {
                 self.peer_checked(now, path, early.priority, early.nominate, early.nomination);
+                if let Some(id) = self.checks.find(path) {
+                    self.heard_on_pair(early.at, id);
+                }
             } else {
                 self.early.push(early);
             }
@@ -254,6 +258,7 @@ impl Agent {
                 self.pair_remote(now, at);
             }
         }
+        self.guess_blocked(component, candidate.kind);
     }
 
     /// The peer has no more candidates, for any stream.

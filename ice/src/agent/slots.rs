@@ -7,7 +7,8 @@ use floe_stun::TransactionId;
 
 use crate::candidate::CandidateKind;
 use crate::check::{self, Check};
-use crate::check_list::{Pair, PairId, PairState};
+use crate::check_list::{Pair, PairId, PairState, UNLIKELY};
+use crate::config::CheckOrder;
 use crate::framing::framed;
 use crate::pacer::Pacer;
 use crate::sent::{Purpose, SentCheck, Target};
@@ -251,6 +252,18 @@ impl Agent {
             probing.count = 1;
             probing.patience = PATIENCE;
         }
+        let likely = pair.is_some_and(|pair| pair.relayed && pair.place < UNLIKELY);
+        if likely && self.config.order == CheckOrder::LikelyFirst {
+            // Two ways instead of one; the others with a relay follow in the meantime.
+            probing.interval *= 2;
+        }
+        probing
+    }
+
+    /// The same for a nomination: of a pair that has answered, nothing speaks for waiting longer.
+    pub(super) fn probing_of_nomination(&self, id: PairId) -> crate::Probing {
+        let mut probing = self.probing_of(id);
+        probing.interval = self.probing().interval;
         probing
     }
 

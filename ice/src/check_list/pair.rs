@@ -176,8 +176,8 @@ pub(crate) struct Traffic {
     pub(crate) last_received: Option<Instant>,
 }
 
-/// The place from which on a pair is not waited for: of one of its addresses no server has heard, while
-/// one has of another.
+/// The place from which on a pair is unlikely to work, or to be needed: it is put off, and not waited
+/// for.
 pub(crate) const UNLIKELY: u16 = 256;
 
 /// Consent lasts this long after the last answer (RFC 7675 §5.1).
@@ -220,7 +220,12 @@ impl Pair {
     /// Whether it is likely to work, and has not been checked.
     pub(super) const fn is_untested(&self) -> bool {
         let unchecked = matches!(self.state, PairState::Frozen | PairState::Waiting);
-        unchecked && self.schedule.count() == 0 && self.place < UNLIKELY
+        unchecked && self.schedule.count() == 0 && self.is_likely()
+    }
+
+    /// Whether its turn comes before those that are put off.
+    pub(super) const fn is_likely(&self) -> bool {
+        self.place < UNLIKELY
     }
 
     /// To be checked anew.

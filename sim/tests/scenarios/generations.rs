@@ -116,7 +116,10 @@ fn ufrag(text: &str) -> Option<String> {
 fn candidate(address: SocketAddr, ufrag: &str) -> IceCandidate {
     let (ip, port) = (address.ip(), address.port());
     IceCandidate {
-        candidate: format!("candidate:9 1 udp 2130706431 {ip} {port} typ host"),
+        // One that is checked at once.
+        candidate: format!(
+            "candidate:9 1 udp 2130706431 {ip} {port} typ srflx raddr 0.0.0.0 rport 9"
+        ),
         sdp_mid: None,
         sdp_mline_index: Some(0),
         username_fragment: Some(ufrag.into()),
