@@ -390,13 +390,17 @@ impl Agent {
             network: crate::Network::default(),
         };
         let relayed = through_relay || self.is_relayed(candidate.kind, path.remote);
+        let known = self.remotes.find(component, tcp_type, path.remote);
+        let signalled =
+            known.is_some_and(|at| self.remotes[at].kind != CandidateKind::PeerReflexive);
         let moved = self.components[component].selected.is_some_and(|selected| {
             let active = self.components[component].active.as_ref();
             let same_base = active.is_some_and(|active| {
                 active.path.transport == path.transport && active.path.local == path.local
             });
             let settled = selected.at + RELEASE_DELAY <= now && self.config.recovery;
-            let expected = settled || self.awaits_stream(component);
+            // What the peer has signalled is no new address of what was selected.
+            let expected = (settled && !signalled) || self.awaits_stream(component);
             same_base && expected && selected.relayed == relayed
         });
         let concluded = self.components[component].selected.is_some();
@@ -404,7 +408,6 @@ impl Agent {
         if concluded && !useful {
             return None;
         }
-        let known = self.remotes.find(component, tcp_type, path.remote);
         let limits = &self.config.limits;
         let full = self.remotes.len() >= limits.remote_candidates.min(Remotes::MOST)
             || self.peer_reflexive as usize >= limits.peer_reflexive;
