@@ -25,16 +25,26 @@ const MAX_SCATTERING: usize = 32;
 /// Counts the checks to each address since it has answered one, and the authentic requests that came
 /// from there: who asks may be asked in return, for that is no more than he sends himself.
 ///
-/// It holds half as many paths and hosts again as there may be pairs: some of these come and go. Where
+/// It holds an eighth more paths and hosts than there may be pairs: some of these come and go. Where
 /// there is no room for another one, it is sent nothing.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Budget {
-    /// By remote address, and the number of the local candidate.
-    paths: Book<(SocketAddr, u32)>,
+    paths: Book<Path>,
     /// The sums of those with the same IP address, and of those that were forgotten.
     hosts: Book<IpAddr>,
     /// How often a host has answered this local candidate from elsewhere.
     scattered: Vec<(IpAddr, u32, u8)>,
+}
+
+/// A remote address, IP and port, and the number of a local candidate.
+type Path = (IpAddr, u16, u32);
+
+fn path(to: SocketAddr, local: u32) -> Path {
+    (to.ip(), to.port(), local)
+}
+
+fn leads_to(path: Path, address: SocketAddr) -> bool {
+    (path.0, path.1) == (address.ip(), address.port())
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -94,7 +104,7 @@ impl<K: Ord + Copy> Book<K> {
 
 /// How much is remembered.
 const fn most(limits: &Limits) -> usize {
-    limits.pairs.saturating_add(limits.pairs / 2)
+    limits.pairs.saturating_add(limits.pairs / 8)
 }
 
 impl Budget {
@@ -107,7 +117,7 @@ impl Budget {
         share: usize,
         limits: &Limits,
     ) -> bool {
-        let path = self.paths.get((address, local), limits);
+        let path = self.paths.get(path(address, local), limits);
         let host = self.hosts.get(address.ip(), limits);
         let mut all = Account::default();
         for account in self.to(address) {
@@ -121,16 +131,16 @@ impl Budget {
     /// The accounts of an address, of all paths.
     fn to(&self, address: SocketAddr) -> impl Iterator<Item = Account> {
         let paths = &self.paths.0;
-        let first = paths.partition_point(|&((to, _), _)| to < address);
+        let first = paths.partition_point(|&(known, _)| known < path(address, 0));
         let paths = paths.iter().skip(first);
-        let paths = paths.take_while(move |((to, _), _)| *to == address);
+        let paths = paths.take_while(move |&&(known, _)| leads_to(known, address));
         paths.map(|&(_, account)| account)
     }
 
     /// A check is sent there.
     pub(crate) fn spend(&mut self, address: SocketAddr, local: u32, limits: &Limits) {
         let sent = Account { sent: 1, heard: 0 };
-        if let Some(path) = self.paths.reach((address, local), limits) {
+        if let Some(path) = self.paths.reach(path(address, local), limits) {
             path.add(sent);
         }
         if let Some(host) = self.hosts.reach(address.ip(), limits) {
@@ -148,7 +158,7 @@ impl Budget {
     ) {
         let most = if nominated { MAX_NOMINATED } else { MAX_HEARD };
         let heard = Account { sent: 0, heard: 1 };
-        let path = self.paths.reach((address, local), limits);
+        let path = self.paths.reach(path(address, local), limits);
         if let Some(path) = path.filter(|path| path.heard < most) {
             path.add(heard);
         }
@@ -176,7 +186,7 @@ impl Budget {
 
     /// There is no candidate with this address any more. What it was sent still counts for its host.
     pub(crate) fn forget(&mut self, address: SocketAddr) {
-        self.paths.0.retain(|&((to, _), _)| to != address);
+        self.paths.0.retain(|&(known, _)| !leads_to(known, address));
     }
 
     /// An authentic answer came from another address than was asked.
