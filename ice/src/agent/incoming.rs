@@ -677,6 +677,13 @@ impl Agent {
         ends.remote.kind = remote.kind;
         ends.remote.address = remote.address;
         self.activate(now, at, id);
+        // If it asks from there again it has come back: what was believed a move was a late check of a
+        // peer that was not as far.
+        self.checks.update(selected.pair, |pair| {
+            pair.state = PairState::Failed;
+            pair.valid = None;
+            pair.moved = true;
+        });
         self.components[at].selected = Some(Selection {
             pair: id,
             ends,
