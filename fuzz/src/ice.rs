@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use floe_ice::{
-    Agent, Candidate, CandidateKind, ComponentId, Config, Event, LocalAddress, Network, Policy,
-    RemoteParameters, Role, State, StreamId, TcpType, TcpUse, TurnServer,
+    Agent, Candidate, CandidateKind, ComponentId, Config, Event, Framing, LocalAddress, Network,
+    Policy, RemoteParameters, Role, State, StreamId, TcpType, TcpUse, TurnServer,
 };
 use floe_sansio::testing::Driver;
 use floe_sansio::{FiveTuple, HEADROOM, Instant, TAILROOM, Transport};
@@ -16,6 +16,8 @@ use crate::samples;
 use crate::script::{Script, Writer, xor4};
 
 const NOW: Instant = Instant::from_secs(1000);
+/// Of the connections to the server.
+const SERVER_PORT: u16 = 50_000;
 const PEER_PWD: &str = "0123456789abcdef012345";
 
 fn locals() -> [SocketAddr; 2] {
@@ -33,7 +35,7 @@ fn server() -> SocketAddr {
 fn stream(at: u8) -> FiveTuple {
     FiveTuple {
         transport: Transport::Tcp,
-        local: SocketAddr::new(locals()[usize::from(at % 2)].ip(), 50000),
+        local: SocketAddr::new(locals()[usize::from(at % 2)].ip(), SERVER_PORT),
         remote: server(),
     }
 }
@@ -318,7 +320,7 @@ fn play(data: &[u8]) -> [u32; 2] {
             END => {
                 let _ = agent.command(Agent::end_of_remote_candidates);
             }
-            SEND => send(&mut agent, script.block()),
+            SEND => send(&mut agent, &streams, script.block()),
             CLOSE => {
                 let now = agent.now;
                 agent.machine.close(now);
@@ -407,20 +409,29 @@ fn play(data: &[u8]) -> [u32; 2] {
             seen[0] += u32::from(matches!(event, Event::LocalCandidate(_)));
             seen[1] += u32::from(matches!(event, Event::Selected(_)));
             if let Event::StreamWanted {
-                id, local, remote, ..
+                id,
+                transport,
+                framing,
+                local,
+                remote,
             } = event
             {
-                let port = if remote == server() {
-                    50_000
+                // The peer may say that it is where the server is.
+                let port = if matches!(framing, Framing::Turn { .. }) {
+                    SERVER_PORT
                 } else {
                     51_000 + streams.len() as u16
                 };
-                streams.push((id, tcp(SocketAddr::new(local, port), remote)));
+                let path = FiveTuple {
+                    transport,
+                    local: SocketAddr::new(local, port),
+                    remote,
+                };
+                streams.push((id, path));
             }
         }
         if let Some(sent) = agent.last() {
-            let own = is_own(sent.path) || streams.iter().any(|&(_, path)| path == sent.path);
-            assert!(own, "it owns no {:?}", sent.path);
+            assert!(is_own(sent.path, &streams), "it owns no {:?}", sent.path);
         }
         // Pairs, checks on their way, candidates, early checks, transactions of the gatherer.
         let most = 2 * limits.pairs + 2 * limits.remote_candidates + limits.early_checks + 256;
@@ -444,15 +455,13 @@ fn play(data: &[u8]) -> [u32; 2] {
 
 /// Whether what is sent on this path stands behind its length.
 fn is_framed(path: FiveTuple) -> bool {
-    path.transport == Transport::Tcp && path.remote != server()
+    path.transport == Transport::Tcp && path.local.port() != SERVER_PORT
 }
 
 /// Whether the agent may send on this path: from one of its sockets, or on a stream.
-fn is_own(path: FiveTuple) -> bool {
-    match path.transport {
-        Transport::Udp => locals().contains(&path.local),
-        _ => path == stream(0) || path == stream(1),
-    }
+fn is_own(path: FiveTuple, streams: &[(StreamId, FiveTuple)]) -> bool {
+    let is_socket = path.transport == Transport::Udp && locals().contains(&path.local);
+    is_socket || streams.iter().any(|&(_, stream)| stream == path)
 }
 
 /// Nearly always the first one.
@@ -500,12 +509,12 @@ fn candidate(script: &mut Script<'_>) -> Candidate {
     }
 }
 
-fn send(agent: &mut Driver<Agent>, payload: &[u8]) {
+fn send(agent: &mut Driver<Agent>, streams: &[(StreamId, FiveTuple)], payload: &[u8]) {
     let mut buffer = vec![0; HEADROOM + payload.len() + TAILROOM];
     let range = HEADROOM..HEADROOM + payload.len();
     buffer[range.clone()].copy_from_slice(payload);
     if let Ok(route) = agent.machine.send(&mut buffer, range) {
-        assert!(is_own(route.path) || is_framed(route.path));
+        assert!(is_own(route.path, streams));
         let sent = &buffer[route.range()];
         if is_framed(route.path) {
             assert_eq!(&sent[2..], payload);

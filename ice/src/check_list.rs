@@ -537,11 +537,9 @@ impl CheckLists {
         if repetition.is_some() && (!first || list.slots % 3 == 0) {
             return repetition;
         }
-        if first {
-            self.first_check(at, now)
-        } else {
-            None
-        }
+        let first = first.then(|| self.first_check(at, now)).flatten();
+        // What has just thawed may have to wait: the slot is not lost.
+        first.or(repetition)
     }
 
     fn first_check(&mut self, at: usize, now: Instant) -> Option<PairId> {

@@ -565,10 +565,7 @@ impl Agent {
         // As good as a check of the peer.
         self.budget
             .heard(pair.path.remote, pair.local, false, &self.config.limits);
-        if !self.may_check(pair) {
-            // A peer that refuses every role.
-            self.check_refused(now, check);
-        } else {
+        if self.may_check(pair) {
             // Also a pair that works, whose nomination was refused: two agents that have both given up
             // control find out by the next check.
             self.checks.update(id, |pair| {
@@ -577,6 +574,9 @@ impl Agent {
                 }
             });
             self.checks.trigger(id);
+        } else {
+            // A peer that refuses every role.
+            self.check_refused(now, check);
         }
     }
 

@@ -259,6 +259,27 @@ fn every_third_slot_goes_to_a_repetition_that_is_due() {
     );
 }
 
+#[test]
+fn where_what_thaws_has_to_wait_the_slot_goes_to_a_repetition_that_is_due() {
+    let mut list = lists(true);
+    let probing = Probing::default();
+    let later = NOW + probing.interval;
+    let old = insert(&mut list, 0, 9);
+    set(&mut list, old, PairState::InProgress);
+    list.update(old, |pair| pair.schedule.sent(NOW, probing));
+    let failed = insert(&mut list, 1, 0);
+    let unlikely = Pair {
+        place: UNLIKELY,
+        ..pair(1, 1)
+    };
+    list.insert(unlikely, LIMIT, false).unwrap();
+    set(&mut list, failed, PairState::Failed);
+    list.put_off_unlikely(0, |_| [later + probing.interval; 2]);
+    assert_eq!(states(&list, 1), "XF");
+    assert_eq!(list.next_check(later), Some(old));
+    assert_eq!(states(&list, 1), "XW");
+}
+
 /// req: TRICKLE-10-5, TRICKLE-11-3, ICE-6.1.2.5-1
 #[test]
 fn a_full_list_gives_up_a_failed_pair_then_the_weakest_unchecked_one() {
