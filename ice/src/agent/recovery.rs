@@ -124,6 +124,9 @@ impl Agent {
     /// those that were given up then, and those that were not made.
     fn check_again(&mut self, now: Instant, at: usize, cause: FailureCause) {
         let agreed = self.components[at].agreed;
+        if agreed {
+            self.budget.check_again();
+        }
         let again = |pair: &crate::check_list::Pair| {
             let wanted = agreed || pair.state == PairState::Succeeded;
             pair.component() == at && wanted && !pair.spent
