@@ -15,6 +15,8 @@ pub(crate) struct Room {
     pub(crate) loss: u32,
     /// Answers seem to come from another port.
     pub(crate) spoof_answers: bool,
+    /// Both are behind a NAT that shows each packet another port, and lets in whatever comes to one.
+    pub(crate) scatters: bool,
     pub(crate) agents: [Agent; 2],
     pub(crate) addresses: [SocketAddr; 2],
     pub(crate) events: [Vec<(Instant, Event)>; 2],
@@ -24,6 +26,8 @@ pub(crate) struct Room {
     /// Requests with USE-CANDIDATE sent by each side.
     pub(crate) nominations: [usize; 2],
     pub(crate) messages: Vec<Vec<u8>>,
+    /// Who is behind which port of the NAT.
+    mapped: BTreeMap<SocketAddr, usize>,
     entropy: Entropy,
     queue: BTreeMap<(Instant, u64), (FiveTuple, Vec<u8>)>,
     sequence: u64,
@@ -49,6 +53,8 @@ impl Room {
             delay: Duration::from_millis(10),
             loss: 0,
             spoof_answers: false,
+            scatters: false,
+            mapped: BTreeMap::new(),
             agents: [
                 Agent::new(one, [seed; 32], now),
                 Agent::new(two, [seed + 100; 32], now),
@@ -187,10 +193,16 @@ impl Room {
     }
 
     fn deliver(&mut self, path: FiveTuple, bytes: &[u8]) {
-        let Some(side) = self.addresses.iter().position(|&a| a == path.remote) else {
+        let known = self.addresses.iter().position(|&a| a == path.remote);
+        let Some(side) = known.or_else(|| self.mapped.get(&path.remote).copied()) else {
             return;
         };
         let mut source = path.local;
+        if self.scatters {
+            let port = 10_000 + u16::try_from(self.mapped.len()).unwrap();
+            source = SocketAddr::from(([203, 0, 113, 1], port));
+            self.mapped.insert(source, 1 - side);
+        }
         let answer = Message::parse(bytes).is_ok_and(|m| m.class() == Class::Success);
         if self.spoof_answers && answer {
             source.set_port(source.port() + 1);
