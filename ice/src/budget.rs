@@ -3,6 +3,7 @@
 
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
+use core::ops::Range;
 
 use crate::config::Limits;
 use crate::order::grow;
@@ -41,10 +42,6 @@ type Path = (IpAddr, u16, u32);
 
 fn path(to: SocketAddr, local: u32) -> Path {
     (to.ip(), to.port(), local)
-}
-
-fn leads_to(path: Path, address: SocketAddr) -> bool {
-    (path.0, path.1) == (address.ip(), address.port())
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -120,7 +117,7 @@ impl Budget {
         let path = self.paths.get(path(address, local), limits);
         let host = self.hosts.get(address.ip(), limits);
         let mut all = Account::default();
-        for account in self.to(address) {
+        for &(_, account) in &self.paths.0[self.to(address)] {
             all.add(account);
         }
         path.is_some_and(|path| path.allows(share))
@@ -128,13 +125,12 @@ impl Budget {
             && host.is_some_and(|host| host.allows(limits.checks_to_silent_host))
     }
 
-    /// The accounts of an address, of all paths.
-    fn to(&self, address: SocketAddr) -> impl Iterator<Item = Account> {
+    /// Where the paths to an address stand.
+    fn to(&self, address: SocketAddr) -> Range<usize> {
         let paths = &self.paths.0;
         let first = paths.partition_point(|&(known, _)| known < path(address, 0));
-        let paths = paths.iter().skip(first);
-        let paths = paths.take_while(move |&&(known, _)| leads_to(known, address));
-        paths.map(|&(_, account)| account)
+        let end = paths.partition_point(|&(known, _)| known <= path(address, u32::MAX));
+        first..end
     }
 
     /// A check is sent there.
@@ -170,18 +166,17 @@ impl Budget {
 
     /// An authentic answer came from there: nothing counts that was sent before.
     pub(crate) fn answered(&mut self, address: SocketAddr) {
-        let ip = address.ip();
         let mut gone = Account::default();
-        for account in self.to(address) {
+        for (_, account) in self.paths.0.drain(self.to(address)) {
             gone.add(account);
         }
-        self.forget(address);
-        self.hosts.0.retain_mut(|(host, account)| {
-            if *host == ip {
-                account.subtract(gone);
+        let hosts = &mut self.hosts.0;
+        if let Ok(at) = hosts.binary_search_by_key(&address.ip(), |&(known, _)| known) {
+            hosts[at].1.subtract(gone);
+            if hosts[at].1.sent == 0 {
+                hosts.remove(at);
             }
-            *host != ip || account.sent > 0
-        });
+        }
     }
 
     /// A path that worked is lost, and everything is checked again. What was sent still counts for the
@@ -192,7 +187,7 @@ impl Budget {
 
     /// There is no candidate with this address any more. What it was sent still counts for its host.
     pub(crate) fn forget(&mut self, address: SocketAddr) {
-        self.paths.0.retain(|&(known, _)| !leads_to(known, address));
+        self.paths.0.drain(self.to(address));
     }
 
     /// An authentic answer came from another address than was asked.

@@ -257,15 +257,20 @@ impl Agent {
         if path.transport.is_reliable() {
             return Some(self.connections.on(path)?.local);
         }
-        self.local_at(path.local, path.local)
+        self.local_at(path.local, path.local, None)
     }
 
-    /// The candidate of this side with this address and base, over UDP.
-    pub(super) fn local_at(&self, address: SocketAddr, base: SocketAddr) -> Option<u32> {
+    /// The candidate of this side with this address and base.
+    pub(super) fn local_at(
+        &self,
+        address: SocketAddr,
+        base: SocketAddr,
+        tcp_type: Option<TcpType>,
+    ) -> Option<u32> {
         // A host has few.
         let mut locals = self.locals.iter();
         let known = locals
-            .find(|(_, it)| it.address == address && it.base == base && it.tcp_type.is_none());
+            .find(|(_, it)| it.address == address && it.base == base && it.tcp_type == tcp_type);
         known.map(|(&at, _)| at)
     }
 

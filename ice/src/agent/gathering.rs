@@ -31,7 +31,7 @@ impl Agent {
         self.prefer_anew(&hosts);
         self.announce_again(now);
         for &(host, place) in &hosts {
-            if self.local_at(host.address, host.address).is_none() {
+            if self.local_at(host.address, host.address, None).is_none() {
                 self.add_host(now, host, place);
             }
         }
@@ -224,7 +224,7 @@ impl Agent {
                 // One refused peer harms only its own pairs.
                 let relayed = self.gatherer.get(at).and_then(Source::relayed);
                 if let Some(relayed) = relayed.filter(|relayed| relayed.ip() == peer) {
-                    self.is_alone(relayed);
+                    self.set_alone(relayed);
                 }
                 self.fail_pairs(now, |pair| {
                     Some(pair.path.local) == relayed && pair.path.remote.ip() == peer
@@ -295,7 +295,7 @@ impl Agent {
             return;
         };
         let (base, server) = (source.base, source.server);
-        let known = self.local_at(address, base).is_some();
+        let known = self.local_at(address, base, None).is_some();
         let Some(&Base {
             component, place, ..
         }) = self.bases.get(&base)

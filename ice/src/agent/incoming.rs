@@ -717,18 +717,11 @@ impl Agent {
         let other_base = self.bases.get(&mapped);
         let other_base = other_base.filter(|it| it.component == component && tcp_type.is_none());
         if other_base.is_some() {
-            let other = self.local_at(mapped, mapped)?;
+            let other = self.local_at(mapped, mapped, None)?;
             let pair = self.add_pair(now, other, remote);
             return Some(pair.map_or((checked, local), |pair| (pair, other)));
         }
-        let known = if tcp_type.is_none() {
-            self.local_at(mapped, base)
-        } else {
-            let mut locals = self.locals.iter();
-            let known = locals
-                .find(|(_, it)| it.tcp_type == tcp_type && it.address == mapped && it.base == base);
-            known.map(|(&at, _)| at)
-        };
+        let known = self.local_at(mapped, base, tcp_type);
         if let Some(known) = known {
             return Some((checked, known));
         }

@@ -45,7 +45,7 @@ impl Agent {
             let component = &self.components[base.component];
             let place = self.place_in_family(address, base);
             let blocked = component.relay_over_stream && ours.tcp_type.is_none();
-            let vouched = base.vouched || ours.kind == CandidateKind::Relayed;
+            let vouched = is_vouched(ours, Some(base));
             behind(place, vouched, component.vouched || blocked)
         });
         let remote = &self.remotes[remote];
@@ -92,7 +92,7 @@ impl Agent {
     }
 
     /// The server lends nothing between its own relays.
-    pub(super) fn is_alone(&mut self, relayed: SocketAddr) {
+    pub(super) fn set_alone(&mut self, relayed: SocketAddr) {
         let Some(base) = self.bases.get_mut(&relayed) else {
             return;
         };
@@ -112,10 +112,11 @@ impl Agent {
     }
 
     /// Checks of these lists begin. Pairs with a relay that have a stand-in are checked when that is not
-    /// answered for as long as a check is repeated. Agents that do not renominate choose once, so they check all first.
+    /// answered for as long as a check is repeated. Agents that do not renominate choose once, so they
+    /// check all first.
     pub(super) fn put_off_unlikely(&mut self, now: Instant, lists: &[usize]) {
         for &list in lists {
-            if !self.mends_choices(list) {
+            if !self.stream_renominates(list) {
                 continue;
             }
             let until = [now + LIKELY_REPEATED, now + self.config.probing.interval];
@@ -132,7 +133,7 @@ impl Agent {
         let (list, component) = (pair.list(), pair.component());
         let direct = !pair.relayed && !self.config.tcp.is_second(pair.path.transport);
         self.components[component].heard_directly |= direct;
-        if !self.mends_choices(list) {
+        if !self.stream_renominates(list) {
             return;
         }
         if direct {
@@ -149,14 +150,11 @@ impl Agent {
     /// share what the others leave of the budget.
     pub(super) fn share(&self, pair: &Pair) -> usize {
         let count = usize::from(self.config.probing.count);
-        let is_vouched = |at: &u32| {
+        let by_server = |at: &u32| {
             let local = self.locals.get(at);
-            local.is_some_and(|local| {
-                let base = self.bases.get(&local.base);
-                local.kind == CandidateKind::Relayed || base.is_some_and(|base| base.vouched)
-            })
+            local.is_some_and(|local| is_vouched(local, self.bases.get(&local.base)))
         };
-        if is_vouched(&pair.local) {
+        if by_server(&pair.local) {
             return count;
         }
         let alike = |at: &&u32| {
@@ -167,7 +165,7 @@ impl Agent {
             })
         };
         let bases = || self.components[pair.component()].bases.iter().filter(alike);
-        let vouched = bases().filter(|at| is_vouched(at)).count();
+        let vouched = bases().filter(|at| by_server(at)).count();
         let others = bases().count() - vouched;
         let limit = self.config.limits.checks_to_silent_address;
         let left = limit.saturating_sub(vouched * count);
@@ -256,7 +254,7 @@ impl Agent {
             pair.component() == component
                 && !pair.relayed
                 && pair.state.is_open()
-                && pair.place < UNLIKELY
+                && pair.is_likely()
                 && !self.is_closed(pair)
         })
     }
@@ -352,6 +350,11 @@ fn many_ports(
     let of = |kind| candidates.clone().filter(move |&(it, _)| it == kind);
     let mut by_server = of(CandidateKind::ServerReflexive).map(|(_, ip)| ip);
     by_server.find(|&ip| of(CandidateKind::PeerReflexive).any(|(_, it)| it == ip))
+}
+
+/// Whether a server has answered to a local candidate: that which lends a relay has.
+fn is_vouched(local: &Candidate, base: Option<&Base>) -> bool {
+    local.kind == CandidateKind::Relayed || base.is_some_and(|base| base.vouched)
 }
 
 const fn behind(place: u16, vouched: bool, any: bool) -> u16 {

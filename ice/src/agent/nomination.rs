@@ -92,11 +92,11 @@ impl Agent {
 
     /// Whether both sides signalled renomination.
     pub(super) fn renominates(&self, at: usize) -> bool {
-        self.mends_choices(self.components[at].stream)
+        self.stream_renominates(self.components[at].stream)
     }
 
     /// The same of a stream.
-    pub(super) fn mends_choices(&self, stream: usize) -> bool {
+    pub(super) fn stream_renominates(&self, stream: usize) -> bool {
         let remote = self.streams[stream].remote.as_ref();
         self.config.renomination && remote.is_some_and(|it| it.parameters.renomination)
     }
@@ -195,7 +195,7 @@ impl Agent {
             let Some(nomination) = self.components[at].nomination else {
                 continue;
             };
-            let probing = self.probing_of_nomination(nomination.pair);
+            let probing = self.probing_of(nomination.pair);
             let Some(nomination) = &mut self.components[at].nomination else {
                 continue;
             };

@@ -7,7 +7,7 @@ use floe_stun::TransactionId;
 
 use crate::candidate::CandidateKind;
 use crate::check::{self, Check};
-use crate::check_list::{Pair, PairId, PairState, UNLIKELY};
+use crate::check_list::{Pair, PairId, PairState};
 use crate::config::CheckOrder;
 use crate::framing::framed;
 use crate::pacer::Pacer;
@@ -194,13 +194,19 @@ impl Agent {
                 self.check_no_more(now, id);
                 continue;
             }
+            let two_ways =
+                pair.relayed && pair.is_likely() && self.config.order == CheckOrder::LikelyFirst;
             if !self.is_open(pair.path) {
                 if self.connect(now, id) {
                     return true;
                 }
                 continue;
             }
-            let probing = self.probing_of(id);
+            let mut probing = self.probing_of(id);
+            if two_ways {
+                // The others with a relay follow in the meantime.
+                probing.interval *= 2;
+            }
             self.checks.update(id, |pair| {
                 if pair.state != PairState::Succeeded {
                     pair.state = PairState::InProgress;
@@ -252,18 +258,6 @@ impl Agent {
             probing.count = 1;
             probing.patience = PATIENCE;
         }
-        let likely = pair.is_some_and(|pair| pair.relayed && pair.place < UNLIKELY);
-        if likely && self.config.order == CheckOrder::LikelyFirst {
-            // Two ways instead of one; the others with a relay follow in the meantime.
-            probing.interval *= 2;
-        }
-        probing
-    }
-
-    /// The same for a nomination: of a pair that has answered, nothing speaks for waiting longer.
-    pub(super) fn probing_of_nomination(&self, id: PairId) -> crate::Probing {
-        let mut probing = self.probing_of(id);
-        probing.interval = self.probing().interval;
         probing
     }
 

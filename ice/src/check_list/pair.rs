@@ -224,7 +224,7 @@ impl Pair {
     }
 
     /// Whether its turn comes before those that are put off.
-    pub(super) const fn is_likely(&self) -> bool {
+    pub(crate) const fn is_likely(&self) -> bool {
         self.place < UNLIKELY
     }
 
