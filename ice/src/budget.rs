@@ -179,12 +179,6 @@ impl Budget {
         }
     }
 
-    /// A path that worked is lost, and everything is checked again. What was sent still counts for the
-    /// hosts.
-    pub(crate) fn check_again(&mut self) {
-        self.paths.0.clear();
-    }
-
     /// There is no candidate with this address any more. What it was sent still counts for its host.
     pub(crate) fn forget(&mut self, address: SocketAddr) {
         self.paths.0.drain(self.to(address));

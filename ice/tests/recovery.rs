@@ -230,6 +230,40 @@ fn a_check_of_another_address_soon_after_selection_is_no_move() {
     assert!(puppet.requests.is_empty());
 }
 
+/// It was answered, and not checked, while another path was selected.
+#[test]
+fn after_a_loss_the_peer_is_checked_where_it_has_asked_from() {
+    let mut puppet = Puppet::connected(Role::Controlled);
+    puppet.accepted_check(moved(), CONTROLLING);
+    puppet.sleep(millis(1000));
+    let to_moved = |sent: &puppet::Sent| sent.path.remote == moved();
+    assert!(!puppet.requests.iter().any(to_moved));
+    puppet.sleep(millis(30_000));
+    let sent = puppet.next_check(moved());
+    puppet.accept(&sent);
+    assert_eq!(puppet.target().unwrap().remote, moved());
+}
+
+/// Scenario 42: also where a path is lost and everything is checked again.
+#[test]
+fn a_loss_is_no_reason_to_check_a_silent_address_anew() {
+    let mut puppet = Puppet::introduced(Role::Controlled, &[host(peer()), host(other())]);
+    let to_other = |puppet: &Puppet| {
+        let requests = puppet.requests.iter();
+        requests.filter(|it| it.path.remote == other()).count()
+    };
+    puppet.sleep(millis(20_000));
+    assert_eq!(to_other(&puppet), 7);
+    puppet.requests.clear();
+    puppet.accepted_check(peer(), CONTROLLING);
+    let sent = puppet.next_check(peer());
+    puppet.accept(&sent);
+    puppet.accepted_check(peer(), NOMINATING);
+    puppet.sleep(millis(60_000));
+    assert!(puppet.target().is_none());
+    assert_eq!(to_other(&puppet), 0);
+}
+
 #[test]
 fn a_peer_that_moves_without_end_is_asked_a_bounded_number_of_times() {
     let mut puppet = Puppet::connected(Role::Controlled);

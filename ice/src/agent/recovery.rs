@@ -6,7 +6,7 @@ use floe_sansio::Instant;
 
 use super::Agent;
 use super::component::{Active, Loss, Outcome};
-use crate::candidate::CandidateKind;
+use crate::candidate::{CandidateKind, candidate_priority};
 use crate::check_list::{PairId, PairState};
 use crate::config::{MIN_CONSENT_INTERVAL, MIN_PACING};
 use crate::event::{Event, FailureCause};
@@ -125,7 +125,10 @@ impl Agent {
     fn check_again(&mut self, now: Instant, at: usize, cause: FailureCause) {
         let agreed = self.components[at].agreed;
         if agreed {
-            self.budget.check_again();
+            // Where the peer has been it may be again. Who was silent all along gets no more.
+            for path in &self.proven {
+                self.budget.answered(path.remote);
+            }
         }
         let again = |pair: &crate::check_list::Pair| {
             let wanted = agreed || pair.state == PairState::Succeeded;
@@ -148,10 +151,25 @@ impl Agent {
                     self.pair_remote(now, remote);
                 }
             }
+            self.check_proven(now, at);
             // An address that is gone may soon be followed by another one, of either side. For another
             // relay the agent asks itself.
             if self.checks.is_open(at) || cause == FailureCause::PathLost {
                 self.be_patient(now);
+            }
+        }
+    }
+
+    /// Makes pairs of the paths on which the peer has asked while another one was selected.
+    fn check_proven(&mut self, now: Instant, at: usize) {
+        let number = self.components[at].id.component;
+        let priority = candidate_priority(CandidateKind::PeerReflexive, 0, number);
+        for path in self.proven.clone() {
+            let own = self.base_of(path).is_some_and(|base| base.component == at);
+            if own && self.checks.find(path).is_none() {
+                if let Some(id) = self.pair_unknown(now, at, path, priority, false) {
+                    self.checks.trigger(id);
+                }
             }
         }
     }
