@@ -216,21 +216,43 @@ impl Agent {
         self.place_again(component);
     }
 
-    /// The peer told a candidate, which is stored. If it has a relay, and the server has seen none of
-    /// its addresses, it was reached over a stream.
-    pub(super) fn guess_blocked(&mut self, component: usize, kind: CandidateKind) {
+    /// The peer told a candidate of this kind, which is stored, in the place of one of the kind `before`
+    /// if that had its address. If the peer has a relay, and the server has seen none of its
+    /// addresses, the server was reached over a stream.
+    pub(super) fn guess_blocked(
+        &mut self,
+        component: usize,
+        before: Option<CandidateKind>,
+        kind: CandidateKind,
+    ) {
+        let of_server = |kind| {
+            matches!(
+                kind,
+                CandidateKind::Relayed | CandidateKind::ServerReflexive
+            )
+        };
+        if !of_server(kind) && !before.is_some_and(of_server) {
+            // There may be many of these, and they tell no more than that.
+            let component = &mut self.components[component];
+            component.peer_blocked &= !component.peer_vouched;
+            return;
+        }
         let theirs = || self.remotes.iter().filter(|it| it.component() == component);
         // Who keeps secret what the server saw gives no hint.
         let seen = |related: SocketAddr| !related.ip().is_unspecified();
         let relay = |it: &Remote| it.kind == CandidateKind::Relayed && it.related.is_some_and(seen);
         let blocked = !self.components[component].peer_vouched
-            && theirs().any(relay)
-            && theirs().all(|it| it.kind != CandidateKind::ServerReflexive);
-        self.components[component].peer_blocked = blocked;
+            && theirs().all(|it| it.kind != CandidateKind::ServerReflexive)
+            && theirs().any(relay);
+        let known = &mut self.components[component].peer_blocked;
+        let changed = core::mem::replace(known, blocked) != blocked;
         match kind {
             CandidateKind::Relayed => self.relays_changed(component),
-            CandidateKind::ServerReflexive => self.place_again(component),
-            CandidateKind::Host | CandidateKind::PeerReflexive => {}
+            // Of many of these, nearly all change nothing.
+            CandidateKind::ServerReflexive if changed || before.is_some() => {
+                self.place_again(component);
+            }
+            _ => {}
         }
     }
 

@@ -242,6 +242,7 @@ impl Agent {
 
     fn take_remote(&mut self, now: Instant, component: usize, candidate: &Candidate) {
         let known = (self.remotes).find(component, candidate.tcp_type, candidate.address);
+        let before = known.map(|at| self.remotes[at].kind);
         self.vouch_remote(component, candidate);
         match known {
             // Found before it was signalled: it becomes what it is, and its pairs live on
@@ -258,7 +259,7 @@ impl Agent {
                 self.pair_remote(now, at);
             }
         }
-        self.guess_blocked(component, candidate.kind);
+        self.guess_blocked(component, before, candidate.kind);
     }
 
     /// The peer has no more candidates, for any stream.
