@@ -75,6 +75,32 @@ fn a_487_turns_the_role_and_repeats_the_check_in_the_next_slot() {
     }
 }
 
+/// The role is settled before it is asked whether the path is the same both ways: the peer has not taken
+/// this check in, so nothing will come from where it has answered.
+#[test]
+fn a_487_from_elsewhere_turns_the_role_and_repeats_the_check() {
+    for role in [Role::Controlling, Role::Controlled] {
+        let mut puppet = Puppet::introduced(role, &[host(peer())]);
+        let mut refused = 0;
+        while let Some(sent) = puppet.requests.pop() {
+            assert_eq!(sent.path.remote, peer());
+            let bytes = Puppet::error(&sent, StatusCode::ROLE_CONFLICT);
+            assert_eq!(puppet.deliver(other(), &bytes), Input::Handled);
+            refused += 1;
+            assert_eq!(
+                puppet.agent.role() == role,
+                refused % 2 == 0,
+                "after {refused}"
+            );
+            puppet.sleep(millis(20));
+        }
+        assert_eq!(
+            refused, 7,
+            "nothing was heard from the address that was asked"
+        );
+    }
+}
+
 /// Scenario 3: one 487 for each of several checks that are under way.
 ///
 /// req: ICE-7.2.5.1-4

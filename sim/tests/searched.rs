@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use floe_ice::Role;
 use floe_sim::{
     Allocation, Case, Control, Examined, Filtering, Finding, Judgement, Link, Mapping, NatConfig,
     Path, Preset, Probability, SegmentId, Session, SessionConfig, Site, Topology, World,
@@ -154,6 +155,70 @@ fn dead_addresses_do_not_spend_the_budget_of_the_relay() {
             assert!(report.is_mirrored(), "{case}: {report:?}");
         }
     }
+}
+
+/// A NAT shows what a peer sends in answer to a check from another port than was asked. Where the answer is
+/// a 487, the peer has not taken the check in, so nobody else repeats it: the pair has not failed, as it
+/// has after other answers from elsewhere.
+#[test]
+fn a_487_from_elsewhere_does_not_end_the_direct_pair() {
+    let random = |mapping, filtering| NatConfig {
+        mapping,
+        filtering,
+        allocation: Allocation::RANDOM,
+        ..NatConfig::RFC4787
+    };
+    let world = apart(
+        random(Mapping::AddressDependent, Filtering::EndpointIndependent),
+        random(Mapping::PerFlow, Filtering::AddressDependent),
+    );
+    for role in [Role::Controlling, Role::Controlled] {
+        for delay in [5, 20, 50, 100, 250] {
+            for seed in 0..5 {
+                let mut config = SessionConfig::new(Preset::Open, Preset::Open);
+                config.seed = seed;
+                config.signal_delay = Duration::from_millis(delay);
+                config.roles = [Some(role); 2];
+                let mut session = config.start_in(world.clone()).unwrap();
+                session.settle().unwrap();
+                let report = session.report().unwrap();
+                let case = format!("{role:?}, signalling {delay} ms, seed {seed}");
+                assert_eq!(report.outcome, Path::Direct, "{case}: {report:?}");
+            }
+        }
+    }
+}
+
+/// A NAT that draws a port for each flow may draw one twice: then it looks independent of the destination,
+/// and a path is found that the oracle takes for impossible, for it guesses no ports.
+#[test]
+fn a_port_drawn_twice_refutes_no_oracle() {
+    let per_flow = NatConfig {
+        mapping: Mapping::PerFlow,
+        allocation: Allocation::Random {
+            low: 40_000,
+            high: 40_001,
+        },
+        ..NatConfig::RFC4787
+    };
+    let port_restricted = NatConfig {
+        filtering: Filtering::AddressAndPortDependent,
+        ..NatConfig::RFC4787
+    };
+    let world = apart(per_flow, port_restricted);
+    let mut by_chance = 0;
+    for seed in 0..20 {
+        let mut config = SessionConfig::new(Preset::Open, Preset::Open);
+        config.seed = seed;
+        config.gathered_before = true;
+        let mut session = config.start_in(world.clone()).unwrap();
+        session.settle().unwrap();
+        let report = session.report().unwrap();
+        assert_eq!(report.expectation.path, Path::Relayed);
+        assert_eq!(report.judgement, Judgement::Agreed, "{seed}: {report:?}");
+        by_chance += u32::from(report.outcome == Path::Direct);
+    }
+    assert!(by_chance > 5, "{by_chance}");
 }
 
 fn profile(strict: bool) -> fn(&mut floe_ice::Config) {

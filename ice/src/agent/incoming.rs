@@ -457,22 +457,24 @@ impl Agent {
         let symmetric = asked == path;
         self.sent.remove(id);
         let answer = check::read_answer(message);
-        // RFC 8445 §7.2.5.2.1: the path must be the same both ways.
-        if !symmetric {
-            if let Target::Pair(id) = check.target {
-                if let Some(pair) = self.checks.get(id) {
-                    self.budget.scattered(pair.path.remote, pair.local);
-                }
-                // The peer is there, behind a NAT that gives this side another port: its own check
-                // follows.
-                self.heard_on_pair(now, id);
+        if let (Target::Pair(id), false) = (check.target, symmetric) {
+            if let Some(pair) = self.checks.get(id) {
+                self.budget.scattered(pair.path.remote, pair.local);
             }
-            self.check_refused(now, check);
-            return Input::Handled;
+            // The peer is there, behind a NAT that gives this side another port: its own check follows.
+            self.heard_on_pair(now, id);
         }
         let round_trip = now - check.sent;
-        self.count_answer(check.target, round_trip);
+        if symmetric {
+            self.count_answer(check.target, round_trip);
+        }
         match answer {
+            // Comes first (§7.2.5.1): this check the peer has not taken in, so none of its own follows.
+            Answer::Refused(StatusCode::ROLE_CONFLICT) => {
+                self.role_refused(now, check, symmetric);
+            }
+            // RFC 8445 §7.2.5.2.1: the path must be the same both ways.
+            _ if !symmetric => self.check_refused(now, check),
             Answer::Mapped(address) => {
                 self.prove(path);
                 self.budget.answered(path.remote);
@@ -482,7 +484,6 @@ impl Agent {
                     Target::Pair(id) => self.check_succeeded(now, check, id, address, round_trip),
                 }
             }
-            Answer::Refused(StatusCode::ROLE_CONFLICT) => self.role_refused(now, check),
             Answer::Refused(StatusCode::FORBIDDEN) => match check.target {
                 Target::Active(at) => self.consent_revoked(now, at.into()),
                 Target::Pair(id) => match self.carries(id) {
@@ -551,7 +552,7 @@ impl Agent {
     }
 
     /// 487: the role that the refused check claimed is given up, once (RFC 8445 §7.2.5.1).
-    fn role_refused(&mut self, now: Instant, check: SentCheck) {
+    fn role_refused(&mut self, now: Instant, check: SentCheck, symmetric: bool) {
         if check.role == self.role {
             self.switch_role(now);
             self.tie_breaker = self.entropy.u64();
@@ -562,9 +563,11 @@ impl Agent {
         let Some(pair) = self.checks.get(id) else {
             return;
         };
-        // As good as a check of the peer.
-        self.budget
-            .heard(pair.path.remote, pair.local, false, &self.config.limits);
+        if symmetric {
+            // As good as a check of the peer.
+            self.budget
+                .heard(pair.path.remote, pair.local, false, &self.config.limits);
+        }
         if self.may_check(pair) {
             // Also a pair that works, whose nomination was refused: two agents that have both given up
             // control find out by the next check.
