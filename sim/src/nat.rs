@@ -109,6 +109,14 @@ impl Nat {
         self.udp.mappings() + tcp
     }
 
+    /// How often it has given a flow, of all ports that it may draw, the one that another flow of the same
+    /// inside endpoint has ([`Mapping::PerFlow`]): to whom both lead, it then looks independent of the
+    /// destination.
+    pub fn coincidences(&self) -> u64 {
+        let tcp = self.tcp.as_ref().map_or(0, |tcp| tcp.coincidences());
+        self.udp.coincidences() + tcp
+    }
+
     /// Forgets everything, as after a power cut.
     pub fn reboot(&mut self) {
         self.udp.reboot();

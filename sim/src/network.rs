@@ -296,6 +296,16 @@ impl Network {
         }
     }
 
+    /// All NATs.
+    pub fn nats(&self) -> impl Iterator<Item = &Nat> {
+        self.routers
+            .iter()
+            .filter_map(|router| match &router.element {
+                Element::Nat(nat) => Some(&**nat),
+                Element::Firewall(_) => None,
+            })
+    }
+
     /// The NAT in front of a site, to reboot it.
     pub fn nat_mut(&mut self, behind: SegmentId) -> Option<&mut Nat> {
         let router = self.segments[behind.index()].gateway?;

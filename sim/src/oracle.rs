@@ -71,7 +71,8 @@ pub struct Expectation {
     pub path: Path,
     /// Whether it is beyond doubt. It is not where ports may clash, where a NAT forgets within
     /// seconds or remembers next to nothing, and where a hairpin shows inside addresses to nested
-    /// NATs.
+    /// NATs. In the report of a run it is not where a NAT has drawn one port twice, see
+    /// [`Nat::coincidences`](crate::Nat::coincidences).
     pub certain: bool,
 }
 

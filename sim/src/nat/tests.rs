@@ -402,6 +402,36 @@ fn an_endpoint_at_its_limit_reaches_only_whom_it_knows() {
 }
 
 #[test]
+fn a_port_that_is_drawn_twice_is_counted_and_one_that_is_kept_is_not() {
+    let few = Allocation::Random {
+        low: 4000,
+        high: 4001,
+    };
+    let flows = |allocation| {
+        let mut nat = nat(NatConfig {
+            allocation,
+            ..MASQUERADE
+        });
+        let mut seen = [out(&mut nat, at(0), HOST, SERVER).unwrap()].to_vec();
+        for server in [SERVER_PORT_2, SERVER_2] {
+            let before = nat.coincidences();
+            let port = out(&mut nat, at(0), HOST, server).unwrap();
+            let again = out(&mut nat, at(1), HOST, server).unwrap();
+            assert_eq!(port, again);
+            let drawn_twice = seen.contains(&port) && !allocation.preserves();
+            assert_eq!(nat.coincidences() - before, u64::from(drawn_twice));
+            seen.push(port);
+        }
+        let other = out(&mut nat, at(0), OTHER_HOST, "7.7.7.7:7").unwrap();
+        (nat.coincidences(), seen.contains(&other))
+    };
+    assert!(flows(few).0 > 0, "three flows, two ports");
+    assert!(flows(few).1, "that of another host is none");
+    assert_eq!(flows(Allocation::PreservingElseRandom).0, 0);
+    assert_eq!(flows(Allocation::NEXT).0, 0);
+}
+
+#[test]
 fn another_address_family_is_not_translated() {
     let mut nat = nat(NatConfig::RFC4787);
     let verdict = nat.outbound(at(0), address("[fd00::1]:1"), address("[2a00::1]:1"));

@@ -23,6 +23,7 @@ pub(super) struct Translator {
     owners: Owners,
     /// The offset of the last port of a sequential allocation.
     last: Option<u32>,
+    coincidences: u64,
 }
 
 /// To whom the mappings belong.
@@ -83,6 +84,7 @@ impl Translator {
                 hosts: BTreeMap::new(),
             },
             last: None,
+            coincidences: 0,
         }
     }
 
@@ -101,11 +103,17 @@ impl Translator {
         self.table.len()
     }
 
+    /// See [`Nat::coincidences`](super::Nat::coincidences).
+    pub(super) const fn coincidences(&self) -> u64 {
+        self.coincidences
+    }
+
     /// Forgets everything, as after a power cut.
     pub(super) fn reboot(&mut self) {
         let draws = core::mem::take(&mut self.owners.hosts);
         *self = Self {
             last: self.last,
+            coincidences: self.coincidences,
             ..Self::new(self.config, self.external, self.entity, self.random)
         };
         // The dice are not reset: a NAT does not hand out the same random ports after each boot.
@@ -260,6 +268,12 @@ impl Translator {
         host.draws = draws;
         let port = port?;
         host.mappings += 1;
+        let kept = self.config.allocation.preserves() && port == key.inside.port();
+        if self.config.mapping == Mapping::PerFlow && !kept {
+            let (other, _) = self.first_on(now, port, any_remote());
+            let shared = other.is_some_and(|other| other.inside == key.inside);
+            self.coincidences += u64::from(shared);
+        }
         self.owners
             .endpoints
             .entry(key.inside)
