@@ -164,6 +164,13 @@ impl Budget {
         }
     }
 
+    /// Whether this host was sent a check that it has not answered.
+    pub(crate) fn has_asked(&self, host: IpAddr) -> bool {
+        let hosts = &self.hosts.0;
+        let known = hosts.binary_search_by_key(&host, |&(known, _)| known);
+        known.is_ok_and(|at| hosts[at].1.sent > 0)
+    }
+
     /// An authentic answer came from there: nothing counts that was sent before.
     pub(crate) fn answered(&mut self, address: SocketAddr) {
         let mut gone = Account::default();

@@ -135,6 +135,10 @@ pub struct Config {
     pub order: CheckOrder,
     /// How a check is repeated until it is answered.
     pub probing: Probing,
+    /// How long after a nominating check a second one follows at the latest, if it has not been answered: all
+    /// waits for this one, and where packets are lost at random, two get through more often. Others
+    /// follow as [`probing`](Self::probing) says.
+    pub nomination_repeat: Duration,
     /// How requests to servers are repeated. With [`Probing::scaled`] the RTO is Ta times the number
     /// of servers to be asked where that is longer (RFC 8445 §14.3).
     pub gathering: Retransmission,
@@ -214,6 +218,7 @@ impl Config {
             settled_pacing: Duration::from_millis(20),
             order: CheckOrder::LikelyFirst,
             probing: Probing::default(),
+            nomination_repeat: Duration::from_millis(25),
             gathering: Retransmission::default(),
             servers: ServerUse::InTurn,
             server_delay: Duration::from_millis(250),
@@ -244,6 +249,7 @@ impl Config {
         self.order = CheckOrder::Priority;
         self.probing.interval = Duration::from_millis(500);
         self.probing.scaled = true;
+        self.nomination_repeat = Duration::MAX;
         self.recovery = false;
         self.renomination = false;
         self.backup_relay = false;

@@ -80,8 +80,11 @@ pub(super) struct Component {
     pub(super) relay_over_stream: bool,
     /// Whether the peer seems to reach nobody but over a stream.
     pub(super) peer_blocked: bool,
-    /// Whether the peer was heard, or answered, over a path without a relay.
-    pub(super) heard_directly: bool,
+    /// When the peer was heard over a path without a relay: first, or over one that works the last time.
+    pub(super) heard_directly: Option<Instant>,
+    /// Whether it was heard there before it was sent anything: whatever is in front of this side lets
+    /// everybody in.
+    pub(super) heard_unasked: bool,
     /// Whether a relay of each side has the same IP address.
     pub(super) relays_meet: bool,
     /// Until when a relayed pair waits for a direct one before it is nominated.
@@ -125,7 +128,8 @@ impl Component {
             peer_vouched: false,
             relay_over_stream: false,
             peer_blocked: false,
-            heard_directly: false,
+            heard_directly: None,
+            heard_unasked: false,
             relays_meet: false,
             relay_hold: None,
             candidate_hold: None,
@@ -146,7 +150,8 @@ impl Component {
         self.agreed = false;
         self.peer_vouched = false;
         self.peer_blocked = false;
-        self.heard_directly = false;
+        self.heard_directly = None;
+        self.heard_unasked = false;
         self.relays_meet = false;
         if let Some(active) = &mut self.active {
             active.pair = None;

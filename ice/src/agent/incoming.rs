@@ -12,7 +12,7 @@ use super::nomination::RELEASE_DELAY;
 use super::{Agent, Duration, EarlyCheck, State};
 use crate::candidate::{Candidate, CandidateKind};
 use crate::check::{self, Answer, Check, PIGGYBACK_MAX};
-use crate::check_list::{PairId, PairState, Schedule};
+use crate::check_list::{CONSENT_LIFETIME, PairId, PairState, Schedule};
 use crate::config::Policy;
 use crate::event::Event;
 use crate::framing::{self, Read};
@@ -315,7 +315,9 @@ impl Agent {
         let under_way = pair.state == PairState::InProgress
             && pair.path.transport.is_reliable()
             && pair.schedule.count() > 0;
-        let (state, local, has_consent) = (pair.state, pair.local, pair.has_consent(now));
+        // What is as good as over is asked first: consent would end before it is answered.
+        let lasts = pair.has_consent(now + CONSENT_LIFETIME / 2);
+        let (state, local) = (pair.state, pair.local);
         if nominated {
             let counter = counter.unwrap_or(0);
             self.checks.update(id, |pair| {
@@ -325,12 +327,12 @@ impl Agent {
         }
         match state {
             PairState::Succeeded if !nominated => {}
-            PairState::Succeeded if has_consent => self.select(now, id, counter),
+            PairState::Succeeded if lasts => self.select(now, id, counter),
             // Over TCP the check under way arrives.
             _ if wanted && !under_way => {
                 let limits = &self.config.limits;
                 self.budget.heard(path.remote, local, nominated, limits);
-                self.check_in_return(id);
+                self.check_in_return(id, nominated);
             }
             _ => {}
         }
@@ -340,8 +342,9 @@ impl Agent {
     /// A triggered check (RFC 8445 §7.3.1.4), if it is within the budget.
     ///
     /// One that is under way is cancelled: its answer counts, its silence does not. A pair that has
-    /// failed gets another chance, and one that worked too long ago.
-    fn check_in_return(&mut self, id: PairId) {
+    /// failed gets another chance, and one that worked too long ago. What the peer has nominated is
+    /// repeated as if it had just begun: all hangs on it.
+    fn check_in_return(&mut self, id: PairId, nominated: bool) {
         let allowed = (self.checks.get(id)).is_some_and(|pair| self.may_check(pair));
         if !allowed {
             return;
@@ -351,6 +354,9 @@ impl Agent {
                 pair.reset();
             } else {
                 pair.state = PairState::Waiting;
+                if nominated {
+                    pair.schedule.begin_again();
+                }
             }
         });
         self.checks.trigger(id);
@@ -429,10 +435,13 @@ impl Agent {
         self.role = self.role.other();
         self.events.push_back(Event::RoleChanged(self.role));
         self.recompute_priorities();
-        if self.role == Role::Controlled {
-            for component in &mut self.components {
-                component.nomination = None;
-                component.release_hold();
+        for at in 0..self.components.len() {
+            if self.role == Role::Controlled {
+                self.components[at].nomination = None;
+                self.components[at].release_hold();
+            } else if let Some(selected) = self.components[at].selected {
+                // The peer has given its nomination up, whether or not it was answered.
+                self.nominate_pair(now, at, selected.pair);
             }
         }
         self.reconsider_all(now);

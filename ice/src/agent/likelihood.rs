@@ -132,17 +132,43 @@ impl Agent {
         };
         let (list, component) = (pair.list(), pair.component());
         let direct = !pair.relayed && !self.config.tcp.is_second(pair.path.transport);
-        self.components[component].heard_directly |= direct;
+        if direct {
+            let works = pair.valid.is_some();
+            let unasked = !works && !self.budget.has_asked(pair.path.remote.ip());
+            let component = &mut self.components[component];
+            component.heard_unasked |= unasked;
+            let known = component.heard_directly.filter(|_| !works);
+            component.heard_directly = known.or(Some(now));
+        }
         if !self.stream_renominates(list) {
             return;
         }
         if direct {
             let until = now + LIKELY_ANSWERED;
             (self.checks).put_off_unlikely(list, |known| known.map(|it| it.max(until)));
-        } else if !self.components[component].heard_directly {
+        } else if self.components[component].heard_directly.is_none() {
             let until = now + DIRECT_FOLLOWS;
             (self.checks).put_off_unlikely(list, |[direct, relayed]| [direct, relayed.min(until)]);
         }
+    }
+
+    /// Until when a pair with a relay is not checked, not even in return, because one without is about to be
+    /// selected: it works, or is sure to, for the peer was heard before it was sent anything. What has a
+    /// stand-in waits where it was heard at all. What the peer nominates does not wait.
+    pub(super) fn relay_waits(&self, now: Instant, pair: &Pair) -> Option<Instant> {
+        let at = pair.component();
+        let component = &self.components[at];
+        let begun = component.selected.is_none() && pair.nominated_by_peer.is_none();
+        if !pair.relayed || !begun || !self.renominates(at) || !self.direct_was_heard(at) {
+            return None;
+        }
+        let best = self.checks.valid(at).next();
+        let sure = component.heard_unasked || best.is_some_and(|(_, best)| !best.relayed);
+        let since = component
+            .heard_directly
+            .filter(|_| sure || !pair.is_likely())?;
+        let until = since + LIKELY_ANSWERED;
+        (until > now).then_some(until)
     }
 
     /// How many checks of a pair may go unanswered while nothing comes from its remote address: what
@@ -309,7 +335,7 @@ impl Agent {
         let ours = self.locals.values().filter(|it| it.component == id);
         let ours = ours.map(|it| (it.kind, it.address.ip()));
         self.config.order == CheckOrder::LikelyFirst
-            && self.components[component].heard_directly
+            && self.components[component].heard_directly.is_some()
             && many_ports(&ours).is_none()
     }
 

@@ -196,11 +196,17 @@ impl Agent {
                 continue;
             };
             let probing = self.probing_of(nomination.pair);
+            let repeat = self.config.nomination_repeat;
             let Some(nomination) = &mut self.components[at].nomination else {
                 continue;
             };
             if nomination.schedule.next().is_some_and(|due| due <= now) {
-                nomination.schedule.sent(now, probing);
+                let schedule = &mut nomination.schedule;
+                schedule.sent(now, probing);
+                if schedule.count() == 1 {
+                    let second = schedule.next().map(|next| next.min(now + repeat));
+                    second.into_iter().for_each(|at| schedule.set_next(at));
+                }
                 let (pair, counter) = (nomination.pair, nomination.counter);
                 self.send_check(now, pair, Purpose::Nomination, counter);
                 return true;

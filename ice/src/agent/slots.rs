@@ -194,6 +194,13 @@ impl Agent {
                 self.check_no_more(now, id);
                 continue;
             }
+            if let Some(until) = self.relay_waits(now, pair) {
+                self.checks.update(id, |pair| {
+                    pair.state = PairState::InProgress;
+                    pair.schedule.set_next(until);
+                });
+                continue;
+            }
             let two_ways =
                 pair.relayed && pair.is_likely() && self.config.order == CheckOrder::LikelyFirst;
             if !self.is_open(pair.path) {

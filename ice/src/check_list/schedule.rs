@@ -48,6 +48,11 @@ impl Schedule {
         self.sent
     }
 
+    /// The intervals begin again.
+    pub(crate) const fn begin_again(&mut self) {
+        self.interval = 0;
+    }
+
     /// A check has been sent at `now`.
     pub(crate) fn sent(&mut self, now: Instant, probing: Probing) {
         self.interval = if self.interval == 0 {
@@ -66,6 +71,11 @@ impl Schedule {
     /// No more checks are sent; an answer may come until `expires`.
     pub(crate) const fn end(&mut self, expires: Instant) {
         self.due = Due::Expiry(expires);
+    }
+
+    /// The next check is sent at `at`.
+    pub(crate) const fn set_next(&mut self, at: Instant) {
+        self.due = Due::Check(at);
     }
 
     /// When the next check is due.
