@@ -123,6 +123,10 @@ pub fn bound(offerer: Preset, answerer: Preset, draw: &Draw) -> Option<Bound> {
     let relayed = 2 * draw.server_round_trip + lan;
     let half = |round_trip: Duration| round_trip + round_trip / 2;
 
+    let signalled = 2 * draw.signal_delay;
+    // The port of a symmetric answerer is learned from a packet that leaves when the offer arrives; where σ is
+    // short, it comes later than the answer.
+    let late = (draw.signal_delay + direct / 2).saturating_sub(signalled);
     let relay = |formula, base| (Path::Relayed, relayed, formula, base);
     let (path, floor, formula, base) = match (a, b) {
         (Kind::Blocked, _) | (_, Kind::Blocked) | (Kind::Port, Kind::Symmetric) => {
@@ -131,13 +135,15 @@ pub fn bound(offerer: Preset, answerer: Preset, draw: &Draw) -> Option<Bound> {
         // The relay of the one side learns the port of the other from its packets.
         (Kind::Symmetric, Kind::Port | Kind::Symmetric) => relay("ρ", half(relayed)),
         (Kind::Symmetric, _) => (Path::Direct, half(direct), "1.5R", half(direct)),
+        (Kind::Open, Kind::Symmetric) => (Path::Direct, direct + late, "R", direct + late),
         (Kind::Open, _) => (Path::Direct, direct, "R", direct),
         // Nobody triggers a check here.
-        (Kind::Address, Kind::Symmetric) => (Path::Direct, direct, "R", direct + RE_PROBE),
+        (Kind::Address, Kind::Symmetric) => {
+            (Path::Direct, direct + late, "R", direct + late + RE_PROBE)
+        }
         // The answerer's first check dies at the offerer's filter; the second is a triggered one.
         (Kind::Address | Kind::Port, _) => (Path::Direct, direct, "R", half(direct)),
     };
-    let signalled = 2 * draw.signal_delay;
     Some(Bound {
         path,
         floor: signalled + floor,
