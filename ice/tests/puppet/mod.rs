@@ -418,6 +418,15 @@ impl Puppet {
         }
     }
 
+    /// A STUN server answers the agent, which it sees at `mapped`.
+    pub(crate) fn answer_of_server(&mut self, base: SocketAddr, mapped: SocketAddr) {
+        let sent = self.next_check_where(|sent| sent.path.local == base);
+        let id = sent.message().transaction_id();
+        let answer = Self::build(Class::Success, id, |it| it.with(&XorMappedAddress(mapped)));
+        let input = self.deliver_to(base, sent.path.remote, &answer);
+        assert_eq!(input, Input::Handled);
+    }
+
     /// The puppet answers `sent` truthfully.
     pub(crate) fn accept(&mut self, sent: &Sent) {
         let bytes = Self::success(sent, sent.path.local);
