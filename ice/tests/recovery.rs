@@ -11,7 +11,7 @@ use floe_ice::{
     SwitchCause,
 };
 use puppet::{
-    CONTROLLED, CONTROLLING, NOMINATING, Puppet, Says, addr, home, host, millis, other, peer,
+    CONTROLLED, CONTROLLING, NOMINATING, Puppet, Says, Sent, addr, home, host, millis, other, peer,
 };
 
 const ROLES: [Role; 2] = [Role::Controlling, Role::Controlled];
@@ -112,7 +112,7 @@ fn where_nothing_works_all_pairs_are_checked_again_and_the_outage_is_told_after_
         assert_eq!(disconnections(&puppet), 0);
         puppet.sleep(millis(1));
         assert_eq!(disconnections(&puppet), 1);
-        let to_other = |sent: &puppet::Sent| sent.path.remote == other();
+        let to_other = |sent: &Sent| sent.path.remote == other();
         assert!(puppet.requests.iter().any(to_other));
         puppet.sleep(millis(5000));
         let back = puppet.now;
@@ -230,13 +230,81 @@ fn a_check_of_another_address_soon_after_selection_is_no_move() {
     assert!(puppet.requests.is_empty());
 }
 
+/// Its NAT has changed its mind again, or the one check was late.
+#[test]
+fn a_peer_that_seemed_to_have_moved_is_followed_back_to_where_it_was() {
+    for (role, says) in [
+        (Role::Controlling, CONTROLLED),
+        (Role::Controlled, CONTROLLING),
+    ] {
+        let mut puppet = Puppet::connected(role);
+        for from in [moved(), peer()] {
+            puppet.answering(millis(4000), |_| true);
+            puppet.accepted_check(from, says);
+            let sent = puppet.next_check(from);
+            puppet.accept(&sent);
+            assert_eq!(puppet.target().unwrap().remote, from);
+            assert_eq!(puppet.agent.selected().unwrap().remote.address, from);
+        }
+        assert_eq!(disconnections(&puppet), 0);
+    }
+}
+
+/// The peer uses many: only an address that it has not told is a new one of the selected candidate.
+#[test]
+fn a_check_of_another_candidate_of_the_peer_is_no_move() {
+    for (role, says) in [
+        (Role::Controlling, CONTROLLED),
+        (Role::Controlled, CONTROLLING),
+    ] {
+        for early in [false, true] {
+            let mut puppet = Puppet::new(role);
+            puppet.add(host(peer()));
+            if early {
+                puppet.add(host(other()));
+            }
+            puppet.introduce();
+            let at_peer = |sent: &Sent| sent.path.remote == peer();
+            if role == Role::Controlled {
+                puppet.answering(millis(100), at_peer);
+                puppet.accepted_check(peer(), NOMINATING);
+            }
+            puppet.answering(millis(4000), at_peer);
+            assert_eq!(puppet.agent.state(), State::Completed);
+            if !early {
+                puppet.add(host(other()));
+            }
+            puppet.accepted_check(other(), says);
+            let sent = puppet.answering(millis(2000), |_| true);
+            assert!(sent.iter().all(at_peer));
+            assert_eq!(puppet.target().unwrap().remote, peer());
+        }
+    }
+}
+
+/// The peer may have another base there: it has to know which pair is the one.
+#[test]
+fn between_agents_that_renominate_the_new_address_is_nominated() {
+    let mut puppet = Puppet::new(Role::Controlling);
+    puppet.add(host(peer()));
+    let mut parameters = puppet.parameters();
+    parameters.renomination = true;
+    puppet.introduce_as(parameters);
+    puppet.answering(millis(4000), |_| true);
+    puppet.accepted_check(moved(), CONTROLLED);
+    let sent = puppet.answering(millis(100), |_| true);
+    let nominated = sent.iter().filter(|sent| sent.nominates());
+    let nominated: Vec<_> = nominated.map(|sent| sent.path.remote).collect();
+    assert_eq!(nominated, [moved()]);
+}
+
 /// It was answered, and not checked, while another path was selected.
 #[test]
 fn after_a_loss_the_peer_is_checked_where_it_has_asked_from() {
     let mut puppet = Puppet::connected(Role::Controlled);
     puppet.accepted_check(moved(), CONTROLLING);
     puppet.sleep(millis(1000));
-    let to_moved = |sent: &puppet::Sent| sent.path.remote == moved();
+    let to_moved = |sent: &Sent| sent.path.remote == moved();
     assert!(!puppet.requests.iter().any(to_moved));
     puppet.sleep(millis(30_000));
     let sent = puppet.next_check(moved());
