@@ -189,7 +189,9 @@ fn a_peer_whose_nat_gave_it_another_address_is_followed_after_an_own_check() {
         (Role::Controlled, CONTROLLING),
     ] {
         let mut puppet = Puppet::connected(role);
-        puppet.answering(millis(4000), |_| true);
+        puppet.answering(millis(3000), |_| true);
+        puppet.accepted_check(peer(), says);
+        puppet.answering(millis(1000), |_| true);
         puppet.accepted_check(moved(), says);
         assert_eq!(
             puppet.target().unwrap().remote,
@@ -206,6 +208,21 @@ fn a_peer_whose_nat_gave_it_another_address_is_followed_after_an_own_check() {
         // Consent is asked for there.
         let sent = puppet.answering(millis(7000), |_| true);
         assert!(!sent.is_empty() && sent.iter().all(|it| it.path.remote == moved()));
+    }
+}
+
+/// Who asks from a new address is asked there in return, whatever its host was sent before.
+#[test]
+fn a_peer_that_has_moved_is_followed_where_nothing_is_sent_to_the_silent() {
+    let mut config = Config::new(Role::Controlled);
+    config.limits.checks_to_silent_host = 0;
+    let mut puppet = Puppet::with(config, &[home()]);
+    puppet.add(host(peer()));
+    puppet.introduce();
+    for (from, says) in [(peer(), NOMINATING), (moved(), CONTROLLING)] {
+        puppet.accepted_check(from, says);
+        puppet.answering(millis(4000), |_| true);
+        assert_eq!(puppet.target().unwrap().remote, from);
     }
 }
 
@@ -230,23 +247,110 @@ fn a_check_of_another_address_soon_after_selection_is_no_move() {
     assert!(puppet.requests.is_empty());
 }
 
-/// Its NAT has changed its mind again, or the one check was late.
+/// The peer is at one address, asks from there every five seconds, and hears only what is sent there.
+fn stays(puppet: &mut Puppet, from: SocketAddr, says: Says, times: usize) {
+    for _ in 0..times {
+        puppet.accepted_check(from, says);
+        puppet.answering(millis(5000), |sent| sent.path.remote == from);
+    }
+}
+
+/// Its first check from there might have been late.
 #[test]
-fn a_peer_that_seemed_to_have_moved_is_followed_back_to_where_it_was() {
+fn a_peer_that_comes_back_at_once_is_followed_at_its_next_check() {
     for (role, says) in [
         (Role::Controlling, CONTROLLED),
         (Role::Controlled, CONTROLLING),
     ] {
         let mut puppet = Puppet::connected(role);
-        for from in [moved(), peer()] {
-            puppet.answering(millis(4000), |_| true);
-            puppet.accepted_check(from, says);
-            let sent = puppet.next_check(from);
-            puppet.accept(&sent);
-            assert_eq!(puppet.target().unwrap().remote, from);
-            assert_eq!(puppet.agent.selected().unwrap().remote.address, from);
+        puppet.answering(millis(4000), |_| true);
+        puppet.accepted_check(moved(), says);
+        puppet.answering(millis(2000), |_| true);
+        assert_eq!(puppet.target().unwrap().remote, moved());
+        puppet.accepted_check(peer(), says);
+        let sent = puppet.answering(millis(5000), |_| false);
+        assert!(sent.iter().all(|sent| sent.path.remote == moved()));
+        puppet.accepted_check(peer(), says);
+        let sent = puppet.next_check(peer());
+        puppet.accept(&sent);
+        assert_eq!(puppet.target().unwrap().remote, peer());
+        assert_eq!(puppet.agent.selected().unwrap().remote.address, peer());
+    }
+}
+
+/// Its NAT changes its mind again and again, or one check was late. Where the agents renominate, what was
+/// nominated before does not keep the peer from coming back.
+#[test]
+fn a_peer_is_followed_each_time_it_moves() {
+    for renomination in [false, true] {
+        for (role, says) in [
+            (Role::Controlling, CONTROLLED),
+            (Role::Controlled, CONTROLLING),
+        ] {
+            let mut puppet = Puppet::new(role);
+            puppet.add(host(peer()));
+            let mut parameters = puppet.parameters();
+            parameters.renomination = renomination;
+            puppet.introduce_as(parameters);
+            puppet.answering(millis(100), |_| true);
+            if role == Role::Controlled {
+                puppet.nominate(peer(), renomination.then_some(1));
+            }
+            for from in [peer(), moved()].into_iter().cycle().take(7) {
+                // Until the other address has missed a request.
+                stays(&mut puppet, from, says, 2);
+                assert_eq!(puppet.target().unwrap().remote, from);
+                assert_eq!(puppet.agent.selected().unwrap().remote.address, from);
+            }
+            assert_eq!(disconnections(&puppet), 0);
         }
-        assert_eq!(disconnections(&puppet), 0);
+    }
+}
+
+/// The first of two was followed, and the second one is it.
+#[test]
+fn of_two_new_addresses_the_one_where_the_peer_stays_is_followed_in_the_end() {
+    for (role, says) in [
+        (Role::Controlling, CONTROLLED),
+        (Role::Controlled, CONTROLLING),
+    ] {
+        let mut puppet = Puppet::connected(role);
+        puppet.answering(millis(4000), |_| true);
+        puppet.accepted_check(moved(), says);
+        puppet.accepted_check(other(), says);
+        puppet.answering(millis(2000), |_| true);
+        assert_eq!(puppet.target().unwrap().remote, moved());
+        stays(&mut puppet, other(), says, 2);
+        assert_eq!(puppet.target().unwrap().remote, other());
+    }
+}
+
+/// While either works it does not matter where its requests for consent come from, each 6 s apart.
+#[test]
+fn a_peer_that_asks_from_two_addresses_is_not_followed_to_and_fro() {
+    for (role, says) in [
+        (Role::Controlling, CONTROLLED),
+        (Role::Controlled, CONTROLLING),
+    ] {
+        for lag in (500..6000).step_by(500) {
+            let mut puppet = Puppet::connected(role);
+            puppet.answering(millis(4000), |_| true);
+            let selections =
+                |puppet: &Puppet| puppet.count(|event| matches!(event, Event::Selected(_)));
+            let both = |puppet: &mut Puppet, times| {
+                for _ in 0..times {
+                    for (from, pause) in [(moved(), lag), (peer(), 6000 - lag)] {
+                        puppet.accepted_check(from, says);
+                        puppet.answering(millis(pause), |_| true);
+                    }
+                }
+            };
+            both(&mut puppet, 4);
+            let before = selections(&puppet);
+            assert_eq!(before, 2);
+            both(&mut puppet, 20);
+            assert_eq!(selections(&puppet), before);
+        }
     }
 }
 

@@ -110,6 +110,8 @@ pub(super) struct Selection {
     pub(super) ends: SelectedPair,
     pub(super) relayed: bool,
     pub(super) at: Instant,
+    /// When the peer asked over it last, or it was selected.
+    pub(super) asked: Instant,
     /// The counter of the nomination, between agents that renominate.
     pub(super) nomination: Option<u32>,
 }

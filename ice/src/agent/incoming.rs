@@ -27,6 +27,10 @@ const MAX_PENDING: usize = 64;
 /// Paths on which the peer has proven itself, beside those that work.
 const MAX_PROVEN: usize = 32;
 
+/// From where a peer has not asked for so long it has missed a request for consent, of which there is one
+/// every 4 to 6 s (RFC 7675 §5.1).
+const UNASKED: Duration = Duration::from_secs(7);
+
 impl Agent {
     /// One datagram arrived on one of the agent's addresses.
     pub fn handle_input(&mut self, now: Instant, datagram: Datagram<'_>) -> Input {
@@ -306,12 +310,14 @@ impl Agent {
             return !nominated;
         };
         self.heard_on_pair(now, id);
+        let returned = existing.is_some() && self.has_left(now, component, id);
         let Some(pair) = self.checks.get(id).filter(|pair| !pair.spent) else {
             return !nominated;
         };
+        let moved = pair.moved && (existing.is_none() || returned);
         let concluded = self.components[component].selected.is_some();
         let wanted =
-            nominated || !concluded || pair.moved || self.would_improve(component, pair.relayed);
+            nominated || !concluded || moved || self.would_improve(component, pair.relayed);
         let under_way = pair.state == PairState::InProgress
             && pair.path.transport.is_reliable()
             && pair.schedule.count() > 0;
@@ -324,8 +330,8 @@ impl Agent {
             });
         }
         match state {
-            PairState::Succeeded if !nominated => {}
-            PairState::Succeeded if has_consent => self.select(now, id, counter),
+            PairState::Succeeded if nominated && has_consent => self.select(now, id, counter),
+            PairState::Succeeded if !nominated && !moved => {}
             // Over TCP the check under way arrives.
             _ if wanted && !under_way => {
                 let limits = &self.config.limits;
@@ -335,6 +341,18 @@ impl Agent {
             _ => {}
         }
         true
+    }
+
+    /// The peer has asked over this pair, which is known: whether it asks over the selected one no more.
+    /// Who asks over both is followed to neither.
+    fn has_left(&mut self, now: Instant, at: usize, asked: PairId) -> bool {
+        let Some(selected) = &mut self.components[at].selected else {
+            return false;
+        };
+        if selected.pair == asked {
+            selected.asked = now;
+        }
+        selected.asked + UNASKED <= now
     }
 
     /// A triggered check (RFC 8445 §7.3.1.4), if it is within the budget.
@@ -682,12 +700,15 @@ impl Agent {
         self.checks.update(selected.pair, |pair| {
             pair.state = PairState::Failed;
             pair.valid = None;
+            // That is used up.
+            pair.nominated_by_peer = None;
             pair.moved = true;
         });
         self.components[at].selected = Some(Selection {
             pair: id,
             ends,
             at: now,
+            asked: now,
             ..selected
         });
         self.events.push_back(Event::Selected(ends));

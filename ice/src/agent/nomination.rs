@@ -274,6 +274,7 @@ impl Agent {
             ends,
             relayed: pair.relayed,
             at: now,
+            asked: now,
             nomination: counter,
         };
         self.activate(now, at, id);

@@ -10,8 +10,9 @@ use floe_ice::{
 };
 use floe_sansio::{Datagram, FiveTuple, HEADROOM, Input, Instant, TAILROOM, Transmit, Transport};
 use floe_stun::{
-    Builder, Class, ErrorCode, IceControlled, IceControlling, Key, Message, MessageType, Method,
-    Priority, StatusCode, TransactionId, UseCandidate, Username, XorMappedAddress,
+    AttributeType, Builder, Class, ErrorCode, IceControlled, IceControlling, Key, Message,
+    MessageType, Method, Priority, StatusCode, TransactionId, UseCandidate, Username,
+    XorMappedAddress,
 };
 
 pub(crate) fn addr(text: &str) -> SocketAddr {
@@ -75,6 +76,9 @@ pub(crate) fn founded(mut candidate: Candidate, foundation: &str) -> Candidate {
     candidate.foundation = foundation.into();
     candidate
 }
+
+/// Nobody has assigned it; browsers use it.
+pub(crate) const NOMINATION: AttributeType = AttributeType(0xC001);
 
 /// What a check of the puppet says.
 #[derive(Clone, Copy)]
@@ -378,6 +382,26 @@ impl Puppet {
     /// The puppet checks from `from`, and the agent accepts.
     pub(crate) fn accepted_check(&mut self, from: SocketAddr, says: Says) {
         let bytes = self.check(says);
+        self.answers.clear();
+        assert_eq!(self.deliver(from, &bytes), Input::Handled);
+        assert_eq!(self.answer().0, Class::Success);
+    }
+
+    /// The puppet nominates, with this counter, and the agent accepts.
+    pub(crate) fn nominate(&mut self, from: SocketAddr, counter: Option<u32>) {
+        let name = format!("{}:peer", self.agent.credentials().ufrag());
+        let (id, key) = (self.id(), self.key());
+        let bytes = Self::build(Class::Request, id, |builder| {
+            let builder = builder
+                .with(&Username(&name))
+                .with(&Priority(NOMINATING.priority))
+                .with(&UseCandidate);
+            let builder = match counter {
+                Some(counter) => builder.with_raw(NOMINATION, &counter.to_be_bytes()),
+                None => builder,
+            };
+            builder.with(&IceControlling(7)).with_integrity(&key)
+        });
         self.answers.clear();
         assert_eq!(self.deliver(from, &bytes), Input::Handled);
         assert_eq!(self.answer().0, Class::Success);
