@@ -78,7 +78,7 @@ pub(super) struct Component {
     pub(super) peer_vouched: bool,
     /// Whether its last relay is reached over a stream, although servers were asked over UDP.
     pub(super) relay_over_stream: bool,
-    /// Whether the peer seems to reach nobody but over a stream.
+    /// Whether the peer seems to reach nobody but over a stream, if none of its hosts is vouched for.
     pub(super) peer_blocked: bool,
     /// Whether the peer was heard, or answered, over a path without a relay.
     pub(super) heard_directly: bool,
