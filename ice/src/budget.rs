@@ -273,6 +273,24 @@ mod tests {
         }
     }
 
+    /// Behind a NAT that shows each packet another port.
+    #[test]
+    fn who_asks_from_ever_more_ports_is_asked_112_times_in_return() {
+        let limits = Limits {
+            checks_to_silent_address: 0,
+            checks_to_silent_host: 0,
+            pairs: 1000,
+            ..Limits::default()
+        };
+        let mut budget = Budget::default();
+        let mut sent = 0;
+        for port in 1..=200 {
+            budget.heard(address(port), 0, true, &limits);
+            sent += spend(&mut budget, port, 0, &limits);
+        }
+        assert_eq!(sent, 112);
+    }
+
     /// A peer that names ever more addresses gains nothing by it.
     #[test]
     fn what_is_forgotten_still_counts_for_its_host_and_there_are_only_so_many_hosts() {

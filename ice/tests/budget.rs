@@ -7,8 +7,7 @@ mod room;
 use core::net::SocketAddr;
 
 use floe_ice::{Config, PairState, Role};
-use floe_sansio::Input;
-use floe_stun::{Class, XorMappedAddress};
+use floe_sansio::{DropReason, Input};
 use puppet::{CONTROLLING, NOMINATING, Puppet, Sent, addr, home, host, millis, other, peer};
 use room::Room;
 
@@ -113,24 +112,12 @@ fn a_nomination_gets_a_check_through_where_lost_packets_have_used_the_budget_up(
 
 #[test]
 fn bases_that_a_server_has_answered_keep_their_share_and_others_share_the_rest() {
-    let server = addr("192.0.2.200:3478");
     let mut config = Config::new(Role::Controlled);
-    config.stun_servers = vec![server];
+    config.stun_servers = vec![addr("192.0.2.200:3478")];
     let bases = bases(10);
     let mut puppet = Puppet::with(config, &bases);
-    puppet.sleep(millis(100));
-    for sent in std::mem::take(&mut puppet.requests) {
-        if bases[..2].contains(&sent.path.local) {
-            let mapped = addr("203.0.113.1:5000");
-            let id = sent.message().transaction_id();
-            let answer = Puppet::build(Class::Success, id, |builder| {
-                builder.with(&XorMappedAddress(mapped))
-            });
-            assert_eq!(
-                puppet.deliver_to(sent.path.local, server, &answer),
-                Input::Handled
-            );
-        }
+    for &base in &bases[..2] {
+        puppet.answer_of_server(base, addr("203.0.113.1:5000"));
     }
     puppet.add(host(peer()));
     puppet.introduce();
@@ -186,6 +173,61 @@ fn a_pair_that_may_not_be_checked_at_all_fails_at_once() {
     };
     assert_eq!(state(home()), PairState::InProgress);
     assert_eq!(state(second), PairState::Failed);
+}
+
+/// An agent with room for so many pairs, and what it sends to a peer that nominates again and again.
+fn nominating(pairs: usize, times: usize) -> (Puppet, Vec<Sent>) {
+    let mut config = Config::new(Role::Controlled);
+    config.limits.pairs = pairs;
+    let mut puppet = Puppet::with(config, &[home()]);
+    puppet.add(host(peer()));
+    puppet.introduce();
+    while puppet.requests.len() < times {
+        puppet.accepted_check(peer(), NOMINATING);
+        puppet.sleep(millis(20));
+    }
+    let sent = std::mem::take(&mut puppet.requests);
+    assert_eq!(sent.len(), times);
+    (puppet, sent)
+}
+
+/// Whether the answer to a check is taken.
+fn is_awaited(puppet: &mut Puppet, sent: &Sent) -> bool {
+    let answer = Puppet::success(sent, sent.path.local);
+    match puppet.deliver_to(sent.path.local, sent.path.remote, &answer) {
+        Input::Handled => true,
+        Input::Dropped(DropReason::NoTransaction) => false,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Two a pair and 16 a component.
+#[test]
+fn of_the_checks_that_wait_for_their_answers_the_eldest_give_way() {
+    let (mut puppet, sent) = nominating(1, 24);
+    assert!(!is_awaited(&mut puppet, &sent[24 - (2 + 16) - 1]));
+    assert!(is_awaited(&mut puppet, &sent[24 - (2 + 16)]));
+}
+
+#[test]
+fn checks_of_a_pair_that_is_gone_give_way_before_the_eldest() {
+    let (mut puppet, mut sent) = nominating(8, 20);
+    for port in 3001..=3007 {
+        puppet.add(host(SocketAddr::new(other().ip(), port)));
+    }
+    puppet.sleep(millis(150));
+    // It takes the place of another pair.
+    for _ in 0..10 {
+        puppet.accepted_check(port(9000), NOMINATING);
+        puppet.sleep(millis(20));
+    }
+    sent.append(&mut puppet.requests);
+    let all = sent.len();
+    sent.retain(|sent| puppet.pair(sent.path.remote).is_some());
+    assert!(sent.len() < all);
+    let eldest = sent.len() - (2 * 8 + 16);
+    assert!(!is_awaited(&mut puppet, &sent[eldest - 1]));
+    assert!(is_awaited(&mut puppet, &sent[eldest]));
 }
 
 // ---- answers from elsewhere ----------------------------------------------------------------

@@ -425,6 +425,27 @@ fn a_relayed_pair_does_not_wait_where_no_direct_one_is_left() {
     assert!(puppet.next_nomination().at <= answered + millis(5));
 }
 
+/// The same where the slot finds out that the direct pair may not be checked.
+#[test]
+fn a_direct_pair_that_is_given_up_in_a_slot_leaves_it_to_the_nomination() {
+    let mut config = Config::new(Role::Controlling);
+    // Only who has asked is checked.
+    config.limits.checks_to_silent_address = 0;
+    let mut puppet = Puppet::with(config, &[home()]);
+    puppet.add(relayed(other()));
+    puppet.introduce();
+    puppet.accepted_check(other(), CONTROLLED);
+    let sent = puppet.next_check(other());
+    puppet.add(host(peer()));
+    puppet.accept(&sent);
+    assert!(puppet.requests.is_empty(), "it waits for the direct pair");
+    let slot = puppet.agent.poll_timeout().unwrap();
+    puppet.agent.handle_timeout(slot);
+    puppet.drain();
+    assert!(puppet.agent.poll_timeout().is_none_or(|next| next > slot));
+    assert!(puppet.requests.iter().any(puppet::Sent::nominates));
+}
+
 #[test]
 fn a_closed_agent_is_silent_and_deaf() {
     let mut puppet = Puppet::connected(Role::Controlling);

@@ -11,7 +11,7 @@ use floe_ice::{
     SwitchCause,
 };
 use puppet::{
-    CONTROLLED, CONTROLLING, NOMINATING, Puppet, Says, addr, home, host, millis, other, peer,
+    CONTROLLED, CONTROLLING, NOMINATING, Puppet, Says, Sent, addr, home, host, millis, other, peer,
 };
 
 const ROLES: [Role; 2] = [Role::Controlling, Role::Controlled];
@@ -112,7 +112,7 @@ fn where_nothing_works_all_pairs_are_checked_again_and_the_outage_is_told_after_
         assert_eq!(disconnections(&puppet), 0);
         puppet.sleep(millis(1));
         assert_eq!(disconnections(&puppet), 1);
-        let to_other = |sent: &puppet::Sent| sent.path.remote == other();
+        let to_other = |sent: &Sent| sent.path.remote == other();
         assert!(puppet.requests.iter().any(to_other));
         puppet.sleep(millis(5000));
         let back = puppet.now;
@@ -189,7 +189,9 @@ fn a_peer_whose_nat_gave_it_another_address_is_followed_after_an_own_check() {
         (Role::Controlled, CONTROLLING),
     ] {
         let mut puppet = Puppet::connected(role);
-        puppet.answering(millis(4000), |_| true);
+        puppet.answering(millis(3000), |_| true);
+        puppet.accepted_check(peer(), says);
+        puppet.answering(millis(1000), |_| true);
         puppet.accepted_check(moved(), says);
         assert_eq!(
             puppet.target().unwrap().remote,
@@ -206,6 +208,21 @@ fn a_peer_whose_nat_gave_it_another_address_is_followed_after_an_own_check() {
         // Consent is asked for there.
         let sent = puppet.answering(millis(7000), |_| true);
         assert!(!sent.is_empty() && sent.iter().all(|it| it.path.remote == moved()));
+    }
+}
+
+/// Who asks from a new address is asked there in return, whatever its host was sent before.
+#[test]
+fn a_peer_that_has_moved_is_followed_where_nothing_is_sent_to_the_silent() {
+    let mut config = Config::new(Role::Controlled);
+    config.limits.checks_to_silent_host = 0;
+    let mut puppet = Puppet::with(config, &[home()]);
+    puppet.add(host(peer()));
+    puppet.introduce();
+    for (from, says) in [(peer(), NOMINATING), (moved(), CONTROLLING)] {
+        puppet.accepted_check(from, says);
+        puppet.answering(millis(4000), |_| true);
+        assert_eq!(puppet.target().unwrap().remote, from);
     }
 }
 
@@ -230,13 +247,168 @@ fn a_check_of_another_address_soon_after_selection_is_no_move() {
     assert!(puppet.requests.is_empty());
 }
 
+/// The peer is at one address, asks from there every five seconds, and hears only what is sent there.
+fn stays(puppet: &mut Puppet, from: SocketAddr, says: Says, times: usize) {
+    for _ in 0..times {
+        puppet.accepted_check(from, says);
+        puppet.answering(millis(5000), |sent| sent.path.remote == from);
+    }
+}
+
+/// Its first check from there might have been late.
+#[test]
+fn a_peer_that_comes_back_at_once_is_followed_at_its_next_check() {
+    for (role, says) in [
+        (Role::Controlling, CONTROLLED),
+        (Role::Controlled, CONTROLLING),
+    ] {
+        let mut puppet = Puppet::connected(role);
+        puppet.answering(millis(4000), |_| true);
+        puppet.accepted_check(moved(), says);
+        puppet.answering(millis(2000), |_| true);
+        assert_eq!(puppet.target().unwrap().remote, moved());
+        puppet.accepted_check(peer(), says);
+        let sent = puppet.answering(millis(5000), |_| false);
+        assert!(sent.iter().all(|sent| sent.path.remote == moved()));
+        puppet.accepted_check(peer(), says);
+        let sent = puppet.next_check(peer());
+        puppet.accept(&sent);
+        assert_eq!(puppet.target().unwrap().remote, peer());
+        assert_eq!(puppet.agent.selected().unwrap().remote.address, peer());
+    }
+}
+
+/// Its NAT changes its mind again and again, or one check was late. Where the agents renominate, what was
+/// nominated before does not keep the peer from coming back.
+#[test]
+fn a_peer_is_followed_each_time_it_moves() {
+    for renomination in [false, true] {
+        for (role, says) in [
+            (Role::Controlling, CONTROLLED),
+            (Role::Controlled, CONTROLLING),
+        ] {
+            let mut puppet = Puppet::new(role);
+            puppet.add(host(peer()));
+            let mut parameters = puppet.parameters();
+            parameters.renomination = renomination;
+            puppet.introduce_as(parameters);
+            puppet.answering(millis(100), |_| true);
+            if role == Role::Controlled {
+                puppet.nominate(peer(), renomination.then_some(1));
+            }
+            for from in [peer(), moved()].into_iter().cycle().take(7) {
+                // Until the other address has missed a request.
+                stays(&mut puppet, from, says, 2);
+                assert_eq!(puppet.target().unwrap().remote, from);
+                assert_eq!(puppet.agent.selected().unwrap().remote.address, from);
+            }
+            assert_eq!(disconnections(&puppet), 0);
+        }
+    }
+}
+
+/// The first of two was followed, and the second one is it.
+#[test]
+fn of_two_new_addresses_the_one_where_the_peer_stays_is_followed_in_the_end() {
+    for (role, says) in [
+        (Role::Controlling, CONTROLLED),
+        (Role::Controlled, CONTROLLING),
+    ] {
+        let mut puppet = Puppet::connected(role);
+        puppet.answering(millis(4000), |_| true);
+        puppet.accepted_check(moved(), says);
+        puppet.accepted_check(other(), says);
+        puppet.answering(millis(2000), |_| true);
+        assert_eq!(puppet.target().unwrap().remote, moved());
+        stays(&mut puppet, other(), says, 2);
+        assert_eq!(puppet.target().unwrap().remote, other());
+    }
+}
+
+/// While either works it does not matter where its requests for consent come from, each 6 s apart.
+#[test]
+fn a_peer_that_asks_from_two_addresses_is_not_followed_to_and_fro() {
+    for (role, says) in [
+        (Role::Controlling, CONTROLLED),
+        (Role::Controlled, CONTROLLING),
+    ] {
+        for lag in (500..6000).step_by(500) {
+            let mut puppet = Puppet::connected(role);
+            puppet.answering(millis(4000), |_| true);
+            let selections =
+                |puppet: &Puppet| puppet.count(|event| matches!(event, Event::Selected(_)));
+            let both = |puppet: &mut Puppet, times| {
+                for _ in 0..times {
+                    for (from, pause) in [(moved(), lag), (peer(), 6000 - lag)] {
+                        puppet.accepted_check(from, says);
+                        puppet.answering(millis(pause), |_| true);
+                    }
+                }
+            };
+            both(&mut puppet, 4);
+            let before = selections(&puppet);
+            assert_eq!(before, 2);
+            both(&mut puppet, 20);
+            assert_eq!(selections(&puppet), before);
+        }
+    }
+}
+
+/// The peer uses many: only an address that it has not told is a new one of the selected candidate.
+#[test]
+fn a_check_of_another_candidate_of_the_peer_is_no_move() {
+    for (role, says) in [
+        (Role::Controlling, CONTROLLED),
+        (Role::Controlled, CONTROLLING),
+    ] {
+        for early in [false, true] {
+            let mut puppet = Puppet::new(role);
+            puppet.add(host(peer()));
+            if early {
+                puppet.add(host(other()));
+            }
+            puppet.introduce();
+            let at_peer = |sent: &Sent| sent.path.remote == peer();
+            if role == Role::Controlled {
+                puppet.answering(millis(100), at_peer);
+                puppet.accepted_check(peer(), NOMINATING);
+            }
+            puppet.answering(millis(4000), at_peer);
+            assert_eq!(puppet.agent.state(), State::Completed);
+            if !early {
+                puppet.add(host(other()));
+            }
+            puppet.accepted_check(other(), says);
+            let sent = puppet.answering(millis(2000), |_| true);
+            assert!(sent.iter().all(at_peer));
+            assert_eq!(puppet.target().unwrap().remote, peer());
+        }
+    }
+}
+
+/// The peer may have another base there: it has to know which pair is the one.
+#[test]
+fn between_agents_that_renominate_the_new_address_is_nominated() {
+    let mut puppet = Puppet::new(Role::Controlling);
+    puppet.add(host(peer()));
+    let mut parameters = puppet.parameters();
+    parameters.renomination = true;
+    puppet.introduce_as(parameters);
+    puppet.answering(millis(4000), |_| true);
+    puppet.accepted_check(moved(), CONTROLLED);
+    let sent = puppet.answering(millis(100), |_| true);
+    let nominated = sent.iter().filter(|sent| sent.nominates());
+    let nominated: Vec<_> = nominated.map(|sent| sent.path.remote).collect();
+    assert_eq!(nominated, [moved()]);
+}
+
 /// It was answered, and not checked, while another path was selected.
 #[test]
 fn after_a_loss_the_peer_is_checked_where_it_has_asked_from() {
     let mut puppet = Puppet::connected(Role::Controlled);
     puppet.accepted_check(moved(), CONTROLLING);
     puppet.sleep(millis(1000));
-    let to_moved = |sent: &puppet::Sent| sent.path.remote == moved();
+    let to_moved = |sent: &Sent| sent.path.remote == moved();
     assert!(!puppet.requests.iter().any(to_moved));
     puppet.sleep(millis(30_000));
     let sent = puppet.next_check(moved());

@@ -4,12 +4,7 @@
 mod puppet;
 
 use floe_ice::{Candidate, CandidateKind, Config, Event, Role};
-use floe_sansio::Input;
-use floe_stun::{AttributeType, Class, IceControlling, Priority, UseCandidate, Username};
-use puppet::{CONTROLLED, NOMINATING, Puppet, Sent, candidate, home, host, millis, other, peer};
-
-/// Nobody has assigned it; browsers use it.
-const NOMINATION: AttributeType = AttributeType(0xC001);
+use puppet::{CONTROLLED, NOMINATION, Puppet, Sent, candidate, home, host, millis, other, peer};
 
 fn relayed() -> Candidate {
     candidate(CandidateKind::Relayed, other())
@@ -30,30 +25,10 @@ fn on_the_relay(role: Role, config: Config, offers: bool) -> Puppet {
     puppet.introduce_as(parameters);
     puppet.answering(millis(500), |_| true);
     if role == Role::Controlled {
-        nominate(&mut puppet, other(), offers.then_some(1));
+        puppet.nominate(other(), offers.then_some(1));
     }
     assert_eq!(puppet.agent.selected().unwrap().remote.address, other());
     puppet
-}
-
-/// The puppet nominates, with this counter.
-fn nominate(puppet: &mut Puppet, from: std::net::SocketAddr, counter: Option<u32>) {
-    let name = format!("{}:peer", puppet.agent.credentials().ufrag());
-    let (id, key) = (puppet.id(), puppet.key());
-    let bytes = Puppet::build(Class::Request, id, |builder| {
-        let builder = builder
-            .with(&Username(&name))
-            .with(&Priority(NOMINATING.priority))
-            .with(&UseCandidate);
-        let builder = match counter {
-            Some(counter) => builder.with_raw(NOMINATION, &counter.to_be_bytes()),
-            None => builder,
-        };
-        builder.with(&IceControlling(7)).with_integrity(&key)
-    });
-    puppet.answers.clear();
-    assert_eq!(puppet.deliver(from, &bytes), Input::Handled);
-    assert_eq!(puppet.answer().0, Class::Success);
 }
 
 #[test]
@@ -134,13 +109,13 @@ fn the_controlled_agent_follows_the_nomination_with_the_highest_counter() {
     let mut puppet = on_the_relay(Role::Controlled, Config::new(Role::Controlled), true);
     puppet.add(host(peer()));
     puppet.answering(millis(500), |_| true);
-    nominate(&mut puppet, peer(), Some(3));
+    puppet.nominate(peer(), Some(3));
     assert_eq!(puppet.target().unwrap().remote, peer());
     // Overtaken on its way.
-    nominate(&mut puppet, other(), Some(2));
+    puppet.nominate(other(), Some(2));
     assert_eq!(puppet.target().unwrap().remote, peer());
     // Back to the relay: whatever its priority.
-    nominate(&mut puppet, other(), Some(4));
+    puppet.nominate(other(), Some(4));
     puppet.answering(millis(500), |_| true);
     assert_eq!(puppet.target().unwrap().remote, other());
 }
@@ -176,9 +151,9 @@ fn a_nomination_from_an_address_that_is_not_known_is_followed() {
     parameters.renomination = true;
     puppet.introduce_as(parameters);
     puppet.answering(millis(500), |_| true);
-    nominate(&mut puppet, peer(), Some(1));
+    puppet.nominate(peer(), Some(1));
     assert_eq!(puppet.agent.selected().unwrap().remote.address, peer());
-    nominate(&mut puppet, other(), Some(2));
+    puppet.nominate(other(), Some(2));
     let sent = puppet.next_check(other());
     puppet.accept(&sent);
     assert_eq!(puppet.agent.selected().unwrap().remote.address, other());

@@ -292,6 +292,20 @@ fn a_silent_stream_is_given_up_with_gathering() {
 }
 
 #[test]
+fn where_a_server_has_answered_a_silent_stream_is_waited_for_no_longer_than_others() {
+    let mut config = tcp_only(Role::Controlling);
+    config.stun_servers = vec![stun_server()];
+    let mut net = net(config);
+    net.streams = Streams::Silent;
+    net.gather(0);
+    net.run(millis(4900));
+    assert!(!net.agents[0].is_gathered());
+    net.run(millis(200));
+    assert_eq!(failures(&net), [(Transport::Tcp, GatheringError::TooLate)]);
+    assert!(net.agents[0].is_gathered());
+}
+
+#[test]
 fn a_refused_allocation_closes_its_stream() {
     let mut config = tcp_only(Role::Controlling);
     config.turn_servers = vec![turn_user("wrong").over_tls()];

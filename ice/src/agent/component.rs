@@ -78,7 +78,7 @@ pub(super) struct Component {
     pub(super) peer_vouched: bool,
     /// Whether its last relay is reached over a stream, although servers were asked over UDP.
     pub(super) relay_over_stream: bool,
-    /// Whether the peer seems to reach nobody but over a stream.
+    /// Whether the peer seems to reach nobody but over a stream, if none of its hosts is vouched for.
     pub(super) peer_blocked: bool,
     /// When the peer was heard over a path without a relay: first, or over one that works the last time.
     pub(super) heard_directly: Option<Instant>,
@@ -113,6 +113,8 @@ pub(super) struct Selection {
     pub(super) ends: SelectedPair,
     pub(super) relayed: bool,
     pub(super) at: Instant,
+    /// When the peer asked over it last, or it was selected.
+    pub(super) asked: Instant,
     /// The counter of the nomination, between agents that renominate.
     pub(super) nomination: Option<u32>,
 }

@@ -27,6 +27,10 @@ const MAX_PENDING: usize = 64;
 /// Paths on which the peer has proven itself, beside those that work.
 const MAX_PROVEN: usize = 32;
 
+/// From where a peer has not asked for so long it has missed a request for consent, of which there is one
+/// every 4 to 6 s (RFC 7675 §5.1).
+const UNASKED: Duration = Duration::from_secs(7);
+
 impl Agent {
     /// One datagram arrived on one of the agent's addresses.
     pub fn handle_input(&mut self, now: Instant, datagram: Datagram<'_>) -> Input {
@@ -306,12 +310,18 @@ impl Agent {
             return !nominated;
         };
         self.heard_on_pair(now, id);
+        if let Some(selected) = &mut self.components[component].selected {
+            if selected.pair == id {
+                selected.asked = now;
+            }
+        }
         let Some(pair) = self.checks.get(id).filter(|pair| !pair.spent) else {
             return !nominated;
         };
+        let moved = pair.moved && (existing.is_none() || self.is_left(now, component));
         let concluded = self.components[component].selected.is_some();
         let wanted =
-            nominated || !concluded || pair.moved || self.would_improve(component, pair.relayed);
+            nominated || !concluded || moved || self.would_improve(component, pair.relayed);
         let under_way = pair.state == PairState::InProgress
             && pair.path.transport.is_reliable()
             && pair.schedule.count() > 0;
@@ -326,8 +336,8 @@ impl Agent {
             });
         }
         match state {
-            PairState::Succeeded if !nominated => {}
-            PairState::Succeeded if lasts => self.select(now, id, counter),
+            PairState::Succeeded if nominated && lasts => self.select(now, id, counter),
+            PairState::Succeeded if !nominated && !moved => {}
             // Over TCP the check under way arrives.
             _ if wanted && !under_way => {
                 let limits = &self.config.limits;
@@ -337,6 +347,13 @@ impl Agent {
             _ => {}
         }
         true
+    }
+
+    /// Whether the peer asks over the selected pair no more. Who asks there and elsewhere is not followed to
+    /// and fro.
+    fn is_left(&self, now: Instant, component: usize) -> bool {
+        let selected = self.components[component].selected;
+        selected.is_some_and(|it| it.asked + UNASKED <= now)
     }
 
     /// A triggered check (RFC 8445 §7.3.1.4), if it is within the budget.
@@ -694,12 +711,15 @@ impl Agent {
         self.checks.update(selected.pair, |pair| {
             pair.state = PairState::Failed;
             pair.valid = None;
+            // That is used up.
+            pair.nominated_by_peer = None;
             pair.moved = true;
         });
         self.components[at].selected = Some(Selection {
             pair: id,
             ends,
             at: now,
+            asked: now,
             ..selected
         });
         self.events.push_back(Event::Selected(ends));

@@ -258,18 +258,15 @@ impl Agent {
             )
         };
         if !of_server(kind) && !before.is_some_and(of_server) {
-            // There may be many of these, and they tell no more than that.
-            let component = &mut self.components[component];
-            component.peer_blocked &= !component.peer_vouched;
+            // There may be many of these, and they tell nothing.
             return;
         }
         let theirs = || self.remotes.iter().filter(|it| it.component() == component);
         // Who keeps secret what the server saw gives no hint.
         let seen = |related: SocketAddr| !related.ip().is_unspecified();
         let relay = |it: &Remote| it.kind == CandidateKind::Relayed && it.related.is_some_and(seen);
-        let blocked = !self.components[component].peer_vouched
-            && theirs().all(|it| it.kind != CandidateKind::ServerReflexive)
-            && theirs().any(relay);
+        let blocked =
+            theirs().all(|it| it.kind != CandidateKind::ServerReflexive) && theirs().any(relay);
         let known = &mut self.components[component].peer_blocked;
         let changed = core::mem::replace(known, blocked) != blocked;
         match kind {

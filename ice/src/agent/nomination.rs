@@ -280,6 +280,7 @@ impl Agent {
             ends,
             relayed: pair.relayed,
             at: now,
+            asked: now,
             nomination: counter,
         };
         self.activate(now, at, id);

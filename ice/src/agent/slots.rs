@@ -172,7 +172,8 @@ impl Agent {
                 return true;
             }
         }
-        false
+        // A pair that was given up just now may have been all that a nomination waited for.
+        self.nominates_now(now)
     }
 
     fn ask_server(&mut self, now: Instant) -> bool {

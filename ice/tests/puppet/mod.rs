@@ -10,8 +10,9 @@ use floe_ice::{
 };
 use floe_sansio::{Datagram, FiveTuple, HEADROOM, Input, Instant, TAILROOM, Transmit, Transport};
 use floe_stun::{
-    Builder, Class, ErrorCode, IceControlled, IceControlling, Key, Message, MessageType, Method,
-    Priority, StatusCode, TransactionId, UseCandidate, Username, XorMappedAddress,
+    AttributeType, Builder, Class, ErrorCode, IceControlled, IceControlling, Key, Message,
+    MessageType, Method, Priority, StatusCode, TransactionId, UseCandidate, Username,
+    XorMappedAddress,
 };
 
 pub(crate) fn addr(text: &str) -> SocketAddr {
@@ -75,6 +76,9 @@ pub(crate) fn founded(mut candidate: Candidate, foundation: &str) -> Candidate {
     candidate.foundation = foundation.into();
     candidate
 }
+
+/// Nobody has assigned it; browsers use it.
+pub(crate) const NOMINATION: AttributeType = AttributeType(0xC001);
 
 /// What a check of the puppet says.
 #[derive(Clone, Copy)]
@@ -383,6 +387,26 @@ impl Puppet {
         assert_eq!(self.answer().0, Class::Success);
     }
 
+    /// The puppet nominates, with this counter, and the agent accepts.
+    pub(crate) fn nominate(&mut self, from: SocketAddr, counter: Option<u32>) {
+        let name = format!("{}:peer", self.agent.credentials().ufrag());
+        let (id, key) = (self.id(), self.key());
+        let bytes = Self::build(Class::Request, id, |builder| {
+            let builder = builder
+                .with(&Username(&name))
+                .with(&Priority(NOMINATING.priority))
+                .with(&UseCandidate);
+            let builder = match counter {
+                Some(counter) => builder.with_raw(NOMINATION, &counter.to_be_bytes()),
+                None => builder,
+            };
+            builder.with(&IceControlling(7)).with_integrity(&key)
+        });
+        self.answers.clear();
+        assert_eq!(self.deliver(from, &bytes), Input::Handled);
+        assert_eq!(self.answer().0, Class::Success);
+    }
+
     /// The same, to another address of the agent.
     pub(crate) fn accepted_check_at(&mut self, to: SocketAddr, from: SocketAddr, says: Says) {
         let bytes = self.check(says);
@@ -416,6 +440,15 @@ impl Puppet {
             };
             self.sleep(next.max(self.now) - self.now);
         }
+    }
+
+    /// A STUN server answers the agent, which it sees at `mapped`.
+    pub(crate) fn answer_of_server(&mut self, base: SocketAddr, mapped: SocketAddr) {
+        let sent = self.next_check_where(|sent| sent.path.local == base);
+        let id = sent.message().transaction_id();
+        let answer = Self::build(Class::Success, id, |it| it.with(&XorMappedAddress(mapped)));
+        let input = self.deliver_to(base, sent.path.remote, &answer);
+        assert_eq!(input, Input::Handled);
     }
 
     /// The puppet answers `sent` truthfully.
