@@ -142,8 +142,10 @@ impl Audit {
         if MessageType::peek(inner) != Some(success) {
             return;
         }
+        // What was damaged on the way is no answer.
         let answered = Message::parse(inner)
             .ok()
+            .filter(Message::verify_fingerprint)
             .and_then(|message| self.checks.remove(&message.transaction_id()));
         // An answer from elsewhere proves nothing (RFC 8445 §7.2.5.2.1).
         let Some((_, nominates)) = answered.filter(|&(asked, _)| asked == way) else {
@@ -294,6 +296,17 @@ mod tests {
         answer(&mut audit, other, 1);
         audit.sent(path(other), b"\xFFdata");
         assert_eq!(found(&audit), [Violation::DataToUnproven(other)]);
+    }
+
+    #[test]
+    fn a_damaged_answer_proves_nothing() {
+        let mut audit = audit();
+        check(&mut audit, peer(), 1, false);
+        let mut damaged = binding(Class::Success, 1, false);
+        *damaged.last_mut().unwrap() ^= 1;
+        audit.received(path(peer()), &damaged);
+        audit.sent(path(peer()), b"\xFFdata");
+        assert_eq!(found(&audit), [Violation::DataToUnproven(peer())]);
     }
 
     #[test]
