@@ -2,7 +2,7 @@
 
 use core::net::IpAddr;
 
-use floe_ice::{CandidateKind, Event, FailureCause, GatheringError};
+use floe_ice::{CandidateKind, CheckOrder, Event, FailureCause, GatheringError};
 use floe_sansio::{Instant, Transport};
 use floe_sim::{Fate, Preset};
 use floe_stun::{Class, Message, Method, StatusCode, XorPeerAddress};
@@ -32,8 +32,9 @@ fn known(world: &World) -> Instant {
 }
 
 /// The requests for permissions to the server take this long more.
-fn with_slow_permissions(variation: Variation, milliseconds: u64) -> World {
-    let mut world = variation.plan(RELAYED).with_turn().build();
+fn with_slow_permissions(variation: Variation, order: CheckOrder, milliseconds: u64) -> World {
+    let plan = variation.plan(RELAYED).with_turn();
+    let mut world = plan.configured(move |_, it| it.order = order).build();
     world.tap(move |_, passing| {
         let stun = Stun::read(&passing.payload);
         let is_one = stun.is_some_and(|stun| {
@@ -53,9 +54,10 @@ fn with_slow_permissions(variation: Variation, milliseconds: u64) -> World {
 /// repeated.
 #[test]
 fn scenario_24_permission_not_installed_yet() {
+    let orders = [CheckOrder::LikelyFirst, CheckOrder::Priority];
     for_each_variation(|variation| {
-        for slow in [0, 60] {
-            let mut world = with_slow_permissions(variation, slow);
+        for (order, slow) in orders.map(|it| [(it, 0), (it, 60)]).into_iter().flatten() {
+            let mut world = with_slow_permissions(variation, order, slow);
             world.settle();
             world.assert_connected();
             assert!(world.is_relayed());
@@ -63,18 +65,19 @@ fn scenario_24_permission_not_installed_yet() {
                 continue;
             }
             for side in world.sides() {
-                // Nobody waits for the answer. (That for the address of the relay itself was asked for
-                // before the peer was known.)
+                // Nobody waits for the answer. (In the order of what is likely, the one for the address of
+                // the relay itself was asked for before the peer was known.)
                 let known = side.introduced.unwrap();
+                let early = order == CheckOrder::LikelyFirst;
                 let granted = side
                     .received()
-                    .filter(|it| it.at > known)
+                    .filter(|it| !early || it.at > known)
                     .find(|it| is(it, Method::CREATE_PERMISSION, Class::Success))
                     .unwrap();
                 let check = side.checks().find(|check| check.relayed).unwrap();
                 assert!(check.at < granted.at, "it waited until {:?}", granted.at);
             }
-            if !variation.trickle {
+            if !variation.trickle && order == CheckOrder::LikelyFirst {
                 // ρ, and the time until a check is repeated.
                 let through_relay = 2 * world.round_trip;
                 let limit = known(&world) + millis(slow) + through_relay + millis(100);
