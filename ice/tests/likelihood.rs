@@ -9,12 +9,15 @@ use std::net::SocketAddr;
 
 use desk::{Desk, turn_user};
 use floe_ice::{Candidate, CandidateKind, CheckOrder, Config, Event, Role, TcpType, TcpUse};
-use floe_sansio::{Input, Instant, Transport};
+use floe_sansio::{Datagram, FiveTuple, HEADROOM, Input, Instant, TAILROOM, Transport};
 use floe_stun::{
-    Builder, Class, ErrorCode, Key, Lifetime, Message, MessageType, Method, Nonce, Realm,
-    StatusCode, XorMappedAddress, XorPeerAddress, XorRelayedAddress,
+    Builder, Class, ErrorCode, IceControlling, Key, Lifetime, Message, MessageType, Method, Nonce,
+    Priority, Realm, StatusCode, TransactionId, Username, XorMappedAddress, XorPeerAddress,
+    XorRelayedAddress,
 };
-use puppet::{CONTROLLED, Puppet, addr, candidate, home, host, millis, other, peer};
+use puppet::{
+    CONTROLLED, CONTROLLING, NOMINATING, Puppet, addr, candidate, home, host, millis, other, peer,
+};
 
 /// Another address of the agent.
 fn second() -> SocketAddr {
@@ -346,6 +349,226 @@ fn between_nats_that_both_have_many_ports_no_direct_pair_is_waited_for() {
     assert!(!soon(waited_for(once, &told, theirs, many)));
 }
 
+// ---- relays that wait ----------------------------------------------------------------------
+
+/// So long a relay waits.
+const RELAY_WAITS: Duration = Duration::from_millis(200);
+
+/// A controlled agent that a server has seen, and a peer that renominates; nothing is checked yet.
+fn controlled(change: impl FnOnce(&mut Config)) -> Puppet {
+    let config = like(|config| {
+        config.role = Role::Controlled;
+        change(config);
+    });
+    let mut puppet = seen(config, &[home()]);
+    introduce(&mut puppet, &[]);
+    puppet
+}
+
+/// The pair with the peer's own address works, where the agent is seen at `mapped`; its relay is told.
+fn works_directly(puppet: &mut Puppet, mapped: SocketAddr) {
+    puppet.add(host(peer()));
+    let sent = puppet.next_check(peer());
+    let answer = Puppet::success(&sent, mapped);
+    assert_eq!(puppet.deliver(peer(), &answer), Input::Handled);
+    puppet.add(relayed());
+}
+
+/// How long it takes until the relay is checked.
+fn relay_checked_after(puppet: &mut Puppet) -> Duration {
+    let now = puppet.now;
+    puppet.next_check(other()).at - now
+}
+
+/// Within so few slots something is checked that does not wait.
+fn is_prompt(waited: Duration) -> bool {
+    waited <= millis(25)
+}
+
+fn is_put_off(waited: Duration) -> bool {
+    (RELAY_WAITS..RELAY_WAITS + millis(25)).contains(&waited)
+}
+
+#[test]
+fn a_relay_is_not_checked_while_a_direct_pair_that_works_is_about_to_be_selected() {
+    let mut puppet = controlled(|_| ());
+    works_directly(&mut puppet, outside());
+    let waited = relay_checked_after(&mut puppet);
+    assert!(is_put_off(waited), "{waited:?}");
+}
+
+/// Not even where the relay had been checked before.
+#[test]
+fn a_relay_is_not_checked_again_when_a_direct_pair_works() {
+    let mut puppet = controlled(|_| ());
+    puppet.add(host(peer()));
+    puppet.add(relayed());
+    let sent = puppet.next_check(peer());
+    let _ = puppet.next_check(other());
+    let answer = Puppet::success(&sent, outside());
+    // The next check of the relay is due 200 ms after the first one.
+    puppet.sleep(millis(150));
+    assert_eq!(puppet.deliver(peer(), &answer), Input::Handled);
+    let waited = relay_checked_after(&mut puppet);
+    assert!(is_put_off(waited), "{waited:?}");
+}
+
+#[test]
+fn a_relay_waits_on_each_time_the_peer_is_heard_on_a_direct_pair_that_works() {
+    let mut puppet = controlled(|_| ());
+    works_directly(&mut puppet, outside());
+    for _ in 0..5 {
+        puppet.sleep(millis(150));
+        puppet.accepted_check(peer(), CONTROLLING);
+    }
+    assert!(puppet.requests.iter().all(|it| it.path.remote != other()));
+    let waited = relay_checked_after(&mut puppet);
+    assert!(is_put_off(waited), "{waited:?}");
+}
+
+#[test]
+fn a_relay_that_waits_is_not_checked_in_return_unless_the_peer_nominates_it() {
+    for (says, waits) in [(CONTROLLING, true), (NOMINATING, false)] {
+        let mut puppet = controlled(|_| ());
+        works_directly(&mut puppet, outside());
+        puppet.accepted_check(other(), says);
+        let waited = relay_checked_after(&mut puppet);
+        assert!(is_put_off(waited) == waits, "{waited:?}");
+        assert!(is_prompt(waited) != waits, "{waited:?}");
+    }
+}
+
+/// It goes on as if it had just been told.
+#[test]
+fn while_a_relay_waits_none_of_its_checks_is_spent() {
+    let mut puppet = controlled(|config| config.limits.checks_to_silent_address = 7);
+    works_directly(&mut puppet, outside());
+    for _ in 0..3 {
+        puppet.sleep(millis(50));
+        // Each is put off. (What is heard is worth a check, but the relay has no use for more.)
+        puppet.accepted_check(other(), CONTROLLING);
+    }
+    puppet.requests.clear();
+    puppet.sleep(millis(40_000));
+    let requests = puppet.requests.iter();
+    let sent: Vec<_> = requests.filter(|it| it.path.remote == other()).collect();
+    let apart: Vec<_> = sent.windows(2).map(|it| it[1].at - it[0].at).collect();
+    assert_eq!(apart, [200, 400, 800, 1600, 3200, 6400].map(millis));
+}
+
+/// Whatever is in front of the agent lets everybody in, so a direct pair is as good as found.
+#[test]
+fn a_relay_waits_where_the_peer_was_heard_directly_before_it_was_sent_anything() {
+    for asked in [false, true] {
+        let mut puppet = controlled(|_| ());
+        if asked {
+            puppet.add(host(peer()));
+            let _ = puppet.next_check(peer());
+        }
+        puppet.accepted_check(peer(), CONTROLLING);
+        // Being heard again makes no difference: nothing works yet.
+        puppet.sleep(millis(100));
+        puppet.accepted_check(peer(), CONTROLLING);
+        puppet.add(relayed());
+        let waited = relay_checked_after(&mut puppet) + millis(100);
+        assert!(is_put_off(waited) != asked, "{waited:?}");
+        assert!(is_prompt(waited - millis(100)) == asked, "{waited:?}");
+    }
+}
+
+/// The first checks may overtake the signalling.
+#[test]
+fn a_relay_waits_where_the_peer_was_heard_directly_before_it_was_known() {
+    let mut puppet = Puppet::with(like(|it| it.role = Role::Controlled), &[home()]);
+    puppet.accepted_check(peer(), CONTROLLING);
+    introduce(&mut puppet, &[relayed()]);
+    let waited = relay_checked_after(&mut puppet);
+    assert!(is_put_off(waited), "{waited:?}");
+}
+
+/// Agents that choose once check all that there is.
+#[test]
+fn no_relay_waits_unless_both_sides_renominate() {
+    for (ours, theirs) in [(false, false), (false, true), (true, false)] {
+        let config = like(|config| {
+            config.role = Role::Controlled;
+            config.renomination = ours;
+        });
+        let mut puppet = Puppet::with(config, &[home()]);
+        let mut parameters = puppet.parameters();
+        parameters.renomination = theirs;
+        puppet.introduce_as(parameters);
+        works_directly(&mut puppet, home());
+        let waited = relay_checked_after(&mut puppet);
+        assert!(is_prompt(waited), "{ours} {theirs}: {waited:?}");
+    }
+}
+
+/// What goes out leaves it at another port than the one where the peer comes in.
+#[test]
+fn behind_a_nat_with_many_ports_no_relay_waits() {
+    let mut puppet = controlled(|_| ());
+    works_directly(&mut puppet, addr("203.0.113.1:5001"));
+    let waited = relay_checked_after(&mut puppet);
+    assert!(is_prompt(waited), "{waited:?}");
+}
+
+/// The peer, which has the credentials of the agent, asks from there at its first address.
+fn asks_at_home(desk: &mut Desk, from: SocketAddr) {
+    let own = desk.agent.credentials().clone();
+    let name = format!("{0}:{0}", own.ufrag());
+    let id = TransactionId([from.port() as u8; 12]);
+    let check = Puppet::build(Class::Request, id, |builder| {
+        builder
+            .with(&Username(&name))
+            .with(&Priority(CONTROLLING.priority))
+            .with(&IceControlling(CONTROLLING.tie_breaker))
+            .with_integrity(&Key::short_term(own.pwd()))
+    });
+    let mut buffer = vec![0; HEADROOM + check.len() + TAILROOM];
+    let range = HEADROOM..HEADROOM + check.len();
+    buffer[range.clone()].copy_from_slice(&check);
+    let datagram = Datagram::new(FiveTuple::udp(home(), from), &mut buffer, range);
+    let input = desk.agent.handle_input(desk.now, datagram);
+    assert_eq!(input, Input::Handled);
+    desk.drain();
+}
+
+/// Although it had been asked before, so that it may be heard where it cannot be reached.
+#[test]
+fn one_relay_waits_where_two_stand_together_and_the_peer_was_heard_directly() {
+    for refuses in [false, true] {
+        let config = like(|config| config.role = Role::Controlled);
+        let mut desk = with_relay(config, refuses);
+        let ours = desk.of_kind(CandidateKind::Relayed)[0].address;
+        let (theirs, peer) = (addr(NEIGHBOUR), addr("9.9.9.9:2000"));
+        let mut parameters = floe_ice::RemoteParameters::new(desk.agent.credentials().clone());
+        parameters.pacing = Some(millis(5));
+        parameters.renomination = true;
+        let now = desk.now;
+        desk.agent.set_remote_parameters(now, parameters).unwrap();
+        desk.agent.add_remote_candidate(now, host(peer)).unwrap();
+        desk.drain();
+        assert_eq!(checks(&desk, home(), peer), 1);
+        desk.run_until(1030);
+        asks_at_home(&mut desk, peer);
+        desk.run_until(1040);
+        let told = candidate(CandidateKind::Relayed, theirs);
+        desk.agent.add_remote_candidate(desk.now, told).unwrap();
+        asks_at_home(&mut desk, theirs);
+        desk.run_until(1060);
+        assert_eq!(checks(&desk, home(), theirs) > 0, refuses);
+        if !refuses {
+            // What is likely to work is checked: nothing is sure yet.
+            assert!(checks(&desk, ours, theirs) > 0);
+            desk.run_until(1229);
+            assert_eq!(checks(&desk, home(), theirs), 0);
+            desk.run_until(1260);
+            assert_eq!(checks(&desk, home(), theirs), 1);
+        }
+    }
+}
+
 // ---- to the letter -------------------------------------------------------------------------
 
 /// In the order of priorities nothing is guessed: neither in the strict profile nor in this order alone.
@@ -365,6 +588,13 @@ fn to_the_letter_pairs_are_neither_put_off_nor_given_up_nor_waited_for_by_likeli
         introduce(&mut puppet, &[relayed()]);
         heard_from(&mut puppet, peer());
         assert!(nominated_after(puppet, home()) <= config.pacing);
+
+        let mut controlled = config.clone();
+        controlled.role = Role::Controlled;
+        let mut puppet = Puppet::with(controlled, &[home()]);
+        introduce(&mut puppet, &[]);
+        works_directly(&mut puppet, home());
+        assert!(relay_checked_after(&mut puppet) <= config.pacing);
 
         let told = [candidate(CandidateKind::ServerReflexive, peer())];
         let (heard, mapped) = (addr("198.51.100.2:2999"), addr("203.0.113.1:5001"));
