@@ -2,7 +2,10 @@
 
 mod puppet;
 
-use floe_ice::{Candidate, CandidateKind, Config, Event, FailureCause, Role, SendError, State};
+use floe_ice::{
+    Candidate, CandidateKind, ComponentId, Config, Event, FailureCause, LocalAddress, Role,
+    SendError, State,
+};
 use floe_sansio::{DropReason, HEADROOM, Input, TAILROOM};
 use floe_stun::{Class, StatusCode};
 use puppet::{
@@ -114,6 +117,64 @@ fn a_lost_nomination_is_repeated() {
     assert!(puppet.target().is_some(), "data flows all the while");
     puppet.accept(&again);
     assert_eq!(puppet.agent.state(), State::Completed);
+}
+
+/// When the nominating checks leave that nobody answers, in ms after the first one.
+fn nominating(change: impl FnOnce(&mut Config)) -> Vec<u64> {
+    let mut config = Config::new(Role::Controlling);
+    change(&mut config);
+    let mut puppet = Puppet::with(config, &[home()]);
+    puppet.add(host(peer()));
+    puppet.introduce();
+    let sent = puppet.next_check(peer());
+    puppet.accept(&sent);
+    let first = puppet.next_nomination();
+    let others = puppet.answering(millis(7000), |_| false);
+    let others = others.iter().filter(|sent| sent.nominates());
+    let after = others.map(|sent| (sent.at - first.at).as_millis() as u64);
+    std::iter::once(0).chain(after).collect()
+}
+
+/// Where packets are lost at random, one of two gets through.
+#[test]
+fn a_nomination_is_repeated_soon_once_and_then_in_the_time_of_other_checks() {
+    let as_others = [0, 100, 300, 700, 1500, 3100, 6300];
+    assert_eq!(nominating(|_| ()), [0, 25, 225, 625, 1425, 3025, 6225]);
+    // It may be as late as other checks, and no later.
+    for repeat in [millis(100), millis(5000), std::time::Duration::MAX] {
+        let sent = nominating(|config| config.nomination_repeat = repeat);
+        assert_eq!(sent, as_others, "{repeat:?}");
+    }
+    let sent = nominating(|config| config.nomination_repeat = millis(60));
+    assert_eq!(sent[..3], [0, 60, 260]);
+}
+
+#[test]
+fn a_nomination_is_not_repeated_where_no_check_is() {
+    assert_eq!(nominating(|config| config.probing.count = 1), [0]);
+}
+
+#[test]
+fn to_the_letter_a_nomination_is_repeated_no_sooner_than_other_checks() {
+    let sent = nominating(|config| *config = config.clone().strict());
+    assert_eq!(sent, [0, 500, 1500, 3500]);
+}
+
+#[test]
+fn a_nomination_that_is_answered_is_not_repeated() {
+    for (pause, sent) in [(24, 1), (26, 2)] {
+        let mut puppet = Puppet::introduced(Role::Controlling, &[host(peer())]);
+        let check = puppet.next_check(peer());
+        puppet.accept(&check);
+        let nomination = puppet.next_nomination();
+        let early = nomination.at + millis(pause) - puppet.now;
+        let mut all = puppet.answering(early, |_| false);
+        puppet.accept(&nomination);
+        all.extend(puppet.answering(millis(3000), |_| false));
+        let others = all.iter().filter(|sent| sent.nominates()).count();
+        assert_eq!(1 + others, sent);
+        assert_eq!(puppet.agent.state(), State::Completed);
+    }
 }
 
 /// Scenario 7.
@@ -253,6 +314,56 @@ fn a_nomination_of_a_pair_that_worked_long_ago_counts_after_a_new_check() {
     assert_eq!(puppet.target().unwrap().remote, other());
 }
 
+/// Consent would end before the next request for it is answered, or soon after.
+#[test]
+fn a_nomination_of_a_pair_that_has_used_up_half_of_its_consent_counts_after_a_new_check() {
+    for (pause, lasts) in [(14_900, true), (15_100, false)] {
+        let mut puppet = Puppet::introduced(Role::Controlled, &[host(peer()), host(other())]);
+        for address in [peer(), other()] {
+            let sent = puppet.next_check(address);
+            puppet.accept(&sent);
+        }
+        let sent = puppet.answering(millis(pause), |_| true);
+        assert!(sent.iter().all(|sent| sent.path.remote == peer()));
+        puppet.accepted_check(other(), NOMINATING);
+        let target = if lasts { other() } else { peer() };
+        assert_eq!(puppet.target().unwrap().remote, target);
+        assert_eq!(puppet.agent.selected().is_some(), lasts);
+        if !lasts {
+            // What carries data goes on, as long as it takes.
+            puppet.answering(millis(1000), |sent| sent.path.remote == peer());
+            assert_eq!(puppet.target().unwrap().remote, peer());
+            assert_eq!(puppet.agent.state(), State::Connected);
+            let sent = puppet.next_check(other());
+            puppet.accept(&sent);
+            assert_eq!(puppet.target().unwrap().remote, other());
+            assert_eq!(puppet.agent.state(), State::Completed);
+        }
+    }
+}
+
+/// The peer nominates it late, and some answers were lost: data goes on over it.
+#[test]
+fn a_pair_that_carries_data_goes_on_while_it_is_checked_again_to_be_selected() {
+    let mut puppet = Puppet::introduced(Role::Controlled, &[host(peer())]);
+    let sent = puppet.next_check(peer());
+    puppet.accept(&sent);
+    puppet.sleep(millis(15_100));
+    puppet.requests.clear();
+    puppet.accepted_check(peer(), NOMINATING);
+    assert_eq!(puppet.agent.selected(), None);
+    puppet.answering(millis(1000), |_| false);
+    assert_eq!(puppet.target().unwrap().remote, peer());
+    assert_eq!(puppet.agent.state(), State::Connected);
+    puppet.accepted_check(peer(), NOMINATING);
+    let sent = puppet.next_check(peer());
+    puppet.accept(&sent);
+    assert_eq!(puppet.agent.selected().unwrap().remote.address, peer());
+    assert_eq!(puppet.agent.state(), State::Completed);
+    let lost = |event: &Event| matches!(event, Event::Disconnected(_));
+    assert_eq!(puppet.count(lost), 0);
+}
+
 /// Scenario 16: the agent does not hang between the states.
 ///
 /// req: ICE-7.3.1.5-2
@@ -326,6 +437,121 @@ fn an_agent_that_comes_to_control_nominates_what_is_valid() {
     let nomination = puppet.next_nomination();
     puppet.accept(&nomination);
     assert_eq!(puppet.agent.state(), State::Completed);
+}
+
+const TAKES_NO_CONTROL: puppet::Says = puppet::Says {
+    tie_breaker: 0,
+    ..CONTROLLED
+};
+
+const TAKES_CONTROL: puppet::Says = puppet::Says {
+    tie_breaker: u64::MAX,
+    ..CONTROLLING
+};
+
+/// An agent that follows the RFC to the letter, or not, with a pair that the peer has nominated.
+fn selected_by_peer(strict: bool) -> Puppet {
+    let mut config = Config::new(Role::Controlled);
+    if strict {
+        config = config.strict();
+    }
+    let mut puppet = Puppet::with(config, &[home()]);
+    puppet.add(host(peer()));
+    puppet.introduce();
+    let sent = puppet.next_check(peer());
+    puppet.accept(&sent);
+    puppet.accepted_check(peer(), NOMINATING);
+    assert_eq!(puppet.agent.state(), State::Completed);
+    puppet.requests.clear();
+    puppet
+}
+
+/// Who gives control up gives its nomination up with it, and may not have heard that it counted.
+#[test]
+fn who_comes_to_control_nominates_again_what_was_selected() {
+    for strict in [false, true] {
+        for refused in [false, true] {
+            let mut puppet = selected_by_peer(strict);
+            if refused {
+                let consent = puppet.next_consent();
+                puppet.refuse(&consent, StatusCode::ROLE_CONFLICT);
+            } else {
+                puppet.accepted_check(peer(), TAKES_NO_CONTROL);
+            }
+            assert_eq!(puppet.agent.role(), Role::Controlling);
+            let nomination = puppet.next_nomination();
+            assert_eq!(nomination.path.remote, peer());
+            assert_eq!(nomination.role(), Role::Controlling);
+            assert_eq!(puppet.agent.state(), State::Completed, "all the while");
+            puppet.accept(&nomination);
+            let sent = puppet.answering(millis(20_000), |_| true);
+            assert!(!sent.iter().any(puppet::Sent::nominates), "once");
+            assert_eq!(puppet.agent.state(), State::Completed);
+            assert_eq!(puppet.agent.selected().unwrap().remote.address, peer());
+            assert_eq!(selections(&puppet), 1);
+        }
+    }
+}
+
+#[test]
+fn who_comes_to_control_nominates_again_what_was_selected_for_each_component() {
+    let rtcp = ComponentId::new(0, 2);
+    let (one, two) = (addr("192.0.2.1:1001"), addr("198.51.100.2:2001"));
+    let locals = [LocalAddress::new(home()), LocalAddress::new(one).on(rtcp)];
+    let mut puppet = Puppet::bound(Config::new(Role::Controlled), &locals);
+    puppet.add(host(peer()));
+    puppet.add(puppet::host_of(rtcp, two));
+    puppet.introduce();
+    puppet.answering(millis(1000), |_| true);
+    puppet.accepted_check(peer(), NOMINATING);
+    puppet.accepted_check_at(one, two, NOMINATING);
+    assert_eq!(puppet.agent.state(), State::Completed);
+    puppet.accepted_check(peer(), TAKES_NO_CONTROL);
+    let sent = puppet.answering(millis(1000), |_| true);
+    let nominations = sent.iter().filter(|sent| sent.nominates());
+    let nominations: Vec<_> = nominations.map(|sent| sent.path.remote).collect();
+    assert_eq!(nominations, [peer(), two]);
+}
+
+/// Each time that it comes to control, and never in the other role.
+#[test]
+fn a_peer_that_gives_control_to_and_fro_gets_a_nomination_for_each_time() {
+    for strict in [false, true] {
+        let mut puppet = selected_by_peer(strict);
+        for _ in 0..10 {
+            puppet.accepted_check(peer(), TAKES_NO_CONTROL);
+            let sent = puppet.answering(millis(1000), |_| true);
+            let nominations = sent.iter().filter(|sent| sent.nominates()).count();
+            assert_eq!(nominations, 1);
+            puppet.accepted_check(peer(), TAKES_CONTROL);
+            let sent = puppet.answering(millis(1000), |_| true);
+            assert!(!sent.iter().any(puppet::Sent::nominates));
+        }
+        assert_eq!(selections(&puppet), 1);
+        assert_eq!(puppet.agent.state(), State::Completed);
+    }
+}
+
+/// All that the agent asks is refused with a 487, in either role.
+#[test]
+fn a_peer_that_refuses_every_role_after_selection_gets_a_bounded_number_of_nominations() {
+    for strict in [false, true] {
+        let mut puppet = selected_by_peer(strict);
+        puppet.accepted_check(peer(), TAKES_NO_CONTROL);
+        let end = puppet.now + millis(25_000);
+        let mut nominations = 0;
+        let mut requests = 0;
+        while puppet.now < end {
+            puppet.sleep(millis(1));
+            for sent in std::mem::take(&mut puppet.requests) {
+                requests += 1;
+                nominations += usize::from(sent.nominates());
+                let bytes = Puppet::error(&sent, StatusCode::ROLE_CONFLICT);
+                let _ = puppet.deliver(peer(), &bytes);
+            }
+        }
+        assert!(nominations <= 20, "{nominations} of {requests}");
+    }
 }
 
 /// req: ICE-8.1.2-1

@@ -280,6 +280,22 @@ fn a_check_on_a_pair_in_progress_brings_the_next_one_forward() {
     assert_eq!(puppet.agent.state(), State::Connected);
 }
 
+/// All hangs on it: it is not left to an interval that has grown meanwhile.
+#[test]
+fn what_the_peer_nominates_is_repeated_as_if_its_checks_had_just_begun() {
+    for (pause, grown) in [(50, 200), (650, 800), (1450, 1600), (1550, 3200)] {
+        for (says, interval) in [(NOMINATING, 100), (CONTROLLING, grown)] {
+            let mut puppet = Puppet::introduced(Role::Controlled, &[host(peer())]);
+            puppet.sleep(millis(pause));
+            puppet.requests.clear();
+            puppet.accepted_check(peer(), says);
+            let in_return = puppet.next_check(peer());
+            let again = puppet.answering(millis(3500), |_| false);
+            assert_eq!(again[0].at - in_return.at, millis(interval), "{pause}");
+        }
+    }
+}
+
 /// req: ICE-7.3.1.4-2, ICE-7.3.1.4-5
 #[test]
 fn a_check_on_a_failed_pair_gives_it_another_chance() {

@@ -351,6 +351,48 @@ fn repetitions_double_and_end() {
     assert_eq!(schedule.expires(), Some(Instant::from_millis(14_300)));
 }
 
+#[test]
+fn a_check_that_is_moved_leaves_the_intervals_after_it_and_the_number_of_checks_as_they_were() {
+    let probing = Probing::default();
+    for (first, mut schedule) in [
+        (7, Schedule::default()),
+        (7, Schedule::starting(NOW)),
+        (7, Schedule::waiting(Instant::from_millis(3))),
+    ] {
+        schedule.set_next(Instant::from_millis(first));
+        assert_eq!(schedule.expires(), None);
+        let mut sent = vec![];
+        while let Some(at) = schedule.next() {
+            sent.push(at.as_millis());
+            schedule.sent(at, probing);
+            if schedule.count() == 2 {
+                // Sooner, and later than it would be.
+                schedule.set_next(at + Duration::from_millis(50));
+            } else if schedule.count() == 4 {
+                schedule.set_next(at + Duration::from_millis(5000));
+            }
+        }
+        assert_eq!(sent, [7, 107, 157, 557, 5557, 7157, 10357]);
+        assert_eq!(schedule.count(), probing.count);
+    }
+}
+
+#[test]
+fn intervals_that_begin_again_leave_the_next_check_and_the_number_of_checks_as_they_were() {
+    let mut schedule = Schedule::starting(NOW);
+    let probing = Probing::default();
+    let mut sent = vec![];
+    while let Some(at) = schedule.next() {
+        sent.push(at.as_millis());
+        schedule.sent(at, probing);
+        if schedule.count() == 4 {
+            schedule.begin_again();
+        }
+    }
+    assert_eq!(sent, [0, 100, 300, 700, 1500, 1600, 1800]);
+    assert_eq!(schedule.count(), probing.count);
+}
+
 /// The times of RFC 8489 §6.2.1, which RFC 8445 §14.3 asks for.
 ///
 /// req: ICE-14.3-2
