@@ -456,7 +456,8 @@ impl Agent {
             if self.role == Role::Controlled {
                 self.components[at].nomination = None;
                 self.components[at].release_hold();
-            } else if let Some(selected) = self.components[at].selected {
+            } else if let (Some(selected), false) = (self.components[at].selected, self.config.lite)
+            {
                 // The peer has given its nomination up, whether or not it was answered.
                 self.nominate_pair(now, at, selected.pair);
             }

@@ -154,12 +154,16 @@ impl Agent {
 
     /// Until when a pair with a relay is not checked, not even in return, because one without is about to be
     /// selected: it works, or is sure to, for the peer was heard before it was sent anything. What has a
-    /// stand-in waits where it was heard at all. What the peer nominates does not wait.
+    /// stand-in waits where it was heard at all. What the peer nominates does not wait, nor what works and was
+    /// refused in this role.
     pub(super) fn relay_waits(&self, now: Instant, pair: &Pair) -> Option<Instant> {
         let at = pair.component();
         let component = &self.components[at];
-        let begun = component.selected.is_none() && pair.nominated_by_peer.is_none();
-        if !pair.relayed || !begun || !self.renominates(at) || !self.direct_was_heard(at) {
+        let wanted = pair.nominated_by_peer.is_some() || pair.valid.is_some();
+        if !pair.relayed || wanted || component.selected.is_some() || !self.renominates(at) {
+            return None;
+        }
+        if !self.direct_was_heard(at) {
             return None;
         }
         let best = self.checks.valid(at).next();

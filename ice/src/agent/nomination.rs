@@ -203,9 +203,8 @@ impl Agent {
             if nomination.schedule.next().is_some_and(|due| due <= now) {
                 let schedule = &mut nomination.schedule;
                 schedule.sent(now, probing);
-                if schedule.count() == 1 {
-                    let second = schedule.next().map(|next| next.min(now + repeat));
-                    second.into_iter().for_each(|at| schedule.set_next(at));
+                if let (1, Some(next)) = (schedule.count(), schedule.next()) {
+                    schedule.set_next(next.min(now + repeat));
                 }
                 let (pair, counter) = (nomination.pair, nomination.counter);
                 self.send_check(now, pair, Purpose::Nomination, counter);

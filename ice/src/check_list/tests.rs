@@ -369,7 +369,7 @@ fn a_check_that_is_moved_leaves_the_intervals_after_it_and_the_number_of_checks_
                 // Sooner, and later than it would be.
                 schedule.set_next(at + Duration::from_millis(50));
             } else if schedule.count() == 4 {
-                schedule.set_next(at + Duration::from_millis(5000));
+                schedule.set_next(at + Duration::from_secs(5));
             }
         }
         assert_eq!(sent, [7, 107, 157, 557, 5557, 7157, 10357]);
