@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use floe_ice::{
     Candidate, CandidateKind, CommandError, ComponentId, Config, Event, FailureCause, LocalAddress,
-    Role, State, TurnServer, candidate_priority,
+    Role, State, TurnServer,
 };
 use floe_sansio::{HEADROOM, Input, TAILROOM};
 use floe_stun::{AttributeType, Class, Credentials, Message, StatusCode};
@@ -136,7 +136,7 @@ fn preferences_are_65535_for_ipv4_alone_and_precedences_of_rfc_6724_beside_ipv6(
         let priorities: Vec<_> = told(&puppet).iter().map(|it| it.priority).collect();
         let wanted: Vec<_> = wanted
             .into_iter()
-            .map(|preference| candidate_priority(CandidateKind::Host, preference, 1))
+            .map(|preference: u32| 126 << 24 | preference << 8 | 255)
             .collect();
         assert_eq!(priorities, wanted);
     }

@@ -630,7 +630,8 @@ fn a_relayed_pair_waits_a_moment_for_a_direct_one() {
         puppet.sleep(millis(20));
         puppet.accept(&relay);
         puppet.requests.clear();
-        puppet.sleep(millis(90));
+        // Both parts of the hold: neither 20 ms nor 100 ms are enough.
+        puppet.sleep(millis(115));
         assert!(!puppet.requests.iter().any(puppet::Sent::nominates));
         if direct_works {
             puppet.accept(&direct);

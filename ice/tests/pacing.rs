@@ -167,7 +167,15 @@ fn no_more_than_14600_bytes_are_outstanding() {
         let mut config = Config::new(Role::Controlling);
         config.burst = burst;
         config.limits.checks_to_silent_host = usize::MAX;
-        let mut puppet = checking(config, 100);
+        // Both sides want to be quicker than is allowed.
+        config.pacing = millis(1);
+        let mut puppet = Puppet::with(config, &[home()]);
+        for remote in remotes(100) {
+            puppet.add(host(remote));
+        }
+        let mut parameters = puppet.parameters();
+        parameters.pacing = Some(millis(1));
+        puppet.introduce_as(parameters);
         puppet.sleep(millis(5000));
         let sent = &puppet.requests;
         assert!(sent.len() > 200);

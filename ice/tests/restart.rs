@@ -167,6 +167,10 @@ fn another_destination_needs_a_restart() {
     let (now, parameters) = (puppet.now, puppet.parameters());
     let set = puppet.agent.set_remote_parameters(now, parameters.clone());
     assert_eq!(set, Err(CommandError::CredentialsSet));
+    let set = puppet
+        .agent
+        .set_stream_parameters(now, 0, parameters.clone());
+    assert_eq!(set, Err(CommandError::CredentialsSet));
     assert_eq!(
         puppet.agent.set_lite(now, true),
         Err(CommandError::CredentialsSet)
@@ -176,6 +180,11 @@ fn another_destination_needs_a_restart() {
     puppet.agent.set_lite(now, true).unwrap();
     puppet.agent.set_lite(now, false).unwrap();
     puppet.agent.set_remote_parameters(now, parameters).unwrap();
+    // The peer is known again, although nothing is gathered yet.
+    assert_eq!(
+        puppet.agent.set_lite(now, true),
+        Err(CommandError::CredentialsSet)
+    );
 }
 
 /// req: TRICKLE-15-2

@@ -478,6 +478,15 @@ fn frames_are_told_apart_null_packets_are_passed_over_and_what_is_not_quite_stun
     assert_eq!(wires.data[1], [odd.to_vec()]);
     let whole = &odd[..20];
     assert!(matches!(wires.frame(1, path, whole), Input::Dropped(_)));
+    // Nor does a null packet count as the first thing said: whoever sends it may yet send a check.
+    let stranger = addr("203.0.113.9:5000");
+    let id = wires.knock(1, addr(LISTENER), stranger).unwrap();
+    let path = tcp(addr(LISTENER), stranger);
+    assert_eq!(wires.frame(1, path, b""), Input::Handled);
+    assert_eq!(
+        wires.count(1, |event| *event == Event::StreamUnwanted(id)),
+        0
+    );
 }
 
 /// req: ICETCP-7.1-4, ICETCP-10.1-1

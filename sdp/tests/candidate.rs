@@ -76,6 +76,10 @@ fn values_out_of_range_are_refused_with_the_place() {
             "{text}"
         );
     }
+    for component in [1, 256] {
+        let text = format!("candidate:1 {component} udp 1 192.0.2.1 9 typ host");
+        assert_eq!(text.parse::<Candidate>().unwrap().component, component);
+    }
 }
 
 #[test]
