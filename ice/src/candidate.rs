@@ -201,6 +201,7 @@ mod tests {
         for (address, usable) in [
             ("192.0.2.1:1", true),
             ("127.0.0.1:1", false),
+            ("127.1.2.3:1", false),
             ("0.0.0.0:1", false),
             ("224.0.0.1:1", false),
             ("[2001:db8::1]:1", true),

@@ -151,9 +151,19 @@ mod tests {
             "candidate:1 1 udp 1694498815 192.0.2.3 45664 typ srflx raddr 10.0.1.1 rport 8998";
         let mut candidate = read(text).unwrap();
         assert_eq!(sdp::Candidate::from(&candidate).to_string(), text);
-        candidate.related = None;
-        let hidden = sdp::Candidate::from(&candidate).to_string();
-        assert!(hidden.ends_with("raddr 0.0.0.0 rport 9"), "{hidden}");
+        for kind in [
+            CandidateKind::ServerReflexive,
+            CandidateKind::PeerReflexive,
+            CandidateKind::Relayed,
+        ] {
+            candidate.kind = kind;
+            candidate.related = Some("10.0.1.1:8998".parse().unwrap());
+            let told = sdp::Candidate::from(&candidate).to_string();
+            assert!(told.ends_with("raddr 10.0.1.1 rport 8998"), "{told}");
+            candidate.related = None;
+            let hidden = sdp::Candidate::from(&candidate).to_string();
+            assert!(hidden.ends_with("raddr 0.0.0.0 rport 9"), "{hidden}");
+        }
         candidate.kind = CandidateKind::Host;
         candidate.related = Some(candidate.address);
         assert!(
