@@ -204,8 +204,9 @@ impl Agent {
                 let schedule = &mut nomination.schedule;
                 schedule.sent(now, probing);
                 if schedule.count() == 1 {
-                    let second = schedule.next().map(|next| next.min(now + repeat));
-                    second.into_iter().for_each(|at| schedule.set_next(at));
+                    if let Some(next) = schedule.next() {
+                        schedule.set_next(next.min(now + repeat));
+                    }
                 }
                 let (pair, counter) = (nomination.pair, nomination.counter);
                 self.send_check(now, pair, Purpose::Nomination, counter);
