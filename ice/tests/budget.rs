@@ -215,7 +215,7 @@ fn checks_of_a_pair_that_is_gone_give_way_before_the_eldest() {
     for port in 3001..=3007 {
         puppet.add(host(SocketAddr::new(other().ip(), port)));
     }
-    puppet.sleep(millis(150));
+    puppet.sleep(millis(250));
     // It takes the place of another pair.
     for _ in 0..10 {
         puppet.accepted_check(port(9000), NOMINATING);

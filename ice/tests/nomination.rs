@@ -493,6 +493,38 @@ fn who_comes_to_control_nominates_again_what_was_selected() {
     }
 }
 
+/// What is selected works, and consent says for how long: it does not hang on that nomination.
+#[test]
+fn a_pair_that_was_selected_outlives_the_nomination_of_who_comes_to_control() {
+    for strict in [false, true] {
+        for elsewhere in [false, true] {
+            let mut puppet = selected_by_peer(strict);
+            puppet.accepted_check(peer(), TAKES_NO_CONTROL);
+            let nomination = puppet.next_nomination();
+            let answer = if elsewhere {
+                Puppet::success(&nomination, home())
+            } else {
+                Puppet::error(&nomination, StatusCode::BAD_REQUEST)
+            };
+            let from = if elsewhere { other() } else { peer() };
+            assert_eq!(puppet.deliver(from, &answer), Input::Handled);
+            assert_eq!(puppet.agent.state(), State::Completed);
+            puppet.answering(millis(20_000), |_| true);
+            assert_eq!(puppet.agent.state(), State::Completed);
+            assert_eq!(puppet.target().unwrap().remote, peer());
+        }
+        let mut puppet = selected_by_peer(strict);
+        puppet.accepted_check(peer(), TAKES_NO_CONTROL);
+        let sent = puppet.answering(millis(120_000), |sent| !sent.nominates());
+        let nominations = sent.iter().filter(|sent| sent.nominates()).count();
+        // By default as many as there is time for, where there is no other pair.
+        let most = if strict { 14 } else { 70 };
+        assert!(nominations <= most, "{nominations}");
+        assert_eq!(puppet.agent.state(), State::Completed);
+        assert_eq!(puppet.target().unwrap().remote, peer());
+    }
+}
+
 #[test]
 fn who_comes_to_control_nominates_again_what_was_selected_for_each_component() {
     let rtcp = ComponentId::new(0, 2);

@@ -111,11 +111,14 @@ fn the_controlled_agent_follows_the_nomination_with_the_highest_counter() {
     puppet.answering(millis(500), |_| true);
     puppet.nominate(peer(), Some(3));
     assert_eq!(puppet.target().unwrap().remote, peer());
-    // Overtaken on its way.
-    puppet.nominate(other(), Some(2));
-    assert_eq!(puppet.target().unwrap().remote, peer());
+    puppet.nominate(peer(), Some(5));
+    // Overtaken on their way.
+    for late in [2, 4] {
+        puppet.nominate(other(), Some(late));
+        assert_eq!(puppet.target().unwrap().remote, peer());
+    }
     // Back to the relay: whatever its priority.
-    puppet.nominate(other(), Some(4));
+    puppet.nominate(other(), Some(6));
     puppet.answering(millis(500), |_| true);
     assert_eq!(puppet.target().unwrap().remote, other());
 }
@@ -139,6 +142,30 @@ fn counters_grow() {
     let sent = puppet.answering(millis(3000), |_| true);
     let counters: Vec<_> = sent.iter().filter_map(counter).collect();
     assert_eq!(counters, [2]);
+}
+
+/// Else its peer would take them for old ones, and so would it.
+#[test]
+fn who_comes_to_control_counts_on_from_the_nominations_of_the_peer() {
+    for (last, next) in [(5, 7), (u32::MAX - 2, u32::MAX), (u32::MAX, u32::MAX)] {
+        let mut puppet = on_the_relay(Role::Controlled, Config::new(Role::Controlled), true);
+        puppet.nominate(other(), Some(last));
+        let gives_up = puppet::Says {
+            tie_breaker: 0,
+            ..CONTROLLED
+        };
+        puppet.accepted_check(other(), gives_up);
+        let sent = puppet.answering(millis(2000), |_| true);
+        assert_eq!(puppet.agent.role(), Role::Controlling);
+        let again = sent.iter().find_map(counter);
+        assert_eq!(again, Some(last.saturating_add(1)));
+        puppet.add(host(peer()));
+        let sent = puppet.answering(millis(5000), |_| true);
+        assert_eq!(sent.iter().find_map(counter), Some(next));
+        let followed = last < u32::MAX - 1;
+        let selected = puppet.agent.selected().unwrap().remote.address;
+        assert_eq!(selected == peer(), followed, "the number has an end");
+    }
 }
 
 /// The peer may have lost the pair, and have found a way from where it was never seen: what is answered

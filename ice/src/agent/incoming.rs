@@ -330,6 +330,8 @@ impl Agent {
         let (state, local) = (pair.state, pair.local);
         if nominated {
             let counter = counter.unwrap_or(0);
+            // Who comes to control goes on from there.
+            self.nominations = self.nominations.max(counter);
             self.checks.update(id, |pair| {
                 pair.nominated_by_peer =
                     Some(pair.nominated_by_peer.map_or(counter, |it| it.max(counter)));
@@ -372,7 +374,7 @@ impl Agent {
             } else {
                 pair.state = PairState::Waiting;
                 if nominated {
-                    pair.schedule.begin_again();
+                    pair.schedule = Schedule::default();
                 }
             }
         });
@@ -572,6 +574,11 @@ impl Agent {
         let nomination = self.components[pair.component()].nomination;
         let nominating = check.purpose == Purpose::Nomination
             && nomination.is_some_and(|nomination| nomination.pair == id);
+        let selected = self.components[pair.component()].selected;
+        if nominating && selected.is_some_and(|it| it.pair == id) {
+            // It works without, and consent tells for how long.
+            return self.nomination_lost(now, pair.component());
+        }
         // Nor does a late one.
         if nominating || pair.state != PairState::Succeeded {
             self.fail_pair(now, id);

@@ -177,7 +177,7 @@ impl Agent {
 
     pub(super) fn nominate_pair(&mut self, now: Instant, at: usize, pair: PairId) {
         let counter = self.renominates(at).then(|| {
-            self.nominations += 1;
+            self.nominations = self.nominations.saturating_add(1);
             self.nominations
         });
         self.components[at].nomination = Some(Nomination {
@@ -227,18 +227,23 @@ impl Agent {
         let answered = pair.is_some_and(|pair| pair.answered > nomination.since);
         let lives = pair.is_some_and(|pair| pair.has_consent(now));
         let alone = self.checks.valid(at).nth(1).is_none();
+        let selected = self.components[at].selected;
+        let selected = selected.is_some_and(|it| it.pair == nomination.pair);
         if (answered && !nomination.again) || (self.config.recovery && lives && alone) {
             self.components[at].nomination = Some(Nomination {
                 schedule: Schedule::starting(now),
                 again: true,
                 ..nomination
             });
+        } else if selected {
+            // It works without, and consent tells for how long.
+            self.nomination_lost(now, at);
         } else {
             self.fail_pair(now, nomination.pair);
         }
     }
 
-    /// The nominating check failed, and its pair with it. The next valid pair gets its chance.
+    /// The nominating check failed, and its pair with it if it was not selected. The next valid pair gets its chance.
     pub(super) fn nomination_lost(&mut self, now: Instant, at: usize) {
         let component = &mut self.components[at];
         component.nomination = None;
@@ -266,8 +271,17 @@ impl Agent {
         };
         let (at, stream, path) = (pair.component(), pair.list(), pair.path);
         if let Some(current) = self.components[at].selected {
-            if current.pair == id || !self.outranks(now, pair, counter, current) {
-                self.components[at].nomination = None;
+            let again = current.pair == id;
+            if again || !self.outranks(now, pair, counter, current) {
+                let component = &mut self.components[at];
+                component.nomination = None;
+                if again {
+                    let nomination = current.nomination.max(counter);
+                    component.selected = Some(Selection {
+                        nomination,
+                        ..current
+                    });
+                }
                 return;
             }
         }

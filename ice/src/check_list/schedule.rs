@@ -48,11 +48,6 @@ impl Schedule {
         self.sent
     }
 
-    /// The intervals begin again.
-    pub(crate) const fn begin_again(&mut self) {
-        self.interval = 0;
-    }
-
     /// A check has been sent at `now`.
     pub(crate) fn sent(&mut self, now: Instant, probing: Probing) {
         self.interval = if self.interval == 0 {

@@ -377,22 +377,6 @@ fn a_check_that_is_moved_leaves_the_intervals_after_it_and_the_number_of_checks_
     }
 }
 
-#[test]
-fn intervals_that_begin_again_leave_the_next_check_and_the_number_of_checks_as_they_were() {
-    let mut schedule = Schedule::starting(NOW);
-    let probing = Probing::default();
-    let mut sent = vec![];
-    while let Some(at) = schedule.next() {
-        sent.push(at.as_millis());
-        schedule.sent(at, probing);
-        if sent.len() == 4 {
-            schedule.begin_again();
-        }
-    }
-    assert_eq!(sent, [0, 100, 300, 700, 1500, 1600, 1800]);
-    assert_eq!(schedule.count(), probing.count);
-}
-
 /// The times of RFC 8489 §6.2.1, which RFC 8445 §14.3 asks for.
 ///
 /// req: ICE-14.3-2
