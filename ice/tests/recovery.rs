@@ -176,6 +176,12 @@ fn a_session_whose_paths_do_not_come_back_fails_in_the_end_with_the_cause_of_the
 
 // ---- a peer that has moved -----------------------------------------------------------------
 
+/// What the agent is, and what its peer says.
+const BOTH_WAYS: [(Role, Says); 2] = [
+    (Role::Controlling, CONTROLLED),
+    (Role::Controlled, CONTROLLING),
+];
+
 /// Where the NAT of the peer maps it to now.
 fn moved() -> SocketAddr {
     addr("198.51.100.2:2999")
@@ -184,10 +190,7 @@ fn moved() -> SocketAddr {
 /// Scenario 34: the peer's consent requests come from another port.
 #[test]
 fn a_peer_whose_nat_gave_it_another_address_is_followed_after_an_own_check() {
-    for (role, says) in [
-        (Role::Controlling, CONTROLLED),
-        (Role::Controlled, CONTROLLING),
-    ] {
+    for (role, says) in BOTH_WAYS {
         let mut puppet = Puppet::connected(role);
         puppet.answering(millis(3000), |_| true);
         puppet.accepted_check(peer(), says);
@@ -258,10 +261,7 @@ fn stays(puppet: &mut Puppet, from: SocketAddr, says: Says, times: usize) {
 /// Its first check from there might have been late.
 #[test]
 fn a_peer_that_comes_back_at_once_is_followed_at_its_next_check() {
-    for (role, says) in [
-        (Role::Controlling, CONTROLLED),
-        (Role::Controlled, CONTROLLING),
-    ] {
+    for (role, says) in BOTH_WAYS {
         let mut puppet = Puppet::connected(role);
         puppet.answering(millis(4000), |_| true);
         puppet.accepted_check(moved(), says);
@@ -283,10 +283,7 @@ fn a_peer_that_comes_back_at_once_is_followed_at_its_next_check() {
 #[test]
 fn a_peer_is_followed_each_time_it_moves() {
     for renomination in [false, true] {
-        for (role, says) in [
-            (Role::Controlling, CONTROLLED),
-            (Role::Controlled, CONTROLLING),
-        ] {
+        for (role, says) in BOTH_WAYS {
             let mut puppet = Puppet::new(role);
             puppet.add(host(peer()));
             let mut parameters = puppet.parameters();
@@ -310,10 +307,7 @@ fn a_peer_is_followed_each_time_it_moves() {
 /// The first of two was followed, and the second one is it.
 #[test]
 fn of_two_new_addresses_the_one_where_the_peer_stays_is_followed_in_the_end() {
-    for (role, says) in [
-        (Role::Controlling, CONTROLLED),
-        (Role::Controlled, CONTROLLING),
-    ] {
+    for (role, says) in BOTH_WAYS {
         let mut puppet = Puppet::connected(role);
         puppet.answering(millis(4000), |_| true);
         puppet.accepted_check(moved(), says);
@@ -328,10 +322,7 @@ fn of_two_new_addresses_the_one_where_the_peer_stays_is_followed_in_the_end() {
 /// While either works it does not matter where its requests for consent come from, each 6 s apart.
 #[test]
 fn a_peer_that_asks_from_two_addresses_is_not_followed_to_and_fro() {
-    for (role, says) in [
-        (Role::Controlling, CONTROLLED),
-        (Role::Controlled, CONTROLLING),
-    ] {
+    for (role, says) in BOTH_WAYS {
         for lag in (500..6000).step_by(500) {
             let mut puppet = Puppet::connected(role);
             puppet.answering(millis(4000), |_| true);
@@ -357,10 +348,7 @@ fn a_peer_that_asks_from_two_addresses_is_not_followed_to_and_fro() {
 /// The peer uses many: only an address that it has not told is a new one of the selected candidate.
 #[test]
 fn a_check_of_another_candidate_of_the_peer_is_no_move() {
-    for (role, says) in [
-        (Role::Controlling, CONTROLLED),
-        (Role::Controlled, CONTROLLING),
-    ] {
+    for (role, says) in BOTH_WAYS {
         for early in [false, true] {
             let mut puppet = Puppet::new(role);
             puppet.add(host(peer()));

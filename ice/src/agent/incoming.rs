@@ -369,13 +369,10 @@ impl Agent {
             return;
         }
         self.checks.update(id, |pair| {
-            if matches!(pair.state, PairState::Failed | PairState::Succeeded) {
+            if nominated || matches!(pair.state, PairState::Failed | PairState::Succeeded) {
                 pair.reset();
             } else {
                 pair.state = PairState::Waiting;
-                if nominated {
-                    pair.schedule = Schedule::default();
-                }
             }
         });
         self.checks.trigger(id);
@@ -574,13 +571,10 @@ impl Agent {
         let nomination = self.components[pair.component()].nomination;
         let nominating = check.purpose == Purpose::Nomination
             && nomination.is_some_and(|nomination| nomination.pair == id);
-        let selected = self.components[pair.component()].selected;
-        if nominating && selected.is_some_and(|it| it.pair == id) {
-            // It works without, and consent tells for how long.
-            return self.nomination_lost(now, pair.component());
-        }
-        // Nor does a late one.
-        if nominating || pair.state != PairState::Succeeded {
+        if nominating {
+            self.give_nomination_up(now, pair.component(), id);
+        } else if pair.state != PairState::Succeeded {
+            // Nor does a late one.
             self.fail_pair(now, id);
         }
     }

@@ -160,10 +160,8 @@ impl Agent {
         let at = pair.component();
         let component = &self.components[at];
         let wanted = pair.nominated_by_peer.is_some() || pair.valid.is_some();
-        if !pair.relayed || wanted || component.selected.is_some() || !self.renominates(at) {
-            return None;
-        }
-        if !self.direct_was_heard(at) {
+        let open = component.selected.is_none() && self.renominates(at);
+        if !pair.relayed || wanted || !open || !self.direct_was_heard(at) {
             return None;
         }
         let best = self.checks.valid(at).next();

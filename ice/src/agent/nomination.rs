@@ -227,23 +227,29 @@ impl Agent {
         let answered = pair.is_some_and(|pair| pair.answered > nomination.since);
         let lives = pair.is_some_and(|pair| pair.has_consent(now));
         let alone = self.checks.valid(at).nth(1).is_none();
-        let selected = self.components[at].selected;
-        let selected = selected.is_some_and(|it| it.pair == nomination.pair);
         if (answered && !nomination.again) || (self.config.recovery && lives && alone) {
             self.components[at].nomination = Some(Nomination {
                 schedule: Schedule::starting(now),
                 again: true,
                 ..nomination
             });
-        } else if selected {
-            // It works without, and consent tells for how long.
-            self.nomination_lost(now, at);
         } else {
-            self.fail_pair(now, nomination.pair);
+            self.give_nomination_up(now, at, nomination.pair);
         }
     }
 
-    /// The nominating check failed, and its pair with it if it was not selected. The next valid pair gets its chance.
+    /// The nominating check failed, and so does its pair, unless it is selected: then it works without, and
+    /// consent tells for how long.
+    pub(super) fn give_nomination_up(&mut self, now: Instant, at: usize, pair: PairId) {
+        let selected = self.components[at].selected;
+        if selected.is_some_and(|it| it.pair == pair) {
+            self.nomination_lost(now, at);
+        } else {
+            self.fail_pair(now, pair);
+        }
+    }
+
+    /// There is no nomination any more. The next valid pair gets its chance.
     pub(super) fn nomination_lost(&mut self, now: Instant, at: usize) {
         let component = &mut self.components[at];
         component.nomination = None;
@@ -275,12 +281,8 @@ impl Agent {
             if again || !self.outranks(now, pair, counter, current) {
                 let component = &mut self.components[at];
                 component.nomination = None;
-                if again {
-                    let nomination = current.nomination.max(counter);
-                    component.selected = Some(Selection {
-                        nomination,
-                        ..current
-                    });
+                if let (Some(selected), true) = (&mut component.selected, again) {
+                    selected.nomination = selected.nomination.max(counter);
                 }
                 return;
             }

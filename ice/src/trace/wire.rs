@@ -361,8 +361,7 @@ records! {
     Config {
         role, lite, addresses, tcp, tcp_addresses, loopback, stun_servers, turn_servers, policy, pacing, burst,
         settled_pacing, order, probing, nomination_repeat, gathering, servers, server_delay, nat64_prefix,
-        gathering_limit, relay_hold,
-        untested_hold, reflexive_hold, consent_interval, keepalive, recovery, outage_notice,
-        renomination, dwell, backup_relay, continual, piggyback, limits,
+        gathering_limit, relay_hold, untested_hold, reflexive_hold, consent_interval, keepalive, recovery,
+        outage_notice, renomination, dwell, backup_relay, continual, piggyback, limits,
     }
 }
